@@ -1,0 +1,12 @@
+"""Backbones: tables of blocks, their search spaces, and the published networks."""
+
+from nadv2_tf.backbones import demo, fastdepth, mobilenet_v1, mobilenet_v3, netadaptv2  # noqa: F401
+from nadv2_tf.backbones.registry import (
+  BACKBONES,
+  NETWORKS,
+  network,
+  network_names,
+  search_space,
+)
+
+__all__ = ["BACKBONES", "NETWORKS", "network", "network_names", "search_space"]

@@ -1,0 +1,91 @@
+"""Batch norm for a batch in which every image is another sub-network.
+
+Statistics are taken per group of images: one group is the paper's form (the mixture of all
+sub-networks); with a sub-network per group, each is normalised by its own statistics, as it will
+be when it is deployed. The normalisation is returned as a scale and a shift per image, with the
+ordered-dropout mask folded in: every activation used here maps 0 to 0, so masking before it is
+masking after it, and ordered dropout costs no pass over the features.
+"""
+
+import keras
+from keras import ops
+
+EPSILON = 1e-3
+STATISTICS = ("mixture", "live")
+INFERENCE = ("moving", "batch")
+
+
+class MaskedBatchNorm(keras.layers.Layer):
+  """Scale and shift per image and channel of batch norm under ordered dropout.
+
+  Args:
+    groups: how many equal groups the batch falls into, each with statistics of its own.
+    statistics: "mixture" takes every image of a group, "live" only those that keep the channel.
+    inference: "moving" normalises by running averages when not training; "batch" by the batch.
+    momentum: of the running averages.
+  """
+
+  def __init__(
+    self, groups=1, statistics="mixture", inference="moving", momentum=0.99, **kwargs
+  ):
+    super().__init__(**kwargs)
+    if statistics not in STATISTICS or inference not in INFERENCE:
+      raise ValueError(
+        f"statistics must be one of {STATISTICS} and inference one of {INFERENCE}, got "
+        f"{statistics!r} and {inference!r}."
+      )
+    self.groups = groups
+    self.statistics = statistics
+    self.inference = inference
+    self.momentum = momentum
+
+  def build(self, features_shape, mask_shape):
+    channels = (features_shape[-1],)
+    self.gamma = self.add_weight(name="gamma", shape=channels, initializer="ones")
+    self.beta = self.add_weight(name="beta", shape=channels, initializer="zeros")
+    self.moving_mean = self._statistic("moving_mean", channels, "zeros")
+    self.moving_variance = self._statistic("moving_variance", channels, "ones")
+
+  def _statistic(self, name, shape, initializer):
+    return self.add_weight(
+      name=name, shape=shape, initializer=initializer, trainable=False, aggregation="mean"
+    )
+
+  def call(self, features, mask, training=False):
+    """Scale and shift, both [batch, channels].
+
+    Args:
+      features: [batch, height, width, channels], before normalisation.
+      mask: [batch, channels], 1 where a channel is kept.
+      training: use the batch's statistics and move the running averages.
+    """
+    if training or self.inference == "batch":
+      mean, variance = self._moments(features, mask)
+      if training:
+        self._move(mean, variance)
+      repeats = ops.shape(features)[0] // self.groups
+      mean, variance = ops.repeat(mean, repeats, axis=0), ops.repeat(variance, repeats, axis=0)
+    else:
+      mean, variance = self.moving_mean[None, :], self.moving_variance[None, :]
+    scale = self.gamma * ops.rsqrt(variance + EPSILON)
+    return scale * mask, (self.beta - mean * scale) * mask
+
+  def _moments(self, features, mask):
+    """Mean and variance of every group, [groups, channels]."""
+    by_group = (self.groups, -1, features.shape[-1])
+    mean = ops.reshape(ops.mean(features, axis=(1, 2)), by_group)
+    square = ops.reshape(ops.mean(ops.square(features), axis=(1, 2)), by_group)
+    if self.statistics == "live":
+      weight = ops.reshape(mask, by_group)
+      # A channel that no image of the group keeps falls back on all of them: it is masked anyway.
+      weight = ops.where(ops.any(weight > 0, axis=1, keepdims=True), weight, 1.0)
+      weight = weight / ops.sum(weight, axis=1, keepdims=True)
+      mean, square = ops.sum(mean * weight, axis=1), ops.sum(square * weight, axis=1)
+    else:
+      mean, square = ops.mean(mean, axis=1), ops.mean(square, axis=1)
+    return mean, ops.maximum(square - ops.square(mean), 0.0)
+
+  def _move(self, mean, variance):
+    for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+      value = ops.stop_gradient(ops.mean(value, axis=0))
+      average.assign(average * self.momentum + value * (1.0 - self.momentum))

@@ -1,0 +1,45 @@
+"""Ordered dropout: the last channels of each image are zeroed, each image at its own width.
+
+Source: NetAdaptV2, section 2.3 and Fig. 4.
+"""
+
+from keras import ops
+
+
+def channel_mask(kept_channels, channels, dtype="float32"):
+  """1 for the first `kept_channels` of each example, 0 for the rest.
+
+  Args:
+    kept_channels: int32 tensor, [batch], each in [0, channels].
+    channels: length of the channel axis.
+    dtype: of the result.
+
+  Returns:
+    [batch, channels].
+  """
+  index = ops.arange(channels, dtype="int32")
+  return ops.cast(index[None, :] < kept_channels[:, None], dtype)
+
+
+def keep_first_channels(features, kept_channels):
+  """Zeroes every channel after the first `kept_channels` of each example.
+
+  Args:
+    features: float tensor, [batch, height, width, channels].
+    kept_channels: int32 tensor, [batch], each in [0, channels].
+
+  Returns:
+    Same shape and dtype as `features`. Nothing is rescaled.
+
+  Raises:
+    ValueError: if the channel count is unknown when the graph is built.
+
+  Source: NetAdaptV2, section 2.3.
+  """
+  channels = features.shape[-1]
+  if channels is None:
+    raise ValueError(
+      f"Ordered dropout needs a known channel count, got shape {tuple(features.shape)}."
+    )
+  mask = channel_mask(kept_channels, channels, features.dtype)
+  return features * mask[:, None, None, :]

@@ -1,0 +1,67 @@
+"""Depthwise layer: filter i convolves channel i, channels without a filter pass.
+
+Its kernel is a superkernel. M above the live channels C counts as C.
+"""
+
+import keras
+from keras import ops
+
+from nadv2_tf.layers import centre_mask
+from nadv2_tf.models.parts import filtered
+from nadv2_tf.spec import channels as channel_rules
+
+
+class SuperDepthwise(filtered.SuperFiltered):
+  """Depthwise layer of the super-network. One kernel size serves the whole batch."""
+
+  def bypass_cap(self):
+    return None
+
+  def full_filters(self):
+    return self._full
+
+  def kept_filters(self, live, widths):
+    kept = super().kept_filters(live, widths)
+    return channel_rules.depthwise_kept(live, kept, ops.minimum)
+
+  def build(self, features_shape, live_shape, widths_shape):
+    size, channels = self.filters.kernel, features_shape[-1]
+    # A wider expansion bypass can bring more channels than filters, and fewer leave filters idle.
+    self._full = channel_rules.depthwise_kept(channels, self.filters.kept)
+    shape = (size, size, self._full, 1)
+    self.kernel = self.add_weight(name="kernel", shape=shape, initializer="he_normal")
+    self.norm.build((None, None, None, self._full), (None, self._full))
+
+  def convolve(self, features, widths):
+    kernel = self.kernel
+    if self.kernel_column is not None:
+      mask = centre_mask(self.filters.kernel, widths[0, self.kernel_column], kernel.dtype)
+      kernel = kernel * mask
+    if self._full < features.shape[-1]:
+      features = features[..., : self._full]
+    return ops.depthwise_conv(features, kernel, strides=self.filters.stride, padding="same")
+
+
+def stand_alone(x, filters, name):
+  """The same layer in plain Keras; `filters.kept` may be 0 or above the channels of `x`."""
+  in_channels = x.shape[-1]
+  kept = channel_rules.depthwise_kept(in_channels, filters.kept)
+  convolved = None
+  if kept:
+    convolved = keras.layers.DepthwiseConv2D(
+      filters.kernel,
+      filters.stride,
+      padding="same",
+      use_bias=False,
+      depthwise_initializer="he_normal",
+      name=name,
+    )(x if kept == in_channels else x[..., :kept])
+  return filtered.finish_stand_alone(x, convolved, filters, kept, in_channels, name)
+
+
+def sliced_weights(super_layer, shape):
+  """(arrays of the DepthwiseConv2D, arrays of its batch norm) for a `LayerShape`."""
+  centre = channel_rules.kernel_centre(super_layer.filters.kernel, shape.kernel)
+  kernel = ops.convert_to_numpy(super_layer.kernel)[centre, centre, : shape.kept]
+  _, norm = filtered.norm_or_bias(super_layer, shape.kept)
+  return [kernel], norm

@@ -1,0 +1,113 @@
+"""What convolution and depthwise layers share: mask, norm, activation, bypass; and their cut."""
+
+import keras
+from keras import ops
+
+from nadv2_tf.layers import MaskedBatchNorm, channel_mask, downsample, join_bypass
+from nadv2_tf.models.parts.activations import activate, activation_layer
+from nadv2_tf.spec import channels as channel_rules
+
+
+class SuperFiltered(keras.layers.Layer):
+  """A searched layer of the super-network. Subclasses give the kernel and the convolution.
+
+  Args:
+    filters: the layer's `Filters`, at full width.
+    width_column: column of `widths` with the kept filters; None if the width is fixed.
+    kernel_column: column of `widths` with the kernel size; None if it is fixed.
+    norm: keyword arguments of `MaskedBatchNorm`.
+  """
+
+  def __init__(self, filters, width_column, kernel_column, norm, **kwargs):
+    super().__init__(**kwargs)
+    self.filters = filters
+    self.width_column = width_column
+    self.kernel_column = kernel_column
+    self.norm = MaskedBatchNorm(**norm, name="norm") if filters.batch_norm else None
+
+  def kept_filters(self, live, widths):
+    """int32 [batch]: how many filters of each image work."""
+    if self.width_column is None:
+      return ops.full_like(live, self.filters.kept)
+    return widths[:, self.width_column]
+
+  def bypass_cap(self):
+    return self.filters.bypass_cap
+
+  def live_channels(self, live, kept):
+    return channel_rules.output_channels(
+      live, self.bypass_cap(), kept, ops.minimum, ops.maximum
+    )
+
+  def call(self, features, live, widths, training=False):
+    """The layer on every image at its own width.
+
+    Args:
+      features: [batch, height, width, channels], zero from each image's live width on.
+      live: int32 [batch], live channels C.
+      widths: int32 [batch, decisions], rows of `SearchSpace.encode`.
+      training: see `MaskedBatchNorm`.
+
+    Returns:
+      (features, live) of the output, with the same guarantees.
+    """
+    kept = self.kept_filters(live, widths)
+    convolved = self.convolve(features, widths)
+    mask = channel_mask(kept, convolved.shape[-1], convolved.dtype)
+    if self.norm is None:
+      scale, shift = mask, self.bias * mask
+    else:
+      scale, shift = self.norm(convolved, mask, training=training)
+    filtered = convolved * scale[:, None, None, :] + shift[:, None, None, :]
+    filtered = activate(filtered, self.filters.activation)
+    out = join_bypass(filtered, features, mask, self.bypass_cap(), self.filters.stride)
+    return out, self.live_channels(live, kept)
+
+  def compute_output_spec(self, features, live, widths, training=False):
+    """Shapes without tracing: building 54 layers symbolically takes half as long."""
+    height, width, in_channels = features.shape[1:]
+    stride = self.filters.stride
+    shape = (
+      features.shape[0],
+      channel_rules.output_size(height, stride),
+      channel_rules.output_size(width, stride),
+      channel_rules.output_channels(in_channels, self.bypass_cap(), self.full_filters()),
+    )
+    return keras.KerasTensor(shape, features.dtype), keras.KerasTensor(live.shape, "int32")
+
+
+def finish_stand_alone(x, convolved, filters, kept, bypassed_until, name):
+  """Batch norm and activation of the filtered channels, then the bypassed ones beside them.
+
+  Args:
+    x: the layer's input, a Keras tensor.
+    convolved: its kept filters' output, or None if none is kept.
+    filters: the layer's `Filters`.
+    kept: number of filters in `convolved`.
+    bypassed_until: end of the bypassed channels of `x`; those from `kept` on go around.
+    name: of the layer.
+  """
+  if convolved is not None:
+    if filters.batch_norm:
+      convolved = keras.layers.BatchNormalization(epsilon=1e-3, name=f"{name}_norm")(convolved)
+    convolved = activation_layer(convolved, filters.activation, name)
+  if bypassed_until <= kept:
+    return convolved
+  passed = x if (kept, bypassed_until) == (0, x.shape[-1]) else x[..., kept:bypassed_until]
+  passed = downsample(passed, filters.stride)
+  if convolved is None:
+    return passed
+  return keras.layers.Concatenate(name=f"{name}_bypass")([convolved, passed])
+
+
+def norm_or_bias(super_layer, kept):
+  """Batch norm's four arrays cut to the kept filters, or the bias.
+
+  Returns:
+    (list of arrays for the convolution beside its kernel, list for the batch norm or None).
+  """
+  if super_layer.norm is None:
+    return [ops.convert_to_numpy(super_layer.bias)[:kept]], None
+  norm = super_layer.norm
+  arrays = (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
+  return [], [ops.convert_to_numpy(array)[:kept] for array in arrays]

@@ -1,0 +1,208 @@
+"""The super-network: every sub-network of a search space in one Keras model with shared weights."""
+
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from nadv2_tf.layers import pad_channels
+from nadv2_tf.models.parts import classifier, convolution, depthwise, squeeze_excite
+from nadv2_tf.models.parts.names import layer_name
+
+
+class _Value(NamedTuple):
+  """What the maker passes along: features, and how many channels of each image are live."""
+
+  features: Any
+  live: Any
+
+
+class _AllRemoved(keras.layers.Layer):
+  """bool [batch]: the images whose listed columns of `widths` are all 0."""
+
+  def __init__(self, columns, **kwargs):
+    super().__init__(**kwargs)
+    self.columns = columns
+
+  def call(self, widths):
+    removed = widths[:, self.columns[0]] == 0
+    for column in self.columns[1:]:
+      removed = ops.logical_and(removed, widths[:, column] == 0)
+    return removed
+
+  def compute_output_spec(self, widths):
+    return keras.KerasTensor((widths.shape[0],), "bool")
+
+
+class _Choose(keras.layers.Layer):
+  """Per image one of two values, the narrower padded with zero channels."""
+
+  def call(self, condition, true_features, true_live, false_features, false_live):
+    channels = max(true_features.shape[-1], false_features.shape[-1])
+    features = ops.where(
+      condition[:, None, None, None],
+      pad_channels(true_features, channels),
+      pad_channels(false_features, channels),
+    )
+    return features, ops.where(condition, true_live, false_live)
+
+
+class _PaddedAdd(keras.layers.Layer):
+  """Residual or skip add; the narrower operand is padded with zero channels."""
+
+  def call(self, shortcut, shortcut_live, features, live):
+    channels = max(shortcut.shape[-1], features.shape[-1])
+    total = pad_channels(shortcut, channels) + pad_channels(features, channels)
+    return total, ops.maximum(shortcut_live, live)
+
+
+class _InputLive(keras.layers.Layer):
+  """int32 [batch]: every image starts with all its channels live."""
+
+  def call(self, images, widths):
+    return ops.full_like(widths[:, 0], images.shape[-1])
+
+  def compute_output_spec(self, images, widths):
+    return keras.KerasTensor((widths.shape[0],), "int32")
+
+
+class _SuperMaker:
+  """Maker that reads a block's wiring as layers of the super-network."""
+
+  def __init__(self, space, widths, norm):
+    self._space = space
+    self._widths = widths
+    self._norm = norm
+    self._index = 0
+
+  def enter(self, block_index):
+    self._index = block_index
+
+  def _name(self, field):
+    return layer_name(self._index, field)
+
+  def _filtered(self, layer_type, x, filters, kernel_column=None):
+    layer = layer_type(
+      filters,
+      width_column=self._space.columns(self._index).get(filters.field),
+      kernel_column=kernel_column,
+      norm=self._norm,
+      name=self._name(filters.field),
+    )
+    return _Value(*layer(x.features, x.live, self._widths))
+
+  def convolution(self, x, filters):
+    return self._filtered(convolution.SuperConvolution, x, filters)
+
+  def depthwise(self, x, filters):
+    column = self._space.columns(self._index).get("kernel")
+    return self._filtered(depthwise.SuperDepthwise, x, filters, column)
+
+  def squeeze_excite(self, x, units, skipped):
+    layer = squeeze_excite.SuperSqueezeExcite(units, name=self._name("squeeze"))
+    features = layer(x.features) if skipped is None else layer(x.features, skipped)
+    return _Value(features, x.live)
+
+  def add(self, shortcut, x):
+    layer = _PaddedAdd(name=self._name("add"))
+    return _Value(*layer(shortcut.features, shortcut.live, x.features, x.live))
+
+  def upsample(self, x, factor):
+    layer = keras.layers.UpSampling2D(factor, name=self._name("upsample"))
+    return _Value(layer(x.features), x.live)
+
+  def global_pool(self, x):
+    layer = keras.layers.GlobalAveragePooling2D(keepdims=True, name=self._name("pool"))
+    return _Value(layer(x.features), x.live)
+
+  def dropout(self, x, rate):
+    if not rate:
+      return x
+    return _Value(keras.layers.Dropout(rate, name=self._name("dropout"))(x.features), x.live)
+
+  def classifier(self, x, classes):
+    layer = classifier.SuperClassifier(classes, name=self._name("classes"))
+    return _Value(layer(x.features), x.live)
+
+  def all_removed(self, fields):
+    columns = self._space.columns(self._index)
+    if not all(field in columns for field in fields):
+      return None
+    layer = _AllRemoved([columns[field] for field in fields], name=self._name("removed"))
+    return layer(self._widths)
+
+  def choose(self, condition, if_true, if_false):
+    if condition is None:
+      return if_false()
+    true, false = if_true(), if_false()
+    layer = _Choose(name=self._name("choose"))
+    return _Value(*layer(condition, true.features, true.live, false.features, false.live))
+
+
+def super_network(space, groups=1, statistics="mixture", inference="moving", momentum=0.99):
+  """The super-network of a search space: a Keras model, [images, widths] -> outputs.
+
+  Image i of a batch runs through the sub-network of row i of `widths`; the active sub-networks
+  are an input, so the model has no hidden state and one trace serves all of them.
+
+  Args:
+    space: a `SearchSpace`.
+    groups: batch-norm statistics are taken over this many equal groups of rows. 1 is the paper's
+      form, statistics of the mixture of all sub-networks in the batch.
+    statistics: "mixture" or "live" (only the images that keep a channel); see `MaskedBatchNorm`.
+    inference: what normalises when not training: "moving" averages, or the "batch" itself, for
+      scoring a sub-network by its own statistics.
+    momentum: of the moving averages.
+
+  Returns:
+    Model of inputs images, float [batch, height, width, channels], and widths, int32
+    [batch, decisions], rows of `space.encode(spec)`. The kernel columns of a batch must be equal
+    in all rows (`check_widths` refuses others): one kernel serves the batch.
+
+  Source: NetAdaptV2, sections 2.1 to 2.3.
+  """
+  network = space.largest()
+  images = keras.Input(network.input_shape, name="images")
+  widths = keras.Input((len(space),), dtype="int32", name="widths")
+  norm = {
+    "groups": groups,
+    "statistics": statistics,
+    "inference": inference,
+    "momentum": momentum,
+  }
+  make = _SuperMaker(space, widths, norm)
+  x = _Value(images, _InputLive(name="live_inputs")(images, widths))
+  outputs = []
+  for index, block in enumerate(network.blocks):
+    make.enter(index)
+    x = block.wire(make, x)
+    for skip in network.skips:
+      if skip.target == index:
+        x = make.add(outputs[skip.source], x)
+    outputs.append(x)
+  return keras.Model([images, widths], x.features, name=f"super_{network.name}")
+
+
+def check_widths(space, widths):
+  """Raises ValueError unless `widths` is a batch that the super-network can run.
+
+  Args:
+    space: the `SearchSpace`.
+    widths: integer array, [batch, decisions].
+  """
+  if widths.ndim != 2 or widths.shape[1] != len(space):
+    raise ValueError(
+      f"widths must have the shape [batch, {len(space)}], got {list(widths.shape)}."
+    )
+  for column, decision in enumerate(space.decisions):
+    values = widths[:, column]
+    if values.min() < 0 or values.max() > decision.choices[-1]:
+      raise ValueError(
+        f"widths: {decision.name} must lie in [0, {decision.choices[-1]}], got "
+        f"{values.min()} to {values.max()}."
+      )
+    if decision.kind == "kernel" and values.min() != values.max():
+      raise ValueError(
+        f"widths: {decision.name} must be equal in all rows of a batch (one kernel serves "
+        f"them all), got {sorted(set(values.tolist()))}."
+      )

@@ -1,0 +1,125 @@
+"""`NetworkSpec`: the immutable, hashable description of one network."""
+
+import dataclasses
+import functools
+
+from nadv2_tf.spec import checks, serialization, shapes
+from nadv2_tf.spec.blocks import Block
+
+
+@dataclasses.dataclass(frozen=True)
+class Skip:
+  """An additive skip: the output of block `source` is added to that of block `target`.
+
+  Indices count from 0; the narrower operand is padded with zero channels.
+  """
+
+  source: int
+  target: int
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkSpec:
+  """What a network is: input shape, blocks in order, additive skips.
+
+  Attributes:
+    name: for people; two specs that differ only in name are equal networks but unequal values.
+    input_shape: (height, width, channels).
+    blocks: tuple of `Block`; block i has the number i + 1 in layer names and messages.
+    skips: tuple of `Skip`.
+
+  Raises:
+    ValueError: naming the block and the field, if a value is not allowed.
+  """
+
+  name: str
+  input_shape: tuple[int, int, int]
+  blocks: tuple[Block, ...]
+  skips: tuple[Skip, ...] = ()
+
+  def __post_init__(self):
+    object.__setattr__(self, "input_shape", tuple(self.input_shape))
+    object.__setattr__(self, "blocks", tuple(self.blocks))
+    object.__setattr__(self, "skips", tuple(self.skips))
+    self._check()
+    self._walk()
+
+  def _check(self):
+    if len(self.input_shape) != 3:
+      raise ValueError(
+        f"input_shape must be (height, width, channels), got {self.input_shape!r}."
+      )
+    for axis, size in zip(("height", "width", "channels"), self.input_shape, strict=True):
+      checks.integer(f"input_shape: {axis}", size, 1, checks.LARGEST_WIDTH)
+    if not self.blocks:
+      raise ValueError("blocks must not be empty.")
+    for skip in self.skips:
+      if not 0 <= skip.source < skip.target < len(self.blocks):
+        raise ValueError(
+          f"A skip must lead forward between blocks 0 and {len(self.blocks) - 1}, got {skip}."
+        )
+    first = self.blocks[0]
+    if any(kept == 0 for kept in first.widths().values()):
+      raise ValueError("Block 1: the first layer must keep at least one filter, got 0.")
+    for index, block in enumerate(self.blocks):
+      if block.kind == "head" and index != len(self.blocks) - 1:
+        raise ValueError(f"Block {index + 1}: a head must be the last block.")
+
+  @functools.cached_property
+  def _walked(self):
+    return self._walk()
+
+  def _walk(self):
+    """Layers of every block, and each block's output shape."""
+    layers, outputs, shape = [], [], self.input_shape
+    for index, block in enumerate(self.blocks):
+      inner, shape = shapes.block_shapes(block, shape)
+      for skip in self.skips:
+        if skip.target == index:
+          if outputs[skip.source][:2] != shape[:2]:
+            raise ValueError(
+              f"{skip} joins {outputs[skip.source][:2]} and {shape[:2]} (height, width); "
+              "both ends must have the same resolution."
+            )
+          added, shape = shapes.skip_add(outputs[skip.source], shape)
+          inner += (added,)
+      layers.append(inner)
+      outputs.append(shape)
+    return tuple(layers), tuple(outputs)
+
+  def layers(self):
+    """A tuple of `LayerShape` for every block, skip adds with the block they end at."""
+    return self._walked[0]
+
+  def block_outputs(self):
+    """(height, width, live channels) after every block."""
+    return self._walked[1]
+
+  def macs(self, bias=False):
+    """Multiply-accumulates at batch 1; `bias` counts half a MAC per conv output as well."""
+    total = sum(layer.macs(bias) for block in self.layers() for layer in block)
+    return total if bias else int(total)
+
+  def parameters(self):
+    """Trainable parameters (batch-norm statistics are not trained)."""
+    return sum(layer.parameters() for block in self.layers() for layer in block)
+
+  def with_block(self, index, **fields):
+    """A copy in which the named fields of block `index` are replaced."""
+    blocks = list(self.blocks)
+    blocks[index] = dataclasses.replace(blocks[index], **fields)
+    return dataclasses.replace(self, blocks=tuple(blocks))
+
+  def to_json(self):
+    """JSON text that `from_json` reads back as an equal value."""
+    return serialization.to_json(self)
+
+  @classmethod
+  def from_json(cls, text):
+    """Reads what `to_json` wrote.
+
+    Raises:
+      ValueError: one line naming the field, its value and what is allowed, if the text is not a
+        network spec.
+    """
+    return serialization.from_json(text, network_type=cls, skip_type=Skip)

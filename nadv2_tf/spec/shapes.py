@@ -1,0 +1,155 @@
+"""Reads a block's wiring as shapes: what goes into and comes out of every layer."""
+
+import dataclasses
+import functools
+
+from nadv2_tf.spec import channels
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerShape:
+  """One layer as it runs: all that its cost and its latency depend on.
+
+  `kind` is one of conv, depthwise, squeeze_excite, add, upsample, pool, classifier. `kept` is the
+  number of filters that work, `in_channels` and `out_channels` are live channels (C and Z),
+  `kernel` is 0 where there is none, `activation` is "" where there is none.
+  """
+
+  kind: str
+  field: str
+  in_height: int
+  in_width: int
+  in_channels: int
+  kept: int
+  out_height: int
+  out_width: int
+  out_channels: int
+  kernel: int = 0
+  stride: int = 1
+  squeeze: int = 0
+  activation: str = ""
+  batch_norm: bool = False
+
+  @property
+  def bypassed(self):
+    """How many input channels go around the filters."""
+    return self.out_channels - self.kept if self.kind in ("conv", "depthwise") else 0
+
+  def macs(self, bias=False):
+    """Multiply-accumulates, batch 1; `bias` adds half a MAC for each conv output.
+
+    The second convention is the TensorFlow profiler's, which counts the folded bias add as one
+    floating-point operation; published MAC counts of MobileNetV3 follow it.
+    """
+    positions = self.out_height * self.out_width
+    extra = 0.5 if bias else 0
+    if self.kind == "conv":
+      return positions * self.kept * (self.kernel**2 * self.in_channels + extra)
+    if self.kind == "depthwise":
+      return positions * self.kept * (self.kernel**2 + extra)
+    if self.kind == "squeeze_excite":
+      products = 2 * self.in_channels * self.squeeze
+      return products + extra * (self.squeeze + self.in_channels)
+    if self.kind == "classifier":
+      return self.kept * (self.in_channels + extra)
+    return 0
+
+  def parameters(self):
+    """Trainable parameters: kernels, biases, batch-norm scales and shifts."""
+    if self.kind == "conv":
+      return self.kept * (self.kernel**2 * self.in_channels + (2 if self.batch_norm else 1))
+    if self.kind == "depthwise":
+      return self.kept * (self.kernel**2 + 2)
+    if self.kind == "squeeze_excite":
+      return 2 * self.in_channels * self.squeeze + self.squeeze + self.in_channels
+    if self.kind == "classifier":
+      return self.kept * (self.in_channels + 1)
+    return 0
+
+
+class _ShapeMaker:
+  """Maker whose values are (height, width, live channels)."""
+
+  def __init__(self, block):
+    self._block = block
+    self.layers = []
+
+  def _record(self, kind, x, out, field="", kept=0, **details):
+    self.layers.append(LayerShape(kind, field, *x, kept, *out, **details))
+    return out
+
+  def convolution(self, x, filters):
+    kept = filters.kept
+    return self._filtered("conv", x, filters, kept, filters.bypass_cap)
+
+  def depthwise(self, x, filters):
+    kept = channels.depthwise_kept(x[2], filters.kept)
+    return self._filtered("depthwise", x, filters, kept, None)
+
+  def _filtered(self, kind, x, filters, kept, bypass_cap):
+    height, width, live = x
+    out = (
+      channels.output_size(height, filters.stride),
+      channels.output_size(width, filters.stride),
+      channels.output_channels(live, bypass_cap, kept),
+    )
+    return self._record(
+      kind,
+      x,
+      out,
+      filters.field,
+      kept,
+      kernel=filters.kernel,
+      stride=filters.stride,
+      activation=filters.activation,
+      batch_norm=filters.batch_norm,
+    )
+
+  def squeeze_excite(self, x, units, skipped):
+    return x if skipped else self._record("squeeze_excite", x, x, squeeze=units)
+
+  def add(self, shortcut, x):
+    wider = (x[0], x[1], max(shortcut[2], x[2]))
+    return self._record("add", x, wider, kept=min(shortcut[2], x[2]))
+
+  def upsample(self, x, factor):
+    return self._record("upsample", x, (x[0] * factor, x[1] * factor, x[2]), stride=factor)
+
+  def global_pool(self, x):
+    return self._record("pool", x, (1, 1, x[2]))
+
+  def dropout(self, x, rate):
+    return x
+
+  def classifier(self, x, classes):
+    return self._record("classifier", x, (1, 1, classes), "classes", classes)
+
+  def all_removed(self, fields):
+    return all(getattr(self._block, field) == 0 for field in fields)
+
+  def choose(self, condition, if_true, if_false):
+    return if_true() if condition else if_false()
+
+
+@functools.lru_cache(maxsize=65536)
+def block_shapes(block, in_shape):
+  """The layers of `block` on an input of `in_shape`, and the shape of its output.
+
+  Args:
+    block: a `Block`.
+    in_shape: (height, width, live channels).
+
+  Returns:
+    (tuple of LayerShape, (height, width, live channels)). Cached: a search counts the same few
+    thousand blocks again and again.
+  """
+  maker = _ShapeMaker(block)
+  out = block.wire(maker, in_shape)
+  return tuple(maker.layers), out
+
+
+def skip_add(source, target):
+  """The layer that adds output `source` to output `target`, both (height, width, channels)."""
+  maker = _ShapeMaker(None)
+  out = maker.add(source, target)
+  return maker.layers[0], out

@@ -1,0 +1,210 @@
+"""`SearchSpace`: the sub-networks of a largest network, as tuples of integers."""
+
+import dataclasses
+import functools
+
+from nadv2_tf.spec.network import NetworkSpec
+
+#: smallest kernel that a search may reach (NetAdaptV2, appendix A.1)
+SMALLEST_KERNEL = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+  """One searched quantity: a width or a kernel size.
+
+  Attributes:
+    kind: "width" or "kernel".
+    field: the block field it sets.
+    blocks: indices of the blocks it sets (two where a skip couples widths).
+    choices: allowed values, ascending; the last is the largest network's.
+  """
+
+  kind: str
+  field: str
+  blocks: tuple[int, ...]
+  choices: tuple[int, ...]
+
+  @property
+  def name(self):
+    return "+".join(f"block{index + 1:02d}" for index in self.blocks) + f"_{self.field}"
+
+
+def width_choices(full, levels, zero_allowed=True):
+  """`round(full * i / levels)` for i = 0..levels, halves up, without duplicates.
+
+  Source: NetAdaptV2, appendix A.1: uniformly spaced widths from 0 to the full width.
+  """
+  # In integers: Python's round() sends 12.5 down and 13.5 up.
+  grid = {(2 * full * level + levels) // (2 * levels) for level in range(levels + 1)}
+  return tuple(sorted(grid if zero_allowed else grid - {0}))
+
+
+def kernel_choices(full):
+  """Every odd size from 3 to the full one."""
+  return tuple(range(SMALLEST_KERNEL, full + 1, 2)) or (full,)
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchSpace:
+  """All networks that decisions can cut out of a largest network.
+
+  `encode` gives one int per decision (the kept filters or the kernel size itself); stacked, these
+  rows are the super-network's input `widths`, int32 [batch, decisions].
+  """
+
+  network: NetworkSpec
+  decisions: tuple[Decision, ...]
+
+  def __len__(self):
+    return len(self.decisions)
+
+  def largest(self):
+    return self.network
+
+  def smallest(self):
+    return self.decode(tuple(decision.choices[0] for decision in self.decisions))
+
+  def sample(self, rng):
+    """A sub-network with every decision drawn uniformly; `rng` is a `random.Random`."""
+    return self.decode(tuple(rng.choice(decision.choices) for decision in self.decisions))
+
+  def encode(self, spec):
+    """One int per decision.
+
+    Raises:
+      ValueError: if `spec` is not this space's network with some widths and kernels replaced. Its
+        widths need not lie on the grid (`contains` tells), but may not exceed the largest.
+    """
+    values = tuple(
+      getattr(spec.blocks[decision.blocks[0]], decision.field)
+      if max(decision.blocks) < len(spec.blocks)
+      and hasattr(spec.blocks[decision.blocks[0]], decision.field)
+      else None
+      for decision in self.decisions
+    )
+    for decision, value in zip(self.decisions, values, strict=True):
+      if value is None or not 0 <= value <= decision.choices[-1]:
+        raise ValueError(
+          f"{decision.name} of {spec.name!r} must be an integer from 0 to "
+          f"{decision.choices[-1]} in the space of {self.network.name!r}, got {value!r}."
+        )
+    rebuilt = self._replace(values)
+    if (rebuilt.blocks, rebuilt.skips, rebuilt.input_shape) != (
+      self._canonical(spec).blocks,
+      spec.skips,
+      spec.input_shape,
+    ):
+      raise ValueError(
+        f"{spec.name!r} is not a sub-network of {self.network.name!r}: they differ in more than "
+        "searched widths and kernel sizes."
+      )
+    return tuple(
+      getattr(rebuilt.blocks[decision.blocks[0]], decision.field)
+      for decision in self.decisions
+    )
+
+  def decode(self, values):
+    """The sub-network of one int per decision.
+
+    The kernel of a removed depthwise layer does not exist; it is written as the smallest choice,
+    so that equal networks are equal values.
+
+    Raises:
+      ValueError: naming the decision and its choices, if a value is not one of them.
+    """
+    values = tuple(int(value) for value in values)
+    if len(values) != len(self.decisions):
+      raise ValueError(
+        f"The space of {self.network.name!r} has {len(self.decisions)} decisions, got "
+        f"{len(values)} values."
+      )
+    for decision, value in zip(self.decisions, values, strict=True):
+      if value not in decision.choices:
+        raise ValueError(
+          f"{decision.name} must be one of {decision.choices}, got {value}."
+        )
+    return self._replace(values)
+
+  def contains(self, spec):
+    """Whether `spec` is a sub-network with every value on the grid."""
+    try:
+      values = self.encode(spec)
+    except ValueError:
+      return False
+    return all(
+      value in decision.choices
+      for decision, value in zip(self.decisions, values, strict=True)
+    )
+
+  def shrink(self, spec, column):
+    """`spec` with decision `column` one grid step smaller, or None at the smallest."""
+    decision = self.decisions[column]
+    block = spec.blocks[decision.blocks[0]]
+    smaller = [value for value in decision.choices if value < getattr(block, decision.field)]
+    if not smaller or (decision.kind == "kernel" and block.depthwise == 0):
+      return None
+    for index in decision.blocks:
+      spec = spec.with_block(index, **{decision.field: smaller[-1]})
+    return self._canonical(spec) if smaller[-1] == 0 else spec
+
+  def columns(self, block_index):
+    """{field: column of `encode`} of one block's decisions."""
+    return self._columns.get(block_index, {})
+
+  @functools.cached_property
+  def _columns(self):
+    table = {}
+    for column, decision in enumerate(self.decisions):
+      for index in decision.blocks:
+        table.setdefault(index, {})[decision.field] = column
+    return table
+
+  def _replace(self, values):
+    blocks = list(self.network.blocks)
+    changes = {}
+    for decision, value in zip(self.decisions, values, strict=True):
+      for index in decision.blocks:
+        changes.setdefault(index, {})[decision.field] = value
+    for index, fields in changes.items():
+      blocks[index] = dataclasses.replace(blocks[index], **fields)
+    return self._canonical(dataclasses.replace(self.network, blocks=tuple(blocks)))
+
+  def _canonical(self, spec):
+    for decision in self.decisions:
+      if decision.kind != "kernel":
+        continue
+      for index in decision.blocks:
+        block = spec.blocks[index]
+        if block.depthwise == 0 and block.kernel != decision.choices[0]:
+          spec = spec.with_block(index, kernel=decision.choices[0])
+    return spec
+
+
+def space_of(network, levels, coupled=()):
+  """The search space of every width and depthwise kernel of `network`.
+
+  Args:
+    network: the largest `NetworkSpec`. Its first layer may not be removed; a last layer without
+      bypass that is no classifier (a depth decoder's output) is fixed, like the classifier.
+    levels: n of the width grid `round(full * i / n)`.
+    coupled: pairs ((block, field), (block, field)) that share one width.
+
+  Source: NetAdaptV2, appendix A.1.
+  """
+  partner = dict(coupled)
+  followers = set(partner.values())
+  decisions = []
+  for index, block in enumerate(network.blocks):
+    for field, full in block.widths().items():
+      last_is_fixed = index == len(network.blocks) - 1 and block.kind == "conv"
+      if (index, field) in followers or last_is_fixed:
+        continue
+      places = ((index, field), *([partner[index, field]] if (index, field) in partner else []))
+      if any(place_field != field for _, place_field in places):
+        raise ValueError(f"Coupled widths must be the same field, got {places}.")
+      choices = width_choices(full, levels, zero_allowed=index > 0)
+      decisions.append(Decision("width", field, tuple(place for place, _ in places), choices))
+    if "depthwise" in block.width_fields and len(kernel_choices(block.kernel)) > 1:
+      decisions.append(Decision("kernel", "kernel", (index,), kernel_choices(block.kernel)))
+  return SearchSpace(network, tuple(decisions))
