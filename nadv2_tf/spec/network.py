@@ -1,7 +1,6 @@
 """`NetworkSpec`: the immutable, hashable description of one network."""
 
 import dataclasses
-import functools
 
 from nadv2_tf.spec import checks, serialization, shapes
 from nadv2_tf.spec.blocks import Block
@@ -42,7 +41,7 @@ class NetworkSpec:
     object.__setattr__(self, "blocks", tuple(self.blocks))
     object.__setattr__(self, "skips", tuple(self.skips))
     self._check()
-    self._walk()
+    object.__setattr__(self, "_walked", self._walk())
 
   def _check(self):
     if len(self.input_shape) != 3:
@@ -64,10 +63,6 @@ class NetworkSpec:
     for index, block in enumerate(self.blocks):
       if block.kind == "head" and index != len(self.blocks) - 1:
         raise ValueError(f"Block {index + 1}: a head must be the last block.")
-
-  @functools.cached_property
-  def _walked(self):
-    return self._walk()
 
   def _walk(self):
     """Layers of every block, and each block's output shape."""

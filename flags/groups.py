@@ -1,0 +1,184 @@
+"""Groups of absl flags, and the frozen dataclasses they become.
+
+A program calls `define_*` for the groups it takes, and `read_*` after parsing; library functions
+only see the dataclasses.
+"""
+
+import dataclasses
+
+from absl import flags
+
+FLAGS = flags.FLAGS
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkOptions:
+  """Which search space, for which images."""
+
+  backbone: str
+  image_size: int
+  data: str
+  holdout: int
+  seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainOptions:
+  """How the super-network is trained."""
+
+  epochs: float
+  full_epochs: float
+  batch_size: int
+  optimizer: str
+  learning_rate: float
+  schedule: str
+  weight_decay: float
+  label_smoothing: float
+  subnetworks_per_batch: int
+  full_subnetworks: int
+  size_noise: float
+  strategy: str
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchOptions:
+  """What is searched for, and how."""
+
+  metric: str
+  target: str
+  device: str
+  num_threads: int
+  samples_per_iteration: int
+  layers_per_sample: int
+  initial_reduction: float
+  reduction_decay: float
+
+
+@dataclasses.dataclass(frozen=True)
+class FinetuneOptions:
+  """How a network that was cut out is trained on."""
+
+  finetune_epochs: float
+  finetune_learning_rate: float
+
+
+def define_network():
+  flags.DEFINE_string(
+    "backbone",
+    "mobilenet_v3_demo",
+    "Initial network, whose sub-networks are searched: mobilenet_v3_demo, mobilenet_v1, "
+    "mobilenet_v3_large, netadaptv2_latency, netadaptv2_mac, fastdepth.",
+  )
+  flags.DEFINE_integer(
+    "image_size", None, "Height and width of the images; default: the backbone's own.", lower_bound=8
+  )
+  define_data()
+  flags.DEFINE_integer(
+    "holdout", 1000, "Images cut from the training set to score samples with.", lower_bound=1
+  )
+  define_seed()
+
+
+def define_data():
+  flags.DEFINE_string(
+    "data",
+    "demo",
+    "Images: demo (a part of Fashion-MNIST that comes with the package), tfds:NAME (TensorFlow "
+    "Datasets), folder:DIR (DIR/train and DIR/test with one sub-folder per class), npz:FILE "
+    "(x_train, y_train, x_test, y_test).",
+  )
+
+
+def define_seed():
+  flags.DEFINE_integer("seed", 0, "Of everything that is random.", lower_bound=0)
+
+
+def define_output():
+  flags.DEFINE_string(
+    "output", None, "Folder of the run; all files of all stages are in it.", required=True
+  )
+
+
+def define_train():
+  flags.DEFINE_float("epochs", 10, "Epochs of super-network training.", lower_bound=0)
+  flags.DEFINE_float(
+    "full_epochs",
+    2.5,
+    "How many of --epochs train the full network alone before ordered dropout sets in.",
+    lower_bound=0,
+  )
+  flags.DEFINE_integer("batch_size", 64, "Images per step, over all replicas.", lower_bound=1)
+  flags.DEFINE_enum("optimizer", "adamw", ["sgd", "rmsprop", "adamw"], "Of all trainings.")
+  flags.DEFINE_float("learning_rate", 3e-3, "Largest learning rate of the super-network.")
+  flags.DEFINE_enum(
+    "schedule",
+    "cosine",
+    ["cosine", "exponential"],
+    "Of the learning rate: cosine down to 0, or times 0.963 every 3 epochs (the paper's).",
+  )
+  flags.DEFINE_float("weight_decay", 1e-4, "Decoupled weight decay of kernels.", lower_bound=0)
+  flags.DEFINE_float("label_smoothing", 0.0, "Of the cross entropy.", 0, 1)
+  flags.DEFINE_integer(
+    "subnetworks_per_batch",
+    8,
+    "Different sub-networks in a batch, each on an equal share of its images and with batch-norm "
+    "statistics of its own; the batch size gives every image another sub-network and the "
+    "statistics of their mixture, as in the paper.",
+    lower_bound=1,
+  )
+  flags.DEFINE_integer(
+    "full_subnetworks", 1, "How many of them are the full network.", lower_bound=0
+  )
+  flags.DEFINE_float(
+    "size_noise",
+    0.2,
+    "How far the layers of a sampled sub-network differ in relative width: small values give "
+    "sub-networks of all sizes from near-empty to near-full, inf draws every layer by itself.",
+    lower_bound=0,
+  )
+  flags.DEFINE_enum(
+    "strategy",
+    "auto",
+    ["auto", "one", "mirrored"],
+    "tf.distribute strategy: one device, or all GPUs of this machine; auto takes mirrored where "
+    "there are several GPUs.",
+  )
+
+
+def define_search():
+  flags.DEFINE_enum(
+    "metric", "latency_ms", ["latency_ms", "macs", "parameters"], "The resource that is limited."
+  )
+  flags.DEFINE_string(
+    "target",
+    "50%",
+    "Largest resource of the found network: a number (milliseconds, MACs, parameters; 225e6 and "
+    "225M are the same), or a share of the largest network's, such as 50%.",
+  )
+  flags.DEFINE_enum("device", "host", ["host"], "Where latency is measured: this machine.")
+  flags.DEFINE_integer("num_threads", 1, "Threads of the timed interpreter.", lower_bound=1)
+  flags.DEFINE_integer(
+    "samples_per_iteration", 24, "J: samples scored in each iteration.", lower_bound=1
+  )
+  flags.DEFINE_integer(
+    "layers_per_sample", 10, "L: layers that each sample shrinks.", lower_bound=1
+  )
+  flags.DEFINE_float(
+    "initial_reduction", 0.05, "Share of the resource that the first iteration takes off."
+  )
+  flags.DEFINE_float(
+    "reduction_decay", 0.98, "Factor on the reduction from one iteration to the next."
+  )
+
+
+def define_finetune():
+  flags.DEFINE_float(
+    "finetune_epochs", 4, "Epochs of training for the network that was cut out.", lower_bound=0
+  )
+  flags.DEFINE_float("finetune_learning_rate", 2e-3, "Largest learning rate of fine-tuning.")
+
+
+def read(options_type):
+  """The dataclass of one group, from the flags of the same names."""
+  names = [field.name for field in dataclasses.fields(options_type)]
+  return options_type(**{name: getattr(FLAGS, name) for name in names})

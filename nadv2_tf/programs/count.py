@@ -1,0 +1,115 @@
+"""nadv2-count: MACs, parameters and shapes of a network; starts no TensorFlow."""
+
+import json
+import pathlib
+
+from absl import flags
+
+from nadv2_tf import backbones
+from nadv2_tf.programs.start import start as start_program
+from nadv2_tf.spec import NetworkSpec
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+  flags.DEFINE_string(
+    "network", None, "A known network's name, or the .json file of a spec.", required=True
+  )
+  flags.DEFINE_bool("json", False, "Print JSON instead of a table.")
+
+
+def load_network(name):
+  """The spec of a known name or of a .json file.
+
+  Raises:
+    ValueError: naming the known networks, or what is wrong with the file.
+  """
+  if not name.endswith(".json"):
+    return backbones.network(name)
+  path = pathlib.Path(name)
+  try:
+    return NetworkSpec.from_json(path.read_text(encoding="utf-8"))
+  except FileNotFoundError:
+    raise ValueError(f"There is no file {path}.") from None
+  except (ValueError, OSError) as error:
+    raise ValueError(f"{path}: {error}") from None
+
+
+def describe(spec):
+  """The counts of a spec as a dictionary."""
+  blocks = [
+    {
+      "block": index + 1,
+      "kind": block.kind,
+      "output": list(output),
+      "layers": [
+        {
+          "kind": layer.kind,
+          "field": layer.field,
+          "in_channels": layer.in_channels,
+          "kept": layer.kept,
+          "out_channels": layer.out_channels,
+          "kernel": layer.kernel,
+          "stride": layer.stride,
+          "macs": layer.macs(),
+          "parameters": layer.parameters(),
+        }
+        for layer in layers
+      ],
+    }
+    for index, (block, layers, output) in enumerate(
+      zip(spec.blocks, spec.layers(), spec.block_outputs(), strict=True)
+    )
+  ]
+  return {
+    "name": spec.name,
+    "input_shape": list(spec.input_shape),
+    "macs": spec.macs(),
+    "macs_with_bias": spec.macs(bias=True),
+    "macs_millions": f"{spec.macs() / 1e6:.2f}M",
+    "macs_with_bias_millions": f"{spec.macs(bias=True) / 1e6:.2f}M",
+    "parameters": spec.parameters(),
+    "blocks": blocks,
+  }
+
+
+def table(counts):
+  """The counts as text, one block a line."""
+  lines = [
+    f"{counts['name']}  input {'x'.join(map(str, counts['input_shape']))}",
+    "block  kind                  output         layers (in>kept>out)          MACs   parameters",
+  ]
+  for block in counts["blocks"]:
+    flow = " ".join(
+      f"{layer['in_channels']}>{layer['kept']}>{layer['out_channels']}"
+      for layer in block["layers"]
+      if layer["kind"] in ("conv", "depthwise", "classifier")
+    )
+    macs = sum(layer["macs"] for layer in block["layers"])
+    parameters = sum(layer["parameters"] for layer in block["layers"])
+    output = "x".join(map(str, block["output"]))
+    lines.append(
+      f"{block['block']:5d}  {block['kind']:20s}  {output:13s}  {flow or 'removed':27s} "
+      f"{macs:11,} {parameters:10,}"
+    )
+  lines += [
+    f"MACs (conv, dense and squeeze-and-excite products)   {counts['macs_millions']}",
+    f"MACs with half a MAC per conv output for the bias    {counts['macs_with_bias_millions']}",
+    f"parameters (trainable)                               {counts['parameters']:,}",
+  ]
+  return "\n".join(lines)
+
+
+def main():
+  counts = describe(load_network(FLAGS.network))
+  print(json.dumps(counts, indent=2) if FLAGS.json else table(counts))
+
+
+def start():
+  define_flags()
+  start_program(main)
+
+
+if __name__ == "__main__":
+  start()

@@ -1,0 +1,47 @@
+"""What every command shares: flags that explain themselves, one clear line for an error."""
+
+import os
+import sys
+
+from absl import app, flags
+
+
+def start(main):
+  """Runs `main()` as an absl program; a known kind of error becomes one line and exit status 1."""
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports its CPU features else
+  _show_all_flags_in_help()
+  app.run(lambda arguments: _guarded(main, arguments))
+
+
+def _show_all_flags_in_help():
+  """Makes --help list the flags of our own modules, not only those of the script itself."""
+  by_module = flags.FLAGS.flags_by_module_dict()
+  for module, module_flags in list(by_module.items()):
+    if module.startswith("nadv2_tf"):
+      for flag in module_flags:
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
+
+
+def _guarded(main, arguments):
+  if len(arguments) > 1:
+    fail(f"unexpected argument {arguments[1]!r}; options start with --, see --help.")
+  try:
+    main()
+  except (ValueError, OSError, RuntimeError) as error:
+    if os.environ.get("NADV2_TRACEBACK"):
+      raise
+    fail(one_line(error))
+  except KeyboardInterrupt:
+    fail("interrupted.", status=130)
+
+
+def one_line(error):
+  lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+  return " ".join(lines) if lines else type(error).__name__
+
+
+def fail(message, status=1):
+  """Prints one line and ends the program."""
+  sys.stdout.flush()
+  print(f"error: {message}", file=sys.stderr)
+  sys.exit(status)

@@ -1,0 +1,244 @@
+"""Latency of a network as a sum over its layers, looked up in a measured table.
+
+The table is a CSV file: lines `# key: value` that say what was measured, then one row per layer
+shape. What lies between measured channel counts is interpolated. Reading needs no TensorFlow.
+"""
+
+import bisect
+import csv
+import dataclasses
+import functools
+import io
+import math
+import pathlib
+
+COLUMNS = (
+  "kind",
+  "in_height",
+  "in_width",
+  "in_channels",
+  "kept",
+  "kernel",
+  "stride",
+  "squeeze",
+  "activation",
+  "milliseconds",
+)
+LARGEST_FILE = 64 * 2**20
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+  """What is timed: a layer without its bypass, or a bypass by itself.
+
+  `in_channels` and `kept` are what the table interpolates over; kinds that depend on one channel
+  count have it in both.
+  """
+
+  kind: str
+  in_height: int
+  in_width: int
+  in_channels: int
+  kept: int
+  kernel: int = 0
+  stride: int = 1
+  squeeze: int = 0
+  activation: str = ""
+
+  @property
+  def shape(self):
+    """All fields but the interpolated ones: pieces that share a grid."""
+    return dataclasses.replace(self, in_channels=0, kept=0)
+
+
+def kilobytes(spec):
+  """Size of a network's parameters as float32."""
+  return spec.parameters() * 4 / 1024
+
+
+def pieces(layer):
+  """The timed `Piece`s of a `LayerShape`, in the order in which they run."""
+  place = (layer.in_height, layer.in_width)
+  if layer.kind in ("conv", "depthwise"):
+    found = []
+    if layer.kept:
+      found.append(
+        Piece(
+          layer.kind,
+          *place,
+          layer.kept if layer.kind == "depthwise" else layer.in_channels,
+          layer.kept,
+          layer.kernel,
+          layer.stride,
+          activation=layer.activation,
+        )
+      )
+    if layer.bypassed and (layer.kept or layer.stride > 1):
+      out = layer.out_channels
+      found.append(Piece("bypass", *place, out, out, stride=layer.stride))
+    return tuple(found)
+  if layer.kind == "add":
+    padded = layer.kept != layer.out_channels
+    out = layer.out_channels
+    return (Piece("padded_add" if padded else "add", *place, out, out),)
+  if layer.kind == "classifier":
+    return (Piece("conv", *place, layer.in_channels, layer.kept, 1, activation="linear"),)
+  live = layer.in_channels
+  return (Piece(layer.kind, *place, live, live, stride=layer.stride, squeeze=layer.squeeze),)
+
+
+class _Grid:
+  """Milliseconds of one shape over a full grid of in_channels x kept, bilinear in between."""
+
+  def __init__(self, shape, points):
+    self.inputs = sorted({inputs for inputs, _ in points})
+    self.kept = sorted({kept for _, kept in points})
+    self.tied = all(inputs == kept for inputs, kept in points)
+    self._points = points
+    self._shape = shape
+    if not self.tied:
+      for inputs in self.inputs:
+        for kept in self.kept:
+          if (inputs, kept) not in points:
+            raise ValueError(
+              f"The grid of {_describe(shape)} lacks in_channels={inputs}, kept={kept}."
+            )
+
+  def milliseconds(self, inputs, kept):
+    if self.tied:
+      low, high, share = self._between(self.inputs, inputs)
+      return self._mix(self._points[low, low], self._points[high, high], share)
+    low_in, high_in, share_in = self._between(self.inputs, inputs)
+    low, high, share = self._between(self.kept, kept)
+    return self._mix(
+      self._mix(self._points[low_in, low], self._points[low_in, high], share),
+      self._mix(self._points[high_in, low], self._points[high_in, high], share),
+      share_in,
+    )
+
+  def _between(self, axis, value):
+    if value > axis[-1]:
+      raise ValueError(
+        f"The table has {_describe(self._shape)} up to {axis[-1]} channels, asked for {value}."
+      )
+    place = max(bisect.bisect_left(axis, value), 1) if len(axis) > 1 else 0
+    low, high = axis[max(place - 1, 0)], axis[place]
+    # Below the smallest measured width a layer costs what the smallest costs.
+    share = 0.0 if high == low else max((value - low) / (high - low), 0.0)
+    return low, high, share
+
+  @staticmethod
+  def _mix(low, high, share):
+    return low + (high - low) * share
+
+
+class LatencyTable:
+  """A meter, in milliseconds: a scaled sum of the pieces' rows, and what the weights add.
+
+  Layers timed by themselves find their weights in the processor's cache. A whole network whose
+  weights outgrow the cache fetches the rest again in every run: `spill_ms_per_kb` for each
+  kilobyte of float32 parameters above `cache_kb`.
+
+  Args:
+    rows: {Piece: milliseconds}.
+    facts: {key: value} of what was measured, such as device and threads; `scale`,
+      `spill_ms_per_kb` and `cache_kb`, if there, were fitted to whole networks.
+  """
+
+  unit = "ms"
+  is_exact = True
+
+  def __init__(self, rows, facts=None):
+    self.facts = dict(facts or {})
+    self.rows = dict(rows)
+    self._scale = float(self.facts.get("scale", 1.0))
+    self._spill = float(self.facts.get("spill_ms_per_kb", 0.0))
+    self._cache_kb = float(self.facts.get("cache_kb", 0.0))
+    points = {}
+    for piece, milliseconds in self.rows.items():
+      points.setdefault(piece.shape, {})[piece.in_channels, piece.kept] = milliseconds
+    self._grids = {shape: _Grid(shape, grid) for shape, grid in points.items()}
+    self._layer_cost = functools.lru_cache(maxsize=65536)(self._uncached_layer_cost)
+
+  def measure(self, spec):
+    spilled = max(kilobytes(spec) - self._cache_kb, 0.0)
+    return sum(self.block_costs(spec)) + self._spill * spilled
+
+  def block_costs(self, spec):
+    """Milliseconds of every block, without what outgrown caches add to a whole network."""
+    return tuple(sum(map(self._layer_cost, block)) for block in spec.layers())
+
+  def _uncached_layer_cost(self, layer):
+    return self._scale * sum(self._piece_cost(piece) for piece in pieces(layer))
+
+  def _piece_cost(self, piece):
+    try:
+      grid = self._grids[piece.shape]
+    except KeyError:
+      raise ValueError(f"The latency table has no row for {_describe(piece)}.") from None
+    return grid.milliseconds(piece.in_channels, piece.kept)
+
+  def to_csv(self):
+    """The text that `from_csv` reads back as an equal table."""
+    text = io.StringIO()
+    for key, value in self.facts.items():
+      text.write(f"# {key}: {value}\n")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for piece, milliseconds in self.rows.items():
+      writer.writerow([*dataclasses.astuple(piece), f"{milliseconds:.9g}"])
+    return text.getvalue()
+
+  @classmethod
+  def from_csv(cls, path):
+    """Reads a table.
+
+    Raises:
+      ValueError: naming file, line and field, if it is damaged.
+    """
+    path = pathlib.Path(path)
+    if path.stat().st_size > LARGEST_FILE:
+      raise ValueError(f"{path} is larger than {LARGEST_FILE} bytes.")
+    facts, rows, header = {}, {}, None
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+      if line.startswith("#"):
+        key, _, value = line[1:].partition(":")
+        facts[key.strip()] = value.strip()
+        continue
+      fields = next(csv.reader([line]), [])
+      if header is None:
+        header = tuple(fields)
+        if header != COLUMNS:
+          raise ValueError(f"{path}, line {number}: the columns must be {', '.join(COLUMNS)}.")
+        continue
+      piece, milliseconds = _row(fields, f"{path}, line {number}")
+      rows[piece] = milliseconds
+    if not rows:
+      raise ValueError(f"{path} has no rows.")
+    return cls(rows, facts)
+
+
+def _row(fields, place):
+  if len(fields) != len(COLUMNS):
+    raise ValueError(f"{place}: {len(COLUMNS)} fields are needed, got {len(fields)}.")
+  values = dict(zip(COLUMNS, fields, strict=True))
+  numbers = {}
+  for name in COLUMNS[1:8]:
+    try:
+      numbers[name] = int(values[name])
+    except ValueError:
+      raise ValueError(f"{place}: {name} must be an integer, got {values[name]!r}.") from None
+  try:
+    milliseconds = float(values["milliseconds"])
+  except ValueError:
+    milliseconds = math.nan
+  if not (math.isfinite(milliseconds) and milliseconds >= 0):
+    raise ValueError(
+      f"{place}: milliseconds must be a number of at least 0, got {values['milliseconds']!r}."
+    )
+  return Piece(values["kind"], activation=values["activation"], **numbers), milliseconds
+
+
+def _describe(piece):
+  fields = dataclasses.asdict(piece)
+  return ", ".join(f"{name}={value}" for name, value in fields.items() if value not in (0, ""))

@@ -1,0 +1,93 @@
+"""The append-only record of a search, `search.jsonl`, from which it can be resumed."""
+
+import json
+import os
+import pathlib
+
+#: one line holds at most a few hundred integers
+LARGEST_LINE = 2**20
+
+
+class JournalError(ValueError):
+  """A journal that is damaged, or that belongs to another search."""
+
+
+def read(path):
+  """The entries of a journal; a torn last line (no newline at its end) is left out.
+
+  Raises:
+    JournalError: naming the line, if a line that was finished is not a JSON object.
+  """
+  path = pathlib.Path(path)
+  if not path.exists():
+    return []
+  entries = []
+  with path.open("rb") as file:
+    for number, line in enumerate(file, start=1):
+      if not line.endswith(b"\n"):
+        break
+      try:
+        entry = json.loads(line) if len(line) <= LARGEST_LINE else None
+      except (ValueError, RecursionError):
+        entry = None
+      if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
+        raise JournalError(f"{path}, line {number} is damaged: {line[:80]!r}.")
+      entries.append(entry)
+  return entries
+
+
+class Journal:
+  """Writes entries; what a resumed search writes again must equal what stands there.
+
+  Args:
+    path: the file, or None to keep nothing.
+  """
+
+  def __init__(self, path):
+    self._path = path and pathlib.Path(path)
+    self.entries = read(path) if path else []
+    self._position = 0
+    self._file = None
+
+  def __enter__(self):
+    if self._path:
+      self._drop_torn_line()
+      self._file = self._path.open("ab")
+    return self
+
+  def __exit__(self, *unused):
+    if self._file:
+      self._file.close()
+
+  def _drop_torn_line(self):
+    if not self._path.exists():
+      return
+    text = self._path.read_bytes()
+    whole = text.rfind(b"\n") + 1
+    if whole < len(text):
+      os.truncate(self._path, whole)
+
+  def write(self, entry):
+    """Appends `entry`, or passes over the equal entry that an earlier run wrote at this place.
+
+    Raises:
+      JournalError: if another entry stands there: the file is of another search.
+    """
+    if self._position < len(self.entries):
+      expected = self.entries[self._position]
+      if expected != json.loads(json.dumps(entry)):
+        raise JournalError(
+          f"{self._path}, line {self._position + 1} is of another search: it has "
+          f"{_short(expected)}, this search writes {_short(entry)}. Choose another --output, or "
+          "go on with the settings it was started with."
+        )
+      self._position += 1
+      return
+    if self._file:
+      self._file.write(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
+      self._file.flush()
+
+
+def _short(entry):
+  text = json.dumps(entry)
+  return text if len(text) <= 200 else text[:197] + "..."

@@ -1,0 +1,64 @@
+"""A NumPy archive with x_train, y_train, x_test, y_test."""
+
+import zipfile
+
+import numpy as np
+
+from nadv2_tf.tasks import images
+from nadv2_tf.tasks.examples import Examples
+from nadv2_tf.tasks.sources.registry import SOURCES, Source
+
+ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+
+
+@SOURCES.register("npz")
+def load(path, image_size):
+  train, test = read(path, lambda array: images.resize(array, image_size))
+  classes = int(train.labels.max(initial=-1)) + 1
+  return Source(train, test, tuple(str(label) for label in range(classes)))
+
+
+def read(path, fit):
+  """(training, test) `Examples` of an archive; `fit` brings images to the wanted size.
+
+  Raises:
+    ValueError: naming the file and the array, if something is missing or of the wrong kind.
+  """
+  try:
+    with zipfile.ZipFile(path) as archive:
+      unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > images.LARGEST_BYTES:
+      raise ValueError(f"it unpacks to {unpacked} bytes, more than {images.LARGEST_BYTES}")
+    # Pickled objects in the file would run code when read.
+    with np.load(path, allow_pickle=False) as archive:
+      missing = [name for name in ARRAYS if name not in archive]
+      if missing:
+        raise ValueError(f"it has no array {missing[0]!r}; needed: {', '.join(ARRAYS)}")
+      arrays = {name: archive[name] for name in ARRAYS}
+  except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    raise ValueError(f"Cannot read the archive {path}: {error}.") from None
+  parts = []
+  for part in ("train", "test"):
+    x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
+    parts.append(Examples(fit(_images(x, f"x_{part}", path)), _labels(y, x, part, path)))
+  return tuple(parts)
+
+
+def _images(x, name, path):
+  if x.ndim == 3:
+    x = x[..., None]
+  if x.dtype != np.uint8 or x.ndim != 4 or x.shape[-1] not in (1, 3) or 0 in x.shape[1:]:
+    raise ValueError(
+      f"{path}: {name} must be uint8 images [count, height, width] or [count, height, width, "
+      f"1 or 3], got {x.dtype} {list(x.shape)}."
+    )
+  return x
+
+
+def _labels(y, x, part, path):
+  if not np.issubdtype(y.dtype, np.integer) or y.shape not in ((len(x),), (len(x), 1)):
+    raise ValueError(
+      f"{path}: y_{part} must be one integer for each of the {len(x)} images, got {y.dtype} "
+      f"{list(y.shape)}."
+    )
+  return y.reshape(-1).astype(np.int64)

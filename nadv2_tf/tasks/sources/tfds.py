@@ -1,0 +1,51 @@
+"""A classification data set of TensorFlow Datasets.
+
+The folder is TFDS's own (`~/tensorflow_datasets`, or the variable TFDS_DATA_DIR).
+"""
+
+import numpy as np
+
+from nadv2_tf.tasks import images
+from nadv2_tf.tasks.examples import Examples
+from nadv2_tf.tasks.sources.registry import SOURCES, Source
+
+
+@SOURCES.register("tfds")
+def load(name, image_size):
+  import tensorflow_datasets as tfds  # seconds to import, and only needed here
+
+  try:
+    builder = tfds.builder(name)
+    builder.download_and_prepare()
+  except Exception as error:  # TFDS raises errors of a dozen libraries here
+    line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    raise ValueError(f"--data=tfds:{name}: the data set cannot be had: {line}") from None
+  info = builder.info
+  if not {"image", "label"} <= set(info.features or ()):
+    raise ValueError(
+      f"--data=tfds:{name} has the features {', '.join(sorted(info.features or ()))}; "
+      "classification needs 'image' and 'label'."
+    )
+  test = next((split for split in ("test", "validation") if split in info.splits), None)
+  if "train" not in info.splits or test is None:
+    raise ValueError(
+      f"--data=tfds:{name} has the splits {', '.join(sorted(info.splits))}; 'train' and 'test' "
+      "or 'validation' are needed."
+    )
+  channels = info.features["image"].shape[-1] or 3
+  parts = []
+  for split in ("train", test):
+    count = info.splits[split].num_examples
+    images.check_memory(count, image_size, channels, f"tfds:{name}")
+    parts.append(_read(builder.as_dataset(split=split), image_size))
+  return Source(*parts, tuple(info.features["label"].names))
+
+
+def _read(dataset, image_size):
+  pictures, labels = [], []
+  for example in dataset.as_numpy_iterator():
+    pictures.append(images.resize(example["image"][None], image_size)[0])
+    labels.append(example["label"])
+  if not pictures:
+    return Examples(np.zeros((0, image_size, image_size, 1), np.uint8), np.zeros(0, np.int64))
+  return Examples(np.stack(pictures), np.array(labels, np.int64))

@@ -1,0 +1,42 @@
+"""Batch-norm statistics of a stand-alone network, measured anew.
+
+A network cut from a super-network inherits the statistics of a mixture; its own must replace them
+before it is used without training.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+def recalibrate(model, examples, batch_size=128):
+  """Sets every batch norm's moving averages to the mean over `examples` of its batch statistics.
+
+  Args:
+    model: plain Keras model; changed in place.
+    examples: training images, at least one batch.
+    batch_size: images per pass.
+  """
+  norms = [
+    layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)
+  ]
+  if not norms:
+    return
+  momenta = [norm.momentum for norm in norms]
+  batches = max(len(examples) // batch_size, 1)
+  sums = [np.zeros((2, *norm.moving_mean.shape)) for norm in norms]
+  try:
+    for norm in norms:
+      norm.momentum = 0.0  # the averages become the last batch's statistics
+    forward = tf.function(lambda images: model(images, training=True))
+    for batch in range(batches):
+      part = slice(batch * batch_size, (batch + 1) * batch_size)
+      forward(examples.take(part).inputs())
+      for total, norm in zip(sums, norms, strict=True):
+        total += (norm.moving_mean.numpy(), norm.moving_variance.numpy())
+  finally:
+    for norm, momentum in zip(norms, momenta, strict=True):
+      norm.momentum = momentum
+  for total, norm in zip(sums, norms, strict=True):
+    norm.moving_mean.assign(total[0] / batches)
+    norm.moving_variance.assign(total[1] / batches)

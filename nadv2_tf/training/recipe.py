@@ -1,0 +1,94 @@
+"""How a network is trained: one frozen value from which optimizer and schedule are made."""
+
+import dataclasses
+
+import keras
+
+OPTIMIZERS = ("sgd", "rmsprop", "adamw")
+SCHEDULES = ("cosine", "exponential")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+  """Settings of one training.
+
+  Attributes:
+    epochs: passes over the training images.
+    batch_size: global batch.
+    optimizer: "sgd" (Nesterov, momentum 0.9), "rmsprop" or "adamw".
+    learning_rate: its largest value.
+    schedule: "cosine" down to 0, or "exponential": times `decay` every `decay_epochs`.
+    warmup: share of a cosine schedule in which the rate rises linearly from 1 % of its largest.
+    weight_decay: decoupled, on kernels only.
+    decay, decay_epochs: of the exponential schedule. Source: NetAdaptV2, section 4.1.1.
+    shift: augmentation moves images by up to this many pixels (and mirrors half of them).
+  """
+
+  epochs: float
+  batch_size: int
+  optimizer: str = "sgd"
+  learning_rate: float = 0.1
+  schedule: str = "cosine"
+  warmup: float = 0.1
+  weight_decay: float = 1e-4
+  decay: float = 0.963
+  decay_epochs: float = 3.0
+  shift: int = 1
+
+  def __post_init__(self):
+    if self.optimizer not in OPTIMIZERS or self.schedule not in SCHEDULES:
+      raise ValueError(
+        f"--optimizer must be one of {', '.join(OPTIMIZERS)} and --schedule one of "
+        f"{', '.join(SCHEDULES)}, got {self.optimizer!r} and {self.schedule!r}."
+      )
+    if self.epochs < 0 or self.batch_size < 1 or not self.learning_rate > 0:
+      raise ValueError(
+        "--epochs must be at least 0, --batch_size at least 1 and --learning_rate above 0, got "
+        f"{self.epochs}, {self.batch_size} and {self.learning_rate}."
+      )
+
+  def steps(self, examples):
+    """Training steps over `examples` images; an epoch drops what fills no batch.
+
+    Raises:
+      ValueError: if there are fewer images than a batch.
+    """
+    if examples < self.batch_size:
+      raise ValueError(
+        f"--batch_size={self.batch_size} is more than the {examples} training images that are "
+        "left after the hold-out."
+      )
+    return round(self.epochs * (examples // self.batch_size))
+
+  def make_optimizer(self, examples, variables):
+    """A built Keras optimizer for `variables`."""
+    steps = max(self.steps(examples), 1)
+    rate = self._schedule(steps, examples // self.batch_size)
+    if self.optimizer == "sgd":
+      optimizer = keras.optimizers.SGD(
+        rate, momentum=0.9, nesterov=True, weight_decay=self.weight_decay
+      )
+    elif self.optimizer == "rmsprop":
+      # Rho, momentum and epsilon are MobileNetV3's; NetAdaptV2 does not give them.
+      optimizer = keras.optimizers.RMSprop(
+        rate, rho=0.9, momentum=0.9, epsilon=1e-3, weight_decay=self.weight_decay
+      )
+    else:
+      optimizer = keras.optimizers.AdamW(rate, weight_decay=self.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer.build(variables)
+    return optimizer
+
+  def _schedule(self, steps, steps_per_epoch):
+    warmup = round(self.warmup * steps)
+    low = self.learning_rate / 100
+    if self.schedule == "cosine":
+      return keras.optimizers.schedules.CosineDecay(
+        low, steps - warmup, warmup_target=self.learning_rate, warmup_steps=warmup
+      )
+    return keras.optimizers.schedules.ExponentialDecay(
+      self.learning_rate,
+      max(round(self.decay_epochs * steps_per_epoch), 1),
+      self.decay,
+      staircase=True,
+    )

@@ -1,0 +1,88 @@
+"""Draws which sub-network each image of a batch trains. NumPy only.
+
+Source: NetAdaptV2, section 2.3: in each layer every width is used almost equally often in a pass.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class WidthSampler:
+  """Rows of `widths` for every training step, a function of seed and step alone.
+
+  Attributes:
+    space: the `SearchSpace`.
+    batch_size: rows of a batch.
+    subnetworks: G, how many sub-networks a batch trains; it divides `batch_size`, and each takes
+      `batch_size / G` neighbouring rows. G = `batch_size` is the paper's form.
+    full: how many of the G are the full network in every step, at the step's kernel sizes.
+    size_noise: how the widths of different layers go together. Every sub-network of a batch has
+      a size, and each layer hands out its widths in the order of the sizes plus normal noise of
+      this standard deviation (sizes are spread evenly over [0, 1)). The counts of the widths do
+      not change. Infinity shuffles every layer by itself.
+    seed: of all draws.
+
+  Differs from the paper, which draws the layers independently: then the resources of all
+  sub-networks crowd around the middle (54 independent layers average out), and the networks that
+  a search from the largest one meets are never trained. docs/decisions/0002 has the figures.
+
+  Raises:
+    ValueError: if `subnetworks` does not divide `batch_size`, or `full` exceeds it.
+  """
+
+  space: object
+  batch_size: int
+  subnetworks: int
+  full: int = 0
+  size_noise: float = math.inf
+  seed: int = 0
+
+  def __post_init__(self):
+    if self.subnetworks < 1 or self.batch_size % self.subnetworks:
+      raise ValueError(
+        f"--subnetworks_per_batch must divide the batch size {self.batch_size}, got "
+        f"{self.subnetworks}."
+      )
+    if not 0 <= self.full <= self.subnetworks:
+      raise ValueError(
+        f"--full_subnetworks must be from 0 to the {self.subnetworks} sub-networks of a batch, "
+        f"got {self.full}."
+      )
+
+  def batch(self, step):
+    """int32 [batch_size, decisions] for training step `step`."""
+    rng = np.random.default_rng([self.seed, 2, step])
+    rows = np.empty((self.subnetworks, len(self.space)), np.int32)
+    sampled = self.subnetworks - self.full
+    sizes = rng.permutation(sampled) / max(sampled, 1)
+    for column, decision in enumerate(self.space.decisions):
+      if decision.kind == "kernel":
+        rows[:, column] = self._kernel(column, decision, step)
+      else:
+        rows[: self.full, column] = decision.choices[-1]
+        rows[self.full :, column] = self._widths(decision, sizes, rng)
+    return np.repeat(rows, self.batch_size // self.subnetworks, axis=0)
+
+  def _widths(self, decision, sizes, rng):
+    """One layer's width for every sampled sub-network."""
+    widths = balanced(decision.choices, len(sizes), rng)
+    if math.isinf(self.size_noise):
+      return widths
+    by_size = np.argsort(np.argsort(sizes + self.size_noise * rng.normal(size=len(sizes))))
+    return np.sort(widths)[by_size]
+
+  def _kernel(self, column, decision, step):
+    """One size a step; within a cycle of as many steps as sizes, each is used once."""
+    cycle, position = divmod(step, len(decision.choices))
+    rng = np.random.default_rng([self.seed, 3, column, cycle])
+    return rng.permutation(decision.choices)[position]
+
+
+def balanced(choices, count, rng):
+  """`count` draws from `choices`, shuffled, whose counts differ by at most one."""
+  rounds = -(-count // len(choices)) or 1
+  tiled = np.concatenate([rng.permutation(choices) for _ in range(rounds)])[:count]
+  return rng.permutation(tiled)
