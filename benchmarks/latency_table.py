@@ -123,6 +123,7 @@ def calibrated(table, space, num_threads, seed):
   facts = {
     **table.facts,
     **{name: f"{value:.6g}" for name, value in fitted.items()},
+    "largest_ms": f"{measured[0]:.6g}",
     "calibration_ms": " ".join(f"{value:.5g}" for value in measured),
   }
   table = LatencyTable(table.rows, facts)

@@ -21,7 +21,7 @@ def to_tflite(network, path):
   import tensorflow as tf
 
   shape = (1, *network.inputs[0].shape[1:])
-  function = tf.function(lambda images: network(images, training=False))
+  function = tf.function(lambda images: network(images, training=False), autograph=False)
   concrete = function.get_concrete_function(tf.TensorSpec(shape, tf.float32, name="images"))
   return write_atomically(path, convert(concrete))
 

@@ -108,7 +108,7 @@ def define_train():
     lower_bound=0,
   )
   flags.DEFINE_integer("batch_size", 64, "Images per step, over all replicas.", lower_bound=1)
-  flags.DEFINE_enum("optimizer", "adamw", ["sgd", "rmsprop", "adamw"], "Of all trainings.")
+  flags.DEFINE_enum("optimizer", "adam", ["sgd", "rmsprop", "adam"], "Of all trainings.")
   flags.DEFINE_float("learning_rate", 3e-3, "Largest learning rate of the super-network.")
   flags.DEFINE_enum(
     "schedule",
@@ -116,7 +116,7 @@ def define_train():
     ["cosine", "exponential"],
     "Of the learning rate: cosine down to 0, or times 0.963 every 3 epochs (the paper's).",
   )
-  flags.DEFINE_float("weight_decay", 1e-4, "Decoupled weight decay of kernels.", lower_bound=0)
+  flags.DEFINE_float("weight_decay", 0.0, "Decoupled weight decay of kernels.", lower_bound=0)
   flags.DEFINE_float("label_smoothing", 0.0, "Of the cross entropy.", 0, 1)
   flags.DEFINE_integer(
     "subnetworks_per_batch",

@@ -59,33 +59,37 @@ class MaskedBatchNorm(keras.layers.Layer):
       mask: [batch, channels], 1 where a channel is kept.
       training: use the batch's statistics and move the running averages.
     """
-    if training or self.inference == "batch":
-      mean, variance = self._moments(features, mask)
-      if training:
-        self._move(mean, variance)
-      repeats = ops.shape(features)[0] // self.groups
-      mean, variance = ops.repeat(mean, repeats, axis=0), ops.repeat(variance, repeats, axis=0)
-    else:
-      mean, variance = self.moving_mean[None, :], self.moving_variance[None, :]
+    channels = features.shape[-1]
+    if not training and self.inference == "moving":
+      scale = self.gamma * ops.rsqrt(self.moving_variance + EPSILON)
+      return scale * mask, (self.beta - self.moving_mean * scale) * mask
+    by_group = (self.groups, -1, channels)
+    mask = ops.reshape(mask, by_group)
+    mean, variance = self._moments(features, mask, by_group)
+    if training:
+      self._move(mean, variance)
     scale = self.gamma * ops.rsqrt(variance + EPSILON)
-    return scale * mask, (self.beta - mean * scale) * mask
+    shift = self.beta - mean * scale
+    return ops.reshape(scale * mask, (-1, channels)), ops.reshape(shift * mask, (-1, channels))
 
-  def _moments(self, features, mask):
-    """Mean and variance of every group, [groups, channels]."""
-    by_group = (self.groups, -1, features.shape[-1])
+  def _moments(self, features, mask, by_group):
+    """Mean and variance of every group, [groups, 1, channels]."""
+    # Per image first: one pass over the features, then a few numbers per group.
     mean = ops.reshape(ops.mean(features, axis=(1, 2)), by_group)
     square = ops.reshape(ops.mean(ops.square(features), axis=(1, 2)), by_group)
     if self.statistics == "live":
-      weight = ops.reshape(mask, by_group)
       # A channel that no image of the group keeps falls back on all of them: it is masked anyway.
-      weight = ops.where(ops.any(weight > 0, axis=1, keepdims=True), weight, 1.0)
+      live = ops.any(mask > 0, axis=1, keepdims=True)
+      weight = ops.where(live, mask, ops.ones_like(mask))
       weight = weight / ops.sum(weight, axis=1, keepdims=True)
-      mean, square = ops.sum(mean * weight, axis=1), ops.sum(square * weight, axis=1)
+      mean = ops.sum(mean * weight, axis=1, keepdims=True)
+      square = ops.sum(square * weight, axis=1, keepdims=True)
     else:
-      mean, square = ops.mean(mean, axis=1), ops.mean(square, axis=1)
+      mean = ops.mean(mean, axis=1, keepdims=True)
+      square = ops.mean(square, axis=1, keepdims=True)
     return mean, ops.maximum(square - ops.square(mean), 0.0)
 
   def _move(self, mean, variance):
     for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
-      value = ops.stop_gradient(ops.mean(value, axis=0))
+      value = ops.stop_gradient(ops.mean(value, axis=(0, 1)))
       average.assign(average * self.momentum + value * (1.0 - self.momentum))

@@ -58,5 +58,5 @@ def keras_predictor(model):
   """`predict` of a Keras model, traced once."""
   import tensorflow as tf
 
-  traced = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
+  traced = tf.function(lambda images: model(images, training=False), autograph=False)
   return lambda images: traced(images).numpy()

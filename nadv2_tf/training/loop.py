@@ -136,4 +136,6 @@ class TrainingLoop:
         self._strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for value in values
       )
 
-    return tf.function(step)
+    # Keras layers need no AutoGraph, and without it a super-network is traced in two thirds of
+    # the time.
+    return tf.function(step, autograph=False)

@@ -28,7 +28,7 @@ def recalibrate(model, examples, batch_size=128):
   try:
     for norm in norms:
       norm.momentum = 0.0  # the averages become the last batch's statistics
-    forward = tf.function(lambda images: model(images, training=True))
+    forward = tf.function(lambda images: model(images, training=True), autograph=False)
     for batch in range(batches):
       part = slice(batch * batch_size, (batch + 1) * batch_size)
       forward(examples.take(part).inputs())

@@ -4,7 +4,7 @@ import dataclasses
 
 import keras
 
-OPTIMIZERS = ("sgd", "rmsprop", "adamw")
+OPTIMIZERS = ("sgd", "rmsprop", "adam")
 SCHEDULES = ("cosine", "exponential")
 
 
@@ -15,7 +15,7 @@ class Recipe:
   Attributes:
     epochs: passes over the training images.
     batch_size: global batch.
-    optimizer: "sgd" (Nesterov, momentum 0.9), "rmsprop" or "adamw".
+    optimizer: "sgd" (Nesterov, momentum 0.9), "rmsprop" or "adam".
     learning_rate: its largest value.
     schedule: "cosine" down to 0, or "exponential": times `decay` every `decay_epochs`.
     warmup: share of a cosine schedule in which the rate rises linearly from 1 % of its largest.
@@ -64,18 +64,20 @@ class Recipe:
     """A built Keras optimizer for `variables`."""
     steps = max(self.steps(examples), 1)
     rate = self._schedule(steps, examples // self.batch_size)
+    decay = self.weight_decay or None  # None spares a pass over all variables
     if self.optimizer == "sgd":
       optimizer = keras.optimizers.SGD(
-        rate, momentum=0.9, nesterov=True, weight_decay=self.weight_decay
+        rate, momentum=0.9, nesterov=True, weight_decay=decay
       )
     elif self.optimizer == "rmsprop":
       # Rho, momentum and epsilon are MobileNetV3's; NetAdaptV2 does not give them.
       optimizer = keras.optimizers.RMSprop(
-        rate, rho=0.9, momentum=0.9, epsilon=1e-3, weight_decay=self.weight_decay
+        rate, rho=0.9, momentum=0.9, epsilon=1e-3, weight_decay=decay
       )
     else:
-      optimizer = keras.optimizers.AdamW(rate, weight_decay=self.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+      optimizer = keras.optimizers.Adam(rate, weight_decay=decay)
+    if decay:
+      optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     optimizer.build(variables)
     return optimizer
 

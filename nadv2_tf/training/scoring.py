@@ -43,7 +43,7 @@ class SharedWeightsEvaluator:
     self._labels = tf.constant(holdout.labels[:used].reshape(shape))
     self._model = super_network(space, inference="batch")
     self._model.set_weights(super_model.get_weights())
-    self._score = tf.function(self._traced_score)
+    self._score = tf.function(self._traced_score, autograph=False)
     self.traces = 0
 
   def accuracy(self, specs):

@@ -19,6 +19,8 @@ class WidthSampler:
     subnetworks: G, how many sub-networks a batch trains; it divides `batch_size`, and each takes
       `batch_size / G` neighbouring rows. G = `batch_size` is the paper's form.
     full: how many of the G are the full network in every step, at the step's kernel sizes.
+    full_steps: in the first so many steps every sub-network is the full network: shared weights
+      learn little while most channels of an untrained network are masked.
     size_noise: how the widths of different layers go together. Every sub-network of a batch has
       a size, and each layer hands out its widths in the order of the sizes plus normal noise of
       this standard deviation (sizes are spread evenly over [0, 1)). The counts of the widths do
@@ -37,6 +39,7 @@ class WidthSampler:
   batch_size: int
   subnetworks: int
   full: int = 0
+  full_steps: int = 0
   size_noise: float = math.inf
   seed: int = 0
 
@@ -56,14 +59,15 @@ class WidthSampler:
     """int32 [batch_size, decisions] for training step `step`."""
     rng = np.random.default_rng([self.seed, 2, step])
     rows = np.empty((self.subnetworks, len(self.space)), np.int32)
-    sampled = self.subnetworks - self.full
+    full = self.subnetworks if step < self.full_steps else self.full
+    sampled = self.subnetworks - full
     sizes = rng.permutation(sampled) / max(sampled, 1)
     for column, decision in enumerate(self.space.decisions):
       if decision.kind == "kernel":
         rows[:, column] = self._kernel(column, decision, step)
       else:
-        rows[: self.full, column] = decision.choices[-1]
-        rows[self.full :, column] = self._widths(decision, sizes, rng)
+        rows[:full, column] = decision.choices[-1]
+        rows[full:, column] = self._widths(decision, sizes, rng)
     return np.repeat(rows, self.batch_size // self.subnetworks, axis=0)
 
   def _widths(self, decision, sizes, rng):

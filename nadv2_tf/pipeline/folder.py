@@ -1,0 +1,157 @@
+"""The folder of a run: its settings, the files of its stages, its metrics."""
+
+import dataclasses
+import importlib.metadata
+import json
+import pathlib
+import platform
+import subprocess
+
+from nadv2_tf.export.tflite import write_atomically
+from nadv2_tf.spec import NetworkSpec
+
+PACKAGES = ("nadv2-tf", "tensorflow", "keras", "ai-edge-litert", "numpy")
+
+
+def versions():
+  """Versions of what a result depends on, and the commit if this is a checkout."""
+  found = {"python": platform.python_version()}
+  for package in PACKAGES:
+    try:
+      found[package] = importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+      found[package] = None
+  found["commit"] = _commit()
+  return found
+
+
+def _commit():
+  root = pathlib.Path(__file__).resolve().parents[2]
+  if not (root / ".git").exists():
+    return None
+  command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
+  try:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+  except OSError:
+    return None
+  return done.stdout.strip() or None
+
+
+class RunFolder:
+  """Files of one run.
+
+  Args:
+    path: the folder.
+  """
+
+  def __init__(self, path):
+    self.path = pathlib.Path(path)
+
+  settings_file = property(lambda self: self.path / "run.json")
+  super_weights = property(lambda self: self.path / "super.weights.h5")
+  last_good_weights = property(lambda self: self.path / "super_last_good.weights.h5")
+  training_log = property(lambda self: self.path / "training.json")
+  latency_table = property(lambda self: self.path / "latency_table.csv")
+  journal = property(lambda self: self.path / "search.jsonl")
+  metrics_file = property(lambda self: self.path / "metrics.json")
+  report = property(lambda self: self.path / "report.html")
+  pareto = property(lambda self: self.path / "pareto.png")
+
+  def spec(self, name):
+    return self.path / f"{name}.json"
+
+  def keras(self, name):
+    return self.path / f"{name}.keras"
+
+  def tflite(self, name):
+    return self.path / f"{name}.tflite"
+
+  def settings(self):
+    """{group: {option: value}} as saved; {} for a new folder."""
+    if not self.settings_file.exists():
+      return {}
+    return _read_object(self.settings_file)
+
+  def open(self, **groups):
+    """Creates the folder, or goes on with the run that it holds.
+
+    Args:
+      **groups: option dataclasses by group name; they are saved beside what is there.
+
+    Raises:
+      ValueError: if the folder holds something else, or a run with other settings.
+    """
+    if self.path.exists() and not self.path.is_dir():
+      raise ValueError(f"--output={self.path} is a file; a folder is needed.")
+    saved = self.settings()
+    if not saved and self.path.exists() and any(self.path.iterdir()):
+      raise ValueError(f"--output={self.path} is not empty and holds no run; choose another.")
+    for group, options in groups.items():
+      for option, value in dataclasses.asdict(options).items():
+        before = saved.get(group, {}).get(option, value)
+        if before != value:
+          raise ValueError(
+            f"--output={self.path} holds another run: it has --{option}={before}, this one "
+            f"--{option}={value}. Choose another --output, or go on with its settings."
+          )
+      saved[group] = dataclasses.asdict(options)
+    self.path.mkdir(parents=True, exist_ok=True)
+    self._write(self.settings_file, saved)
+    return self
+
+  def options(self, group, options_type):
+    """The saved options of a group.
+
+    Raises:
+      ValueError: if the folder has none: an earlier stage has not run.
+    """
+    saved = self.settings().get(group)
+    if saved is None:
+      raise ValueError(
+        f"--output={self.path} holds no run with a {group} stage; run the earlier stage first."
+      )
+    return options_type(**saved)
+
+  def need(self, path, made_by):
+    """`path`, or ValueError naming the command that makes it."""
+    if not path.exists():
+      raise ValueError(f"{path} is missing; {made_by} makes it.")
+    return path
+
+  def read_spec(self, name):
+    path = self.need(self.spec(name), "nadv2-search")
+    try:
+      return NetworkSpec.from_json(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+      raise ValueError(f"{path}: {error}") from None
+
+  def write_spec(self, name, spec):
+    write_atomically(self.spec(name), spec.to_json().encode())
+
+  def metrics(self):
+    return _read_object(self.metrics_file) if self.metrics_file.exists() else {}
+
+  def update_metrics(self, seconds=None, **values):
+    """Adds to metrics.json; `seconds` is {stage: seconds}."""
+    metrics = self.metrics() | values
+    metrics["seconds"] = metrics.get("seconds", {}) | {
+      stage: round(value, 1) for stage, value in (seconds or {}).items()
+    }
+    self._write(self.metrics_file, metrics)
+
+  def write_json(self, path, value):
+    self._write(path, value)
+
+  @staticmethod
+  def _write(path, value):
+    write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def _read_object(path):
+  try:
+    value = json.loads(path.read_text(encoding="utf-8"))
+  except (OSError, ValueError) as error:
+    raise ValueError(f"Cannot read {path}: {error}") from None
+  if not isinstance(value, dict):
+    raise ValueError(f"{path} must hold a JSON object, got {type(value).__name__}.")
+  return value

@@ -1,0 +1,68 @@
+"""Turns --metric, --device and --target into a meter and a number."""
+
+import re
+
+from nadv2_tf.resources import COUNTS
+from nadv2_tf.resources.latency_table import LatencyTable
+
+SUFFIXES = {"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
+
+
+def parse_target(text, largest):
+  """The target as a number.
+
+  Args:
+    text: "30", "225e6", "225M", or a share of the largest network's resource, "50%".
+    largest: that resource.
+
+  Raises:
+    ValueError: if it is none of these.
+  """
+  match = re.fullmatch(r"(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)\s*([kKMG%]?)", text.strip())
+  if not match or float(match[1]) <= 0:
+    raise ValueError(
+      f"--target must be a number above 0, such as 30, 225e6 or 225M, or a share such as 50%; "
+      f"got {text!r}."
+    )
+  value = float(match[1])
+  return largest * value / 100 if match[2] == "%" else value * SUFFIXES[match[2]]
+
+
+def make_meter(options, space, folder, progress):
+  """The meter of a run; measures the latency table first if the folder has none.
+
+  Args:
+    options: `SearchOptions`.
+    space: the `SearchSpace`.
+    folder: the `RunFolder`.
+    progress: a `Progress`.
+  """
+  if options.metric in COUNTS:
+    return COUNTS[options.metric]()
+  if not folder.latency_table.exists():
+    from nadv2_tf.benchmarks.latency_table import measure_table
+    from nadv2_tf.export.tflite import write_atomically
+
+    with progress.bar("latency table", 0, "layers") as bar:
+
+      def report(done, total):
+        bar.set_total(total)
+        bar(done)
+
+      table = measure_table(space, options.num_threads, report)
+    write_atomically(folder.latency_table, table.to_csv().encode())
+  return LatencyTable.from_csv(folder.latency_table)
+
+
+def largest_resource(meter, space):
+  """The largest network's resource; of a latency table, as measured and not as predicted."""
+  if isinstance(meter, LatencyTable) and "largest_ms" in meter.facts:
+    return float(meter.facts["largest_ms"])
+  return meter.measure(space.largest())
+
+
+def describe_range(meter, space):
+  """What the smallest and the largest network of the space cost."""
+  smallest = meter.measure(space.smallest())
+  largest = largest_resource(meter, space)
+  return f"smallest network {smallest:.4g} {meter.unit}, largest {largest:.4g} {meter.unit}"

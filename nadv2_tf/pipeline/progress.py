@@ -1,0 +1,65 @@
+"""Progress of long work: a bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+
+from tqdm import tqdm
+
+#: seconds between plain lines
+LINE_EVERY = 10.0
+
+
+class Progress:
+  """Prints to `stream`; bars with rate and time left if it is a terminal."""
+
+  def __init__(self, stream=None):
+    self._stream = stream or sys.stdout
+    self._is_terminal = self._stream.isatty()
+
+  def line(self, text):
+    if self._is_terminal:
+      tqdm.write(text, file=self._stream)
+    else:
+      print(text, file=self._stream, flush=True)
+
+  def bar(self, title, total, unit):
+    """A context manager; call it with (done, note)."""
+    return _Bar(self, self._stream, self._is_terminal, title, total, unit)
+
+
+class _Bar:
+  def __init__(self, progress, stream, is_terminal, title, total, unit):
+    self._progress = progress
+    self._title, self._total, self._unit = title, total, unit
+    self._start = self._last = time.monotonic()
+    self._bar = (
+      tqdm(total=total, desc=title, unit=unit, file=stream, leave=False) if is_terminal else None
+    )
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *unused):
+    if self._bar:
+      self._bar.close()
+
+  def set_total(self, total):
+    self._total = total
+    if self._bar:
+      self._bar.total = total
+
+  def __call__(self, done, note=""):
+    if self._bar:
+      self._bar.set_postfix_str(note, refresh=False)
+      self._bar.update(done - self._bar.n)
+      return
+    now = time.monotonic()
+    if now - self._last < LINE_EVERY and done < self._total:
+      return
+    self._last = now
+    elapsed = max(now - self._start, 1e-9)
+    left = elapsed / max(done, 1) * (self._total - done)
+    self._progress.line(
+      f"  {self._title}: {done}/{self._total} {self._unit}, {done / elapsed:.1f}/s, "
+      f"{left:.0f} s left{', ' + note if note else ''}"
+    )

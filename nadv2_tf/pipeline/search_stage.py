@@ -1,0 +1,96 @@
+"""The stage that searches, and the uniformly scaled network that a found one is held against."""
+
+import dataclasses
+import time
+
+from nadv2_tf.pipeline import metering
+from nadv2_tf.search import (
+  MultiLayerCoordinateDescent,
+  Problem,
+  check_target,
+  minimize,
+)
+from nadv2_tf.training.scoring import SharedWeightsEvaluator
+
+
+def make_problem(options, space, folder, progress):
+  """The search problem of a run; says what the space costs and refuses a target out of reach.
+
+  Raises:
+    UnreachableTarget: naming the smallest reachable resource.
+    ValueError: for a target that is no number.
+  """
+  metering.parse_target(options.target, 1.0)  # a typing mistake, before minutes of measuring
+  meter = metering.make_meter(options, space, folder, progress)
+  target = metering.parse_target(options.target, metering.largest_resource(meter, space))
+  progress.line(f"{metering.describe_range(meter, space)}, target {target:.4g} {meter.unit}")
+  problem = Problem(space, space.largest(), meter, target)
+  check_target(problem)
+  optimizer_of(options).check_schedule(problem)
+  return problem
+
+
+def optimizer_of(options):
+  return MultiLayerCoordinateDescent(
+    options.samples_per_iteration,
+    options.layers_per_sample,
+    options.initial_reduction,
+    options.reduction_decay,
+  )
+
+
+def search(bench, super_model, problem, options, progress):
+  """Searches with the shared weights; writes found.json, search.jsonl and the metrics."""
+  folder, unit = bench.folder, problem.meter.unit
+  start = time.monotonic()
+  evaluator = SharedWeightsEvaluator(
+    super_model, bench.space, bench.task, bench.datasets.holdout
+  )
+
+  def report(iteration):
+    best = iteration.best
+    progress.line(
+      f"  search {iteration.number}: {best.resource:.4g} {unit} (target {problem.target:.4g}), "
+      f"accuracy {best.accuracy:.3f}, {iteration.samples_scored} samples"
+    )
+
+  result = minimize(
+    problem, optimizer_of(options), evaluator, folder.journal, bench.seed, report
+  )
+  folder.write_spec("found", result.spec)
+  folder.update_metrics(
+    seconds={"search": time.monotonic() - start},
+    samples_scored=result.samples_scored,
+    iterations=len(result.iterations),
+    holdout_accuracy_of_found_in_search=result.accuracy,
+    metric={
+      "name": options.metric,
+      "unit": unit,
+      "target": problem.target,
+      "predicted": result.resource,
+      "measured": None if options.metric == "latency_ms" else result.resource,
+    },
+  )
+  return result
+
+
+def uniformly_scaled(space, share):
+  """The largest network with every searched width times `share`, at least 1, and full kernels."""
+  spec = space.largest()
+  for decision in space.decisions:
+    if decision.kind == "width":
+      width = max(round(decision.choices[-1] * share), 1)
+      for index in decision.blocks:
+        spec = spec.with_block(index, **{decision.field: width})
+  return dataclasses.replace(spec, name=f"{space.network.name}_x{share:.3f}")
+
+
+def scaled_to(space, measure, goal, low=0.02, high=1.0, rounds=30):
+  """The widest uniformly scaled network whose `measure` is at most `goal`."""
+  for _ in range(rounds):
+    share = (low + high) / 2
+    if measure(uniformly_scaled(space, share)) <= goal:
+      low = share
+    else:
+      high = share
+  return uniformly_scaled(space, low)

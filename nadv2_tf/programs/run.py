@@ -1,0 +1,46 @@
+"""nadv2-run: train, search, fine-tune, export, time and report, in one go."""
+
+from absl import flags
+
+from nadv2_tf.flags import groups
+from nadv2_tf.programs.start import start as start_program
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+  groups.define_network()
+  groups.define_train()
+  groups.define_search()
+  groups.define_finetune()
+  groups.define_output()
+  flags.DEFINE_bool(
+    "references",
+    False,
+    "Also train and time the full network and the uniformly scaled one that is as fast as the "
+    "found network.",
+  )
+
+
+def main():
+  from nadv2_tf.pipeline import run  # TensorFlow starts here, after the flags are read
+  from nadv2_tf.pipeline.progress import Progress
+
+  run.run(
+    output=FLAGS.output,
+    network_options=groups.read(groups.NetworkOptions),
+    train_options=groups.read(groups.TrainOptions),
+    search_options=groups.read(groups.SearchOptions),
+    finetune_options=groups.read(groups.FinetuneOptions),
+    references=FLAGS.references,
+    progress=Progress(),
+  )
+
+
+def start():
+  define_flags()
+  start_program(main)
+
+
+if __name__ == "__main__":
+  start()
