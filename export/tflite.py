@@ -1,11 +1,12 @@
 """Stand-alone Keras network to a TFLite file, and running one with LiteRT."""
 
-import contextlib
 import os
 import pathlib
 import tempfile
 
 import numpy as np
+
+from nadv2_tf.export.quiet import quiet_stderr
 
 
 def to_tflite(network, path):
@@ -34,7 +35,7 @@ def convert(concrete_function):
   """
   import tensorflow as tf
 
-  with _quiet():
+  with quiet_stderr():
     return tf.lite.TFLiteConverter.from_concrete_functions([concrete_function]).convert()
 
 
@@ -52,19 +53,6 @@ def write_atomically(path, content):
   return path
 
 
-@contextlib.contextmanager
-def _quiet():
-  """Keeps the converter's C++ log lines off the terminal."""
-  saved = os.dup(2)
-  with open(os.devnull, "wb") as sink:
-    os.dup2(sink.fileno(), 2)
-    try:
-      yield
-    finally:
-      os.dup2(saved, 2)
-      os.close(saved)
-
-
 def interpreter(path_or_content, num_threads=1):
   """A LiteRT interpreter with its tensors allocated.
 
@@ -78,7 +66,7 @@ def interpreter(path_or_content, num_threads=1):
   else:
     source = {"model_path": str(path_or_content)}
   try:
-    with _quiet():
+    with quiet_stderr():
       made = Interpreter(num_threads=num_threads, **source)
       made.allocate_tensors()
   except (ValueError, RuntimeError) as error:

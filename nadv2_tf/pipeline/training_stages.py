@@ -6,8 +6,10 @@ import time
 import keras
 
 from nadv2_tf import backbones
+from nadv2_tf.flags.groups import NetworkOptions, TrainOptions
 from nadv2_tf.models import slice_network, super_network
 from nadv2_tf.pipeline.data import make_task
+from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.training.evaluation import evaluate, keras_predictor
 from nadv2_tf.training.loop import TrainingDiverged, TrainingLoop
 from nadv2_tf.training.recalibration import recalibrate
@@ -51,6 +53,18 @@ def make_workbench(folder, network_options, train_options):
   return Workbench(folder, space, task, datasets, network_options, train_options)
 
 
+def reopen_workbench(path):
+  """The workbench of a run that an earlier command started.
+
+  Raises:
+    ValueError: if the folder holds no run.
+  """
+  folder = RunFolder(path)
+  return make_workbench(
+    folder, folder.options("network", NetworkOptions), folder.options("train", TrainOptions)
+  )
+
+
 def _default_size(backbone):
   return backbones.search_space(backbone).largest().input_shape[0]
 
@@ -72,12 +86,18 @@ def super_recipe(options):
   )
 
 
-def check_recipes(bench, finetune_options):
+def check_recipes(bench, finetune_options=None):
   """Raises ValueError for settings that training would trip over only later."""
   examples = len(bench.datasets.train)
   super_recipe(bench.train_options).steps(examples)
-  finetune_recipe(bench.train_options, finetune_options).steps(examples)
   _sampler(bench)
+  if finetune_options:
+    finetune_recipe(bench.train_options, finetune_options).steps(examples)
+
+
+def recalibrate_on(bench, model):
+  """Gives a network that was just cut out batch-norm statistics of its own."""
+  recalibrate(model, bench.datasets.train.take(slice(RECALIBRATION_IMAGES)))
 
 
 def _sampler(bench):
@@ -168,7 +188,7 @@ def finetune(bench, super_model, spec, finetune_options, name, progress):
   start = time.monotonic()
   keras.utils.set_random_seed(bench.seed + 1)
   model = slice_network(super_model, spec)
-  recalibrate(model, bench.datasets.train.take(slice(RECALIBRATION_IMAGES)))
+  recalibrate_on(bench, model)
   classes = len(bench.datasets.class_names)
   before = evaluate(keras_predictor(model), bench.datasets.holdout, classes).accuracy
   recipe = finetune_recipe(bench.train_options, finetune_options)

@@ -4,6 +4,7 @@ from absl import flags
 
 from nadv2_tf.flags import groups
 from nadv2_tf.programs.start import start as start_program
+from nadv2_tf.programs.start import start_tensorflow
 
 FLAGS = flags.FLAGS
 
@@ -23,7 +24,8 @@ def define_flags():
 
 
 def main():
-  from nadv2_tf.pipeline import run  # TensorFlow starts here, after the flags are read
+  start_tensorflow()
+  from nadv2_tf.pipeline import run
   from nadv2_tf.pipeline.progress import Progress
 
   run.run(

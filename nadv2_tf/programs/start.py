@@ -13,6 +13,14 @@ def start(main):
   app.run(lambda arguments: _guarded(main, arguments))
 
 
+def start_tensorflow():
+  """Imports TensorFlow without the dozen lines that it prints about absent GPUs."""
+  from nadv2_tf.export.quiet import quiet_stderr
+
+  with quiet_stderr():
+    import tensorflow  # noqa: F401
+
+
 def _show_all_flags_in_help():
   """Makes --help list the flags of our own modules, not only those of the script itself."""
   by_module = flags.FLAGS.flags_by_module_dict()

@@ -1,0 +1,105 @@
+"""nadv2-evaluate: accuracy of a spec, a .keras or a .tflite file on a data source."""
+
+import dataclasses
+import json
+import pathlib
+
+from absl import flags
+
+from nadv2_tf.flags import groups
+from nadv2_tf.programs.start import start as start_program
+from nadv2_tf.programs.start import start_tensorflow
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+  flags.DEFINE_string(
+    "network",
+    None,
+    "A .keras or .tflite file, or the .json file of a spec, which is cut out of the super-network "
+    "in --run.",
+    required=True,
+  )
+  flags.DEFINE_string("run", None, "Folder of a run, for the super-network of a .json spec.")
+  groups.define_data()
+  flags.DEFINE_enum("part", "test", ["train", "test"], "Which images to evaluate on.")
+  flags.DEFINE_bool("json", False, "Print JSON instead of a table.")
+
+
+def predictor_of(path):
+  """(predict, input shape) of a network file."""
+  from nadv2_tf import export
+  from nadv2_tf.programs.load import load_keras
+  from nadv2_tf.training.evaluation import keras_predictor
+
+  if not path.is_file():
+    raise ValueError(f"There is no file {path}.")
+  if path.suffix == ".tflite":
+    shape = export.interpreter(path).get_input_details()[0]["shape"]
+    return export.predictor(path), tuple(int(size) for size in shape[1:])
+  if path.suffix == ".keras":
+    model = load_keras(path)
+  elif path.suffix == ".json":
+    model = _cut_out(path)
+  else:
+    raise ValueError(f"--network must be a .keras, .tflite or .json file, got {path}.")
+  return keras_predictor(model), model.inputs[0].shape[1:]
+
+
+def _cut_out(path):
+  """The network of a spec with the weights and recalibrated statistics of a super-network."""
+  from nadv2_tf.models import slice_network
+  from nadv2_tf.pipeline import training_stages
+  from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.programs.count import load_network
+
+  spec = load_network(str(path))
+  if not FLAGS.run:
+    raise ValueError(f"{path} is a spec and has no weights; --run names the run to cut it from.")
+  bench = training_stages.reopen_workbench(FLAGS.run)
+  bench.folder.need(bench.folder.super_weights, "nadv2-train")
+  bench.space.encode(spec)  # one clear line if it is of another space
+  model = slice_network(training_stages.train_super_network(bench, Progress()), spec)
+  training_stages.recalibrate_on(bench, model)
+  return model
+
+
+def main():
+  start_tensorflow()
+  from nadv2_tf.tasks import sources
+  from nadv2_tf.training.evaluation import evaluate
+
+  predict, (height, width, channels) = predictor_of(pathlib.Path(FLAGS.network))
+  if height != width:
+    raise ValueError(f"The network takes {height}x{width} images; only squares can be read.")
+  data = sources.load(FLAGS.data, height)
+  examples = getattr(data, FLAGS.part)
+  if examples.images.shape[-1] != channels:
+    raise ValueError(
+      f"The network takes images of {channels} channel(s), --data={FLAGS.data} has "
+      f"{examples.images.shape[-1]}."
+    )
+  outputs = predict(examples.take(slice(1)).inputs()).shape[-1]
+  if outputs != len(data.class_names):
+    raise ValueError(
+      f"The network tells {outputs} classes apart, --data={FLAGS.data} has "
+      f"{len(data.class_names)}."
+    )
+  result = evaluate(predict, examples, outputs)
+  if FLAGS.json:
+    print(json.dumps({**dataclasses.asdict(result), "class_names": data.class_names}, indent=2))
+    return
+  print(f"top-1  {result.accuracy:.2%} of {result.examples} images")
+  print("top-5  " + ("-" if result.top_5 is None else f"{result.top_5:.2%}"))
+  for name, share in zip(data.class_names, result.per_class, strict=True):
+    print(f"  {name:20s} " + ("no images" if share is None else f"{share:.2%}"))
+
+
+def start():
+  define_flags()
+  start_program(main)
+
+
+if __name__ == "__main__":
+  start()

@@ -1,0 +1,30 @@
+"""nadv2-report: tables and pictures of a finished run."""
+
+from absl import flags
+
+from nadv2_tf.flags import groups
+from nadv2_tf.programs.start import start as start_program
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+  groups.define_output()
+
+
+def main():
+  from nadv2_tf.pipeline.folder import RunFolder
+  from nadv2_tf.pipeline.report import write_report
+
+  folder = RunFolder(FLAGS.output)
+  print(write_report(folder))
+  print(f"{folder.report} and {folder.pareto} are written")
+
+
+def start():
+  define_flags()
+  start_program(main)
+
+
+if __name__ == "__main__":
+  start()

@@ -1,0 +1,41 @@
+"""nadv2-search: search with a trained super-network."""
+
+from absl import flags
+
+from nadv2_tf.flags import groups
+from nadv2_tf.programs.start import start as start_program
+from nadv2_tf.programs.start import start_tensorflow
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+  groups.define_search()
+  groups.define_output()
+
+
+def main():
+  start_tensorflow()
+  from nadv2_tf.pipeline import search_stage, training_stages
+  from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.report import tables
+
+  options = groups.read(groups.SearchOptions)
+  progress = Progress()
+  bench = training_stages.reopen_workbench(FLAGS.output)
+  bench.folder.need(bench.folder.super_weights, "nadv2-train")
+  bench.folder.open(search=options)
+  problem = search_stage.make_problem(options, bench.space, bench.folder, progress)
+  super_model = training_stages.train_super_network(bench, progress)
+  search_stage.search(bench, super_model, problem, options, progress)
+  progress.line(tables.metric_line(bench.folder.metrics()))
+  progress.line(f"the found network is in {bench.folder.spec('found')}")
+
+
+def start():
+  define_flags()
+  start_program(main)
+
+
+if __name__ == "__main__":
+  start()

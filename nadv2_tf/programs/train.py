@@ -1,0 +1,41 @@
+"""nadv2-train: train the super-network."""
+
+from absl import flags
+
+from nadv2_tf.flags import groups
+from nadv2_tf.programs.start import start as start_program
+from nadv2_tf.programs.start import start_tensorflow
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+  groups.define_network()
+  groups.define_train()
+  groups.define_output()
+
+
+def main():
+  start_tensorflow()
+  from nadv2_tf.pipeline import training_stages
+  from nadv2_tf.pipeline.folder import RunFolder, versions
+  from nadv2_tf.pipeline.progress import Progress
+
+  network = groups.read(groups.NetworkOptions)
+  train = groups.read(groups.TrainOptions)
+  bench = training_stages.make_workbench(RunFolder(FLAGS.output), network, train)
+  training_stages.check_recipes(bench)
+  bench.folder.open(network=network, train=train)
+  bench.folder.update_metrics(seed=bench.seed, versions=versions())
+  progress = Progress()
+  training_stages.train_super_network(bench, progress)
+  progress.line(f"the super-network's weights are in {bench.folder.super_weights}")
+
+
+def start():
+  define_flags()
+  start_program(main)
+
+
+if __name__ == "__main__":
+  start()
