@@ -7,9 +7,9 @@ import random
 import tempfile
 
 import numpy as np
-
 from nadv2_tf.benchmarks.host import HostLatencyMeter, time_files
 from nadv2_tf.benchmarks.pieces import COPIES, piece_file
+
 from nadv2_tf.resources.latency_table import LatencyTable, kilobytes, pieces
 
 #: share of the full channel count at which a shape is measured; in between it is interpolated
@@ -85,9 +85,7 @@ def measure_table(space, num_threads=1, report=None, seed=0):
     A `LatencyTable`. Its facts name device, runtime, threads, the whole networks it was calibrated
     on and the largest error on them.
   """
-  wanted = [
-    piece for shape, most in shapes_of(space).items() for piece in grid(shape, *most)
-  ]
+  wanted = [piece for shape, most in shapes_of(space).items() for piece in grid(shape, *most)]
   with tempfile.TemporaryDirectory() as folder:
     paths = []
     for index, piece in enumerate([None, *wanted]):

@@ -2,8 +2,8 @@
 
 import numpy as np
 import tensorflow as tf
-
 from nadv2_tf.export.tflite import convert
+
 from nadv2_tf.spec import channels
 
 #: copies of a piece in one file: an interpreter call costs about as much as a small layer

@@ -1,14 +1,19 @@
-"""Imports tflite-support, whose metadata writers need a shared library that many hosts lack."""
+"""Imports the metadata writers of tflite-support, which ask for more than most hosts have."""
 
 import ctypes
 import importlib
 
+METADATA_WRITERS = "tensorflow_lite_support.metadata.python.metadata_writers"
 
-def load_tflite_support(module="tflite_support"):
-  """The module `tflite_support`, or one of its sub-modules.
 
-  It links against libusb-1.0.so.0 although metadata needs no USB device. The package
-  libusb-package carries that library; loaded first, it satisfies the linker without root rights.
+def load_metadata_writer(name):
+  """A module of tflite-support's metadata writers, such as "image_classifier".
+
+  The package `tflite_support` itself is not imported: beside the writers it loads the Task
+  Library's bindings, and with TensorFlow 2.19 in the same process these fail (both register the
+  type StatusCode). The writers link against libusb-1.0.so.0 although they use no USB device; the
+  package libusb-package carries that library, and loaded first it satisfies the linker without
+  root rights.
 
   Raises:
     ImportError: saying why, where there is no wheel (Python 3.12 and newer).
@@ -21,7 +26,7 @@ def load_tflite_support(module="tflite_support"):
 
     ctypes.CDLL(str(libusb_package.get_library_path()), mode=ctypes.RTLD_GLOBAL)
   try:
-    return importlib.import_module(module)
+    return importlib.import_module(f"{METADATA_WRITERS}.{name}")
   except ModuleNotFoundError as error:
     raise ImportError(
       f"tflite-support is not installed ({error}); it has no wheel above Python 3.11. Only the "

@@ -5,7 +5,6 @@ import pathlib
 import tempfile
 
 import numpy as np
-
 from nadv2_tf.export.quiet import quiet_stderr
 
 
@@ -46,7 +45,7 @@ def write_atomically(path, content):
   try:
     with os.fdopen(handle, "wb") as file:
       file.write(content)
-    os.replace(temporary, path)
+    pathlib.Path(temporary).replace(path)
   except BaseException:
     pathlib.Path(temporary).unlink(missing_ok=True)
     raise

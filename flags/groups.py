@@ -70,7 +70,10 @@ def define_network():
     "mobilenet_v3_large, netadaptv2_latency, netadaptv2_mac, fastdepth.",
   )
   flags.DEFINE_integer(
-    "image_size", None, "Height and width of the images; default: the backbone's own.", lower_bound=8
+    "image_size",
+    None,
+    "Height and width of the images; default: the backbone's own.",
+    lower_bound=8,
   )
   define_data()
   flags.DEFINE_integer(

@@ -75,7 +75,5 @@ def table_10():
   for index, (depthwise, pointwise) in enumerate(TABLE_10_ENCODER, start=1):
     spec = spec.with_block(index, depthwise=depthwise, pointwise=pointwise)
   for index, (depthwise, pointwise, kernel) in enumerate(TABLE_10_DECODER):
-    spec = spec.with_block(
-      14 + 2 * index, depthwise=depthwise, pointwise=pointwise, kernel=kernel
-    )
+    spec = spec.with_block(14 + 2 * index, depthwise=depthwise, pointwise=pointwise, kernel=kernel)
   return NetworkSpec("netadaptv2_depth_87ms", spec.input_shape, spec.blocks, spec.skips)

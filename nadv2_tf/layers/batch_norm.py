@@ -25,9 +25,7 @@ class MaskedBatchNorm(keras.layers.Layer):
     momentum: of the running averages.
   """
 
-  def __init__(
-    self, groups=1, statistics="mixture", inference="moving", momentum=0.99, **kwargs
-  ):
+  def __init__(self, groups=1, statistics="mixture", inference="moving", momentum=0.99, **kwargs):
     super().__init__(**kwargs)
     if statistics not in STATISTICS or inference not in INFERENCE:
       raise ValueError(

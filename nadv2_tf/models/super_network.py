@@ -191,9 +191,7 @@ def check_widths(space, widths):
     widths: integer array, [batch, decisions].
   """
   if widths.ndim != 2 or widths.shape[1] != len(space):
-    raise ValueError(
-      f"widths must have the shape [batch, {len(space)}], got {list(widths.shape)}."
-    )
+    raise ValueError(f"widths must have the shape [batch, {len(space)}], got {list(widths.shape)}.")
   for column, decision in enumerate(space.decisions):
     values = widths[:, column]
     if values.min() < 0 or values.max() > decision.choices[-1]:

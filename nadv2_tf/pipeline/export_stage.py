@@ -19,8 +19,7 @@ def export(bench, model, name):
   classes = len(bench.datasets.class_names)
   accuracy = evaluate(predictor(path), bench.datasets.test, classes).accuracy
   _add(folder, name, test_accuracy_tflite=accuracy, size_bytes=path.stat().st_size)
-  spent = folder.metrics().get("seconds", {}).get("export", 0.0)
-  folder.update_metrics(seconds={"export": spent + time.monotonic() - start})
+  _add_seconds(folder, name, export=time.monotonic() - start)
   return path
 
 
@@ -29,9 +28,10 @@ def time_networks(folder, names, num_threads):
   start = time.monotonic()
   paths = [folder.need(folder.tflite(name), "nadv2-export") for name in names]
   timings = time_files(paths, num_threads, runs=100, repeats=7, seconds=0.1)
+  seconds = (time.monotonic() - start) / len(names)
   for name, timing in zip(names, timings, strict=True):
     _add(folder, name, timing=vars(timing), latency_ms=timing.median_ms)
-  folder.update_metrics(seconds={"time": time.monotonic() - start})
+    _add_seconds(folder, name, time=seconds)
   return timings
 
 
@@ -67,12 +67,18 @@ def summarise(folder, options):
   if options.metric == "latency_ms":
     metric["measured"] = found["latency_ms"]
   folder.update_metrics(
+    seconds=found["seconds"],
     metric=metric,
     **{
       key: found[key]
       for key in ("test_accuracy", "test_accuracy_tflite", "macs", "parameters", "latency_ms")
     },
   )
+
+
+def _add_seconds(folder, name, **seconds):
+  before = folder.metrics()["networks"][name].get("seconds", {})
+  _add(folder, name, seconds=before | {key: round(value, 1) for key, value in seconds.items()})
 
 
 def _add(folder, name, **values):

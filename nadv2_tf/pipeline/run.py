@@ -43,9 +43,7 @@ def run(
     specs["uniform"] = export_stage.equally_fast(bench, problem, result.spec, search_options)
     specs["full"] = bench.space.largest()
   for name, spec in specs.items():
-    model, _ = training_stages.finetune(
-      bench, super_model, spec, finetune_options, name, progress
-    )
+    model, _ = training_stages.finetune(bench, super_model, spec, finetune_options, name, progress)
     export_stage.export(bench, model, name)
   export_stage.time_networks(folder, list(specs), search_options.num_threads)
   export_stage.summarise(folder, search_options)

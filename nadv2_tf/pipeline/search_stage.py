@@ -21,7 +21,11 @@ def make_problem(options, space, folder, progress):
     ValueError: for a target that is no number.
   """
   metering.parse_target(options.target, 1.0)  # a typing mistake, before minutes of measuring
+  start = time.monotonic()
+  measured_before = folder.latency_table.exists()
   meter = metering.make_meter(options, space, folder, progress)
+  if options.metric == "latency_ms" and not measured_before:
+    folder.update_metrics(seconds={"table": time.monotonic() - start})
   target = metering.parse_target(options.target, metering.largest_resource(meter, space))
   progress.line(f"{metering.describe_range(meter, space)}, target {target:.4g} {meter.unit}")
   problem = Problem(space, space.largest(), meter, target)
@@ -43,9 +47,7 @@ def search(bench, super_model, problem, options, progress):
   """Searches with the shared weights; writes found.json, search.jsonl and the metrics."""
   folder, unit = bench.folder, problem.meter.unit
   start = time.monotonic()
-  evaluator = SharedWeightsEvaluator(
-    super_model, bench.space, bench.task, bench.datasets.holdout
-  )
+  evaluator = SharedWeightsEvaluator(super_model, bench.space, bench.task, bench.datasets.holdout)
 
   def report(iteration):
     best = iteration.best
@@ -54,9 +56,7 @@ def search(bench, super_model, problem, options, progress):
       f"accuracy {best.accuracy:.3f}, {iteration.samples_scored} samples"
     )
 
-  result = minimize(
-    problem, optimizer_of(options), evaluator, folder.journal, bench.seed, report
-  )
+  result = minimize(problem, optimizer_of(options), evaluator, folder.journal, bench.seed, report)
   folder.write_spec("found", result.spec)
   folder.update_metrics(
     seconds={"search": time.monotonic() - start},

@@ -201,7 +201,7 @@ def finetune(bench, super_model, spec, finetune_options, name, progress):
     "test_accuracy": evaluate(predict, bench.datasets.test, classes).accuracy,
     "macs": spec.macs(),
     "parameters": spec.parameters(),
-    "seconds_finetune": round(time.monotonic() - start, 1),
+    "seconds": {"finetune": round(time.monotonic() - start, 1)},
   }
   temporary = path.with_name(f"partial_{path.name}")
   model.save(temporary)

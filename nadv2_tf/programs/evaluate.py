@@ -83,8 +83,7 @@ def main():
   outputs = predict(examples.take(slice(1)).inputs()).shape[-1]
   if outputs != len(data.class_names):
     raise ValueError(
-      f"The network tells {outputs} classes apart, --data={FLAGS.data} has "
-      f"{len(data.class_names)}."
+      f"The network tells {outputs} classes apart, --data={FLAGS.data} has {len(data.class_names)}."
     )
   result = evaluate(predict, examples, outputs)
   if FLAGS.json:

@@ -13,9 +13,7 @@ FLAGS = flags.FLAGS
 
 def define_flags():
   groups.define_output()
-  flags.DEFINE_string(
-    "network", None, "A .keras file to export; default: found.keras in --output."
-  )
+  flags.DEFINE_string("network", None, "A .keras file to export; default: found.keras in --output.")
 
 
 def main():

@@ -29,8 +29,7 @@ def main():
   super_model = training_stages.train_super_network(bench, progress)
   _, metrics = training_stages.finetune(bench, super_model, spec, options, "found", progress)
   progress.line(
-    f"test accuracy {metrics['test_accuracy']:.4f}; the network is in "
-    f"{bench.folder.keras('found')}"
+    f"test accuracy {metrics['test_accuracy']:.4f}; the network is in {bench.folder.keras('found')}"
   )
 
 

@@ -16,7 +16,9 @@ def define_flags():
   flags.DEFINE_enum("device", "host", ["host"], "Where to time it: this machine.")
   flags.DEFINE_integer("num_threads", 1, "Threads of the interpreter.", lower_bound=1)
   flags.DEFINE_integer("runs", 50, "Counted runs of one repeat.", lower_bound=1)
-  flags.DEFINE_integer("warmup_runs", 10, "Runs before each repeat that do not count.", lower_bound=0)
+  flags.DEFINE_integer(
+    "warmup_runs", 10, "Runs before each repeat that do not count.", lower_bound=0
+  )
   flags.DEFINE_integer("repeats", 3, "Repeats; the median over them is reported.", lower_bound=1)
   flags.DEFINE_bool("json", False, "Print JSON instead of a line.")
 
@@ -27,9 +29,7 @@ def main():
   path = pathlib.Path(FLAGS.tflite)
   if not path.is_file():
     raise ValueError(f"There is no file {path}.")
-  (timing,) = time_files(
-    [path], FLAGS.num_threads, FLAGS.runs, FLAGS.warmup_runs, FLAGS.repeats
-  )
+  (timing,) = time_files([path], FLAGS.num_threads, FLAGS.runs, FLAGS.warmup_runs, FLAGS.repeats)
   if FLAGS.json:
     print(json.dumps(dataclasses.asdict(timing), indent=2))
     return

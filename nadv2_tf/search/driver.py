@@ -114,9 +114,7 @@ class _RememberingMeter:
     return self._memory.measure(spec)
 
 
-def minimize(
-  problem, optimizer="mcd", evaluator=None, journal=None, seed=0, on_iteration=None
-):
+def minimize(problem, optimizer="mcd", evaluator=None, journal=None, seed=0, on_iteration=None):
   """Searches `problem.space` for the most accurate network within the target.
 
   Args:
@@ -141,9 +139,7 @@ def minimize(
     memory = _Memory(problem, evaluator, record)
     record.write(_header(problem, optimizer, seed))
     if not problem.meter.is_exact:
-      problem = dataclasses.replace(
-        problem, meter=_RememberingMeter(memory, problem.meter.unit)
-      )
+      problem = dataclasses.replace(problem, meter=_RememberingMeter(memory, problem.meter.unit))
     check_target(problem)
     search = optimizer.search(problem, random.Random(seed))
     scored, found = None, None

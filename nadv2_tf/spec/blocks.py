@@ -55,9 +55,7 @@ class Block:
   def widths(self):
     """The searched widths that this block has: {field: filters}."""
     return {
-      field: getattr(self, field)
-      for field in self.width_fields
-      if getattr(self, field) is not None
+      field: getattr(self, field) for field in self.width_fields if getattr(self, field) is not None
     }
 
   def wire(self, make, x):
@@ -88,9 +86,7 @@ class Conv(Block):
   def wire(self, make, x):
     return make.convolution(
       x,
-      Filters(
-        "filters", self.filters, self.kernel, self.stride, self.activation, self.bypass_cap
-      ),
+      Filters("filters", self.filters, self.kernel, self.stride, self.activation, self.bypass_cap),
     )
 
 
@@ -123,9 +119,7 @@ class DepthwiseSeparable(Block):
     )
     return make.convolution(
       x,
-      Filters(
-        "pointwise", self.pointwise, activation=self.activation, bypass_cap=self.bypass_cap
-      ),
+      Filters("pointwise", self.pointwise, activation=self.activation, bypass_cap=self.bypass_cap),
     )
 
 
@@ -186,9 +180,7 @@ class InvertedResidual(Block):
     )
     if self.squeeze is not None:
       x = make.squeeze_excite(x, self.squeeze, skipped=removed)
-    return make.convolution(
-      x, Filters("projection", self.projection, bypass_cap=self.bypass_cap)
-    )
+    return make.convolution(x, Filters("projection", self.projection, bypass_cap=self.bypass_cap))
 
 
 @KINDS.register("upsample")

@@ -45,9 +45,7 @@ class NetworkSpec:
 
   def _check(self):
     if len(self.input_shape) != 3:
-      raise ValueError(
-        f"input_shape must be (height, width, channels), got {self.input_shape!r}."
-      )
+      raise ValueError(f"input_shape must be (height, width, channels), got {self.input_shape!r}.")
     for axis, size in zip(("height", "width", "channels"), self.input_shape, strict=True):
       checks.integer(f"input_shape: {axis}", size, 1, checks.LARGEST_WIDTH)
     if not self.blocks:

@@ -100,8 +100,7 @@ class SearchSpace:
         "searched widths and kernel sizes."
       )
     return tuple(
-      getattr(rebuilt.blocks[decision.blocks[0]], decision.field)
-      for decision in self.decisions
+      getattr(rebuilt.blocks[decision.blocks[0]], decision.field) for decision in self.decisions
     )
 
   def decode(self, values):
@@ -121,9 +120,7 @@ class SearchSpace:
       )
     for decision, value in zip(self.decisions, values, strict=True):
       if value not in decision.choices:
-        raise ValueError(
-          f"{decision.name} must be one of {decision.choices}, got {value}."
-        )
+        raise ValueError(f"{decision.name} must be one of {decision.choices}, got {value}.")
     return self._replace(values)
 
   def contains(self, spec):
@@ -133,8 +130,7 @@ class SearchSpace:
     except ValueError:
       return False
     return all(
-      value in decision.choices
-      for decision, value in zip(self.decisions, values, strict=True)
+      value in decision.choices for decision, value in zip(self.decisions, values, strict=True)
     )
 
   def shrink(self, spec, column):

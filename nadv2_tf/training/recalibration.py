@@ -17,9 +17,7 @@ def recalibrate(model, examples, batch_size=128):
     examples: training images, at least one batch.
     batch_size: images per pass.
   """
-  norms = [
-    layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)
-  ]
+  norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
   if not norms:
     return
   momenta = [norm.momentum for norm in norms]

@@ -66,9 +66,7 @@ class Recipe:
     rate = self._schedule(steps, examples // self.batch_size)
     decay = self.weight_decay or None  # None spares a pass over all variables
     if self.optimizer == "sgd":
-      optimizer = keras.optimizers.SGD(
-        rate, momentum=0.9, nesterov=True, weight_decay=decay
-      )
+      optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=decay)
     elif self.optimizer == "rmsprop":
       # Rho, momentum and epsilon are MobileNetV3's; NetAdaptV2 does not give them.
       optimizer = keras.optimizers.RMSprop(

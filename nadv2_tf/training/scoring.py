@@ -37,9 +37,7 @@ class SharedWeightsEvaluator:
     self._batches = len(holdout) // batch_size
     used = self._batches * batch_size
     shape = (self._batches, batch_size)
-    self._images = tf.constant(
-      holdout.inputs()[:used].reshape(*shape, *holdout.images.shape[1:])
-    )
+    self._images = tf.constant(holdout.inputs()[:used].reshape(*shape, *holdout.images.shape[1:]))
     self._labels = tf.constant(holdout.labels[:used].reshape(shape))
     self._model = super_network(space, inference="batch")
     self._model.set_weights(super_model.get_weights())

@@ -35,9 +35,7 @@ class SuperFiltered(keras.layers.Layer):
     return self.filters.bypass_cap
 
   def live_channels(self, live, kept):
-    return channel_rules.output_channels(
-      live, self.bypass_cap(), kept, ops.minimum, ops.maximum
-    )
+    return channel_rules.output_channels(live, self.bypass_cap(), kept, ops.minimum, ops.maximum)
 
   def call(self, features, live, widths, training=False):
     """The layer on every image at its own width.

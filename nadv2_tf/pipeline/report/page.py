@@ -38,11 +38,6 @@ def render(metrics, settings, found, largest, picture):
     f'sample of each iteration, and the finished networks" src="data:image/png;base64,{image}">',
     "<h2>The found network beside the largest one</h2>",
     _blocks(found, largest),
-    "<h2>Seconds per stage</h2>",
-    _table(
-      ["stage", "seconds"],
-      [(stage, f"{value:.0f}") for stage, value in tables.stage_seconds(metrics).items()],
-    ),
     "<h2>Everything needed to repeat it</h2>",
     f"<pre>{html.escape(json.dumps(settings, indent=2))}</pre>",
     f"<pre>{html.escape(json.dumps(metrics.get('versions', {}), indent=2))}</pre>",
@@ -69,9 +64,7 @@ def _blocks(found, largest):
   for index, (block, full) in enumerate(zip(found.blocks, largest.blocks, strict=True)):
     widths = block.widths()
     removed = bool(widths) and not any(widths.values())
-    cells = [
-      f"{field} {kept} of {full.widths()[field]}" for field, kept in widths.items()
-    ]
+    cells = [f"{field} {kept} of {full.widths()[field]}" for field, kept in widths.items()]
     kernel = getattr(block, "kernel", None)
     kernel = f"{kernel} of {full.kernel}" if kernel and not removed else ""
     height, width, channels = found.block_outputs()[index]

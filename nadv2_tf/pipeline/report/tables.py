@@ -6,26 +6,35 @@ TITLES = {
   "uniform": "uniformly scaled",
 }
 ORDER = ("full", "found", "uniform")
+STAGES = ("train", "table", "search", "finetune", "export", "time")
 
 
 def network_rows(metrics):
-  """[(title, {column: text})] of the networks of a run, the full one first."""
+  """[(title, {column: text})] of the networks of a run, the full one first.
+
+  Seconds of the super-network are in every row: all networks are cut from it. Seconds of table
+  and search are the found network's alone.
+  """
   rows = []
   networks = metrics.get("networks", {})
   for name in [*ORDER, *sorted(set(networks) - set(ORDER))]:
     if name in networks:
-      rows.append((TITLES.get(name, name), _columns(networks[name])))
+      shared = {"train": metrics.get("seconds", {}).get("train")}
+      if name == "found":
+        shared |= {key: metrics["seconds"].get(key) for key in ("table", "search")}
+      rows.append((TITLES.get(name, name), _columns(networks[name], shared)))
   return rows
 
 
-def _columns(network):
+def _columns(network, shared_seconds):
+  seconds = shared_seconds | network.get("seconds", {})
   return {
     "test accuracy": _format(network.get("test_accuracy"), "{:.2%}"),
     "in TFLite": _format(network.get("test_accuracy_tflite"), "{:.2%}"),
     "latency": _format(network.get("latency_ms"), "{:.3f} ms"),
     "MACs": _format(_millions(network.get("macs")), "{:.3f} M"),
     "parameters": _format(network.get("parameters"), "{:,}"),
-    "fine-tuning": _format(network.get("seconds_finetune"), "{:.0f} s"),
+    **{stage: _format(seconds.get(stage), "{:.0f} s") for stage in STAGES},
   }
 
 
@@ -35,11 +44,6 @@ def _millions(count):
 
 def _format(value, pattern):
   return "-" if value is None else pattern.format(value)
-
-
-def stage_seconds(metrics):
-  """{stage: seconds} of a run, in the order in which the stages ran."""
-  return dict(metrics.get("seconds", {}))
 
 
 def text_table(metrics):
@@ -56,11 +60,6 @@ def text_table(metrics):
       cells = [row[column].rjust(size) for column, size in zip(columns, widths, strict=True)]
       lines.append("  ".join([title.ljust(width), *cells]))
   lines.append(metric_line(metrics))
-  seconds = stage_seconds(metrics)
-  if seconds:
-    lines.append(
-      "seconds: " + ", ".join(f"{stage} {value:.0f}" for stage, value in seconds.items())
-    )
   return "\n".join(line for line in lines if line)
 
 
@@ -75,5 +74,7 @@ def metric_line(metrics):
     f"predicted {metric['predicted']:.4g}",
     "not measured" if measured is None else f"measured {measured:.4g}",
   ]
-  counts = f"{metrics.get('samples_scored', 0)} samples in {metrics.get('iterations', 0)} iterations"
+  counts = (
+    f"{metrics.get('samples_scored', 0)} samples in {metrics.get('iterations', 0)} iterations"
+  )
   return ", ".join(parts) + f"; {counts}"

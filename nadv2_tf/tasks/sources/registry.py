@@ -31,9 +31,7 @@ def load(source, image_size):
   """
   scheme, _, place = source.partition(":")
   if scheme not in SOURCES or (scheme != "demo") != bool(place):
-    raise ValueError(
-      f"--data must be demo, tfds:NAME, folder:DIR or npz:FILE, got {source!r}."
-    )
+    raise ValueError(f"--data must be demo, tfds:NAME, folder:DIR or npz:FILE, got {source!r}.")
   loaded = SOURCES[scheme](place, image_size)
   check(loaded, source)
   return loaded
