@@ -1,0 +1,80 @@
+"""Fixtures that several folders of tests share."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def two_logical_cpus():
+  """Two CPU devices for tests of tf.distribute; must happen before TensorFlow starts them."""
+  import tensorflow as tf
+
+  cpus = tf.config.list_physical_devices("CPU")
+  tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+def randomise(model, seed, shift=0.0):
+  """Draws every weight, BN scale, shift and statistic; kernels keep the signal's size.
+
+  Fresh weights hide the order of mask and batch norm: shifts of 0 and statistics of 0 and 1.
+  `shift` is the mean of the drawn shifts: networks of ReLUs without residuals die below 0.
+  """
+  rng = np.random.default_rng(seed)
+  for weight in model.weights:
+    shape, name = tuple(weight.shape), weight.name
+    if "variance" in name:
+      value = rng.uniform(0.5, 2.0, shape)
+    elif "gamma" in name:
+      value = rng.uniform(0.5, 1.5, shape)
+    elif any(part in name for part in ("beta", "bias")):
+      value = rng.normal(shift, 0.3, shape)
+    elif "mean" in name:
+      value = rng.normal(0.0, 0.3, shape)
+    else:
+      depthwise = len(shape) == 4 and shape[-1] == 1 and shape[0] > 1
+      fan_in = np.prod(shape[:2]) if depthwise else np.prod(shape[:-1])
+      value = rng.normal(0.0, np.sqrt(2.0 / fan_in), shape)
+    weight.assign(value)
+  return model
+
+
+@pytest.fixture(name="randomise", scope="session")
+def randomise_fixture():
+  return randomise
+
+
+@pytest.fixture
+def widths_of():
+  """Function (space, spec, batch) -> int32 [batch, decisions], every row the same spec."""
+  return lambda space, spec, batch: np.tile(np.array(space.encode(spec), np.int32), (batch, 1))
+
+
+@pytest.fixture
+def relative_gap():
+  """Function (a, b) -> largest difference over the spread of `b` (its standard deviation).
+
+  Where `b` does not vary (a dead network), it is 0 if `a` equals it exactly, else infinite.
+  """
+
+  def gap(a, b):
+    a, b = np.asarray(a), np.asarray(b)
+    difference = float(np.abs(a - b).max())
+    return difference / float(b.std()) if b.std() else np.inf if difference else 0.0
+
+  return gap
+
+
+@pytest.fixture
+def float64():
+  """Keras in double precision, where rounding can neither hide nor fake a difference."""
+  import keras
+
+  keras.config.set_floatx("float64")
+  keras.config.set_dtype_policy("float64")
+  yield
+  keras.config.set_floatx("float32")
+  keras.config.set_dtype_policy("float32")

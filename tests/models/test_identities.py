@@ -1,0 +1,155 @@
+"""Super-network, sliced network and plain network are one network (ARCHITECTURE identities 1, 2).
+
+Tolerances are relative to the spread of the outputs; float32 sums of up to 2048 products in
+another order differ by about 1e-6 of it.
+"""
+
+import random
+
+import keras
+import numpy as np
+import pytest
+
+from nadv2_tf import backbones
+from nadv2_tf.models import slice_network, stand_alone, super_network
+
+BATCH = 3
+# 32x32 (64x64 for netadaptv2_latency) keeps 20 networks of every backbone within seconds.
+# Input shape, classes, mean of the random batch-norm shifts.
+BACKBONES = {
+  "mobilenet_v3_demo": ((32, 32, 1), 10, 0.0),
+  "mobilenet_v1": ((32, 32, 3), 7, 0.3),
+  "mobilenet_v3_large": ((32, 32, 3), 7, 0.0),
+  "netadaptv2_latency": ((64, 64, 3), 7, 0.0),
+  "netadaptv2_mac": ((32, 32, 3), 7, 0.0),
+  "fastdepth": ((64, 64, 3), 1, 0.5),
+}
+
+
+@pytest.fixture(scope="module", params=BACKBONES)
+def case(request, randomise):
+  shape, classes, shift = BACKBONES[request.param]
+  space = backbones.search_space(request.param, input_shape=shape, classes=classes)
+  model = randomise(super_network(space), seed=1, shift=shift)
+  images = np.random.default_rng(2).normal(size=(BATCH, *shape)).astype(np.float32)
+  return space, model, images
+
+
+def constructed(space):
+  """Specs with what random ones may miss: each is named for what it holds."""
+  largest = space.largest()
+  specs = {"largest": largest, "smallest": space.smallest()}
+  if space.network.skips:  # widths at both ends of a skip change together; sampling covers them
+    return specs
+  blocks = largest.blocks
+  strided = next(
+    index for index, block in enumerate(blocks) if index and getattr(block, "stride", 1) == 2
+  )
+  full = blocks[strided].widths()
+  specs["stride-2 block removed"] = largest.with_block(strided, **dict.fromkeys(full, 0))
+  specs["stride-2 depthwise partly bypassed"] = largest.with_block(
+    strided, depthwise=full["depthwise"] // 2
+  )
+  plain = next(
+    index for index in range(strided + 1, len(blocks)) if getattr(blocks[index], "stride", 2) == 1
+  )
+  specs["stride-1 block removed"] = largest.with_block(
+    plain, **dict.fromkeys(blocks[plain].widths(), 0)
+  )
+  if "expansion" in full:
+    # Fewer channels come in than the depthwise layer has filters.
+    specs["depthwise wider than its live input"] = largest.with_block(
+      strided, expansion=full["expansion"] // 4
+    )
+  odd = {field: max(width * 3 // 8 - 1, 1) for field, width in full.items()}
+  specs["widths off the grid"] = largest.with_block(strided, **odd)
+  kernels = [decision for decision in space.decisions if decision.kind == "kernel"]
+  for decision in kernels:
+    largest = largest.with_block(decision.blocks[0], kernel=decision.choices[0])
+  if kernels:
+    specs["smallest kernels"] = largest
+  return specs
+
+
+def outputs(model, space, spec, images, widths_of):
+  return np.asarray(model([images, widths_of(space, spec, len(images))], training=False))
+
+
+def check(case, spec, widths_of, relative_gap):
+  space, model, images = case
+  expected = outputs(model, space, spec, images, widths_of)
+  sliced = slice_network(model, spec)
+  assert (
+    sliced.count_params() - sum(np.prod(w.shape) for w in sliced.non_trainable_weights)
+    == spec.parameters()
+  )
+  # FastDepth ends in a ReLU that zeroes most of its map: little spread to be relative to.
+  tolerance = 3e-5 if space.network.skips else 1e-5
+  assert relative_gap(sliced(images, training=False), expected) <= tolerance
+  return expected
+
+
+def test_twenty_sampled_specs(case, widths_of, relative_gap):
+  space, *_ = case
+  rng = random.Random(3)
+  alive = 0
+  for _ in range(20):
+    expected = check(case, space.sample(rng), widths_of, relative_gap)
+    alive += np.abs(expected - expected[:1]).max() > 1e-3 * expected.std()
+  # Networks whose output does not depend on the image would agree for no reason; a random
+  # sub-network may be one (all of a ReLU layer dead), twenty of them are not.
+  assert alive >= 10
+
+
+def test_constructed_specs(case, widths_of, relative_gap):
+  space, *_ = case
+  for spec in constructed(space).values():
+    check(case, spec, widths_of, relative_gap)
+
+
+def test_rows_of_a_batch_do_not_mix(case, widths_of, relative_gap):
+  """Image i under spec i in a mixed batch equals image i under spec i alone."""
+  space, model, images = case
+  rng = random.Random(4)
+  specs = [space.sample(rng) for _ in range(BATCH)]
+  rows = np.array([space.encode(spec) for spec in specs], np.int32)
+  for column, decision in enumerate(space.decisions):
+    if decision.kind == "kernel":
+      rows[:, column] = decision.choices[-1]
+  mixed = np.asarray(model([images, rows], training=False))
+  for index in range(BATCH):
+    one = np.tile(rows[index], (BATCH, 1))
+    alone = np.asarray(model([images, one], training=False))
+    assert np.abs(mixed[index] - alone[index]).max() <= 1e-5 * alone.std()
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_all_channels_kept_equals_plain_network(name, randomise, widths_of, relative_gap, float64):
+  """Identity 1: nothing of the masks is left when all is kept."""
+  shape, classes, shift = BACKBONES[name]
+  space = backbones.search_space(name, input_shape=shape, classes=classes)
+  model = randomise(super_network(space), seed=1, shift=shift)
+  plain = slice_network(model, space.largest())
+  assert not any(isinstance(layer, keras.layers.Concatenate) for layer in plain.layers)
+  images = np.random.default_rng(2).normal(size=(BATCH, *shape))
+  expected = np.asarray(plain(images, training=False))
+  full = model([images, widths_of(space, space.largest(), BATCH)], training=False)
+  assert expected.dtype == np.float64
+  assert relative_gap(full, expected) <= 1e-6
+
+
+def test_macs_equal_a_count_over_the_built_layers(case):
+  """Identity 4: the counter and the built Keras model agree exactly."""
+  space, *_ = case
+  rng = random.Random(5)
+  for spec in [space.largest(), space.sample(rng)]:
+    assert spec.macs() == keras_macs(stand_alone(spec))
+
+
+def keras_macs(model):
+  total = 0
+  for layer in model.layers:
+    if isinstance(layer, (keras.layers.DepthwiseConv2D, keras.layers.Conv2D)):
+      _, height, width, _ = layer.output.shape
+      total += height * width * int(np.prod(layer.kernel.shape))
+  return total

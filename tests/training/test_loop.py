@@ -1,0 +1,201 @@
+"""The training loop: one trace, learning, replicas, divergence."""
+
+import dataclasses
+import random
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nadv2_tf.models import slice_network, stand_alone, super_network
+from nadv2_tf.spec import NetworkSpec, space_of
+from nadv2_tf.spec.blocks import Conv, Head, InvertedResidual
+from nadv2_tf.tasks.classification import Classification
+from nadv2_tf.tasks.examples import Examples
+from nadv2_tf.training.loop import TrainingDiverged, TrainingLoop
+from nadv2_tf.training.recalibration import recalibrate
+from nadv2_tf.training.recipe import Recipe
+from nadv2_tf.training.scoring import SharedWeightsEvaluator
+from nadv2_tf.training.widths import WidthSampler
+
+
+@pytest.fixture(scope="module")
+def space():
+  """A tiny space with every kind of decision: 7 widths, 1 kernel size."""
+  network = NetworkSpec(
+    "tiny",
+    (8, 8, 1),
+    (
+      Conv(8, 3, 2, "hard_swish", bypass_cap=4),
+      InvertedResidual(16, 16, 8, 5, 1, 4, "relu", bypass_cap=4),
+      InvertedResidual(16, 16, 16, 3, 2, None, "hard_swish", bypass_cap=8, residual=False),
+      Head(2, None),
+    ),
+  )
+  return space_of(network, levels=4)
+
+
+@pytest.fixture(scope="module")
+def examples():
+  """256 images of two classes: a bright left or right half in noise."""
+  rng = np.random.default_rng(0)
+  labels = rng.integers(0, 2, 256)
+  images = rng.integers(0, 100, (256, 8, 8, 1))
+  for image, label in zip(images, labels, strict=True):
+    image[:, 4 * label : 4 * label + 4] += 120
+  return Examples(images.astype(np.uint8), labels.astype(np.int64))
+
+
+@pytest.fixture(scope="module")
+def task():
+  return Classification("demo", 8, 1, 0)
+
+
+def recipe(**changes):
+  return dataclasses.replace(Recipe(4, 32, "adam", 1e-2, weight_decay=0.0, shift=0), **changes)
+
+
+@pytest.fixture(autouse=True)
+def no_flips(monkeypatch):
+  """Mirroring swaps the two classes of these images."""
+  monkeypatch.setattr("nadv2_tf.training.loop.flip_and_shift", lambda images, rng, shift: images)
+
+
+def test_super_network_learns_and_is_traced_once(space, examples, task):
+  keras.utils.set_random_seed(1)
+  model = super_network(space, groups=4)
+  sampler = WidthSampler(space, 32, 4, full=1, size_noise=0.3)
+  loop = TrainingLoop(model, task, recipe(epochs=25), sampler)
+  reports = loop.run(examples, report_every=1)
+  assert len(reports) == 25 * (256 // 32) == 200
+  assert len({tuple(map(tuple, sampler.batch(step))) for step in range(200)}) == 200
+  assert loop.traces == 1  # identity 9, for 200 different batches of sub-networks
+  first = np.mean([report.loss for report in reports[:8]])
+  last = np.mean([report.loss for report in reports[-8:]])
+  assert last < 0.7 * first
+
+
+def test_scoring_200_sub_networks_is_one_trace(space, examples, task):
+  model = super_network(space)
+  evaluator = SharedWeightsEvaluator(model, space, task, examples, batch_size=64)
+  rng = random.Random(2)
+  specs = list({space.sample(rng) for _ in range(400)})[:200]
+  assert len(specs) == 200
+  before = model.get_weights()
+  accuracies = evaluator.accuracy(specs)
+  assert evaluator.traces == 1
+  assert all(0 <= accuracy <= 1 for accuracy in accuracies)
+  assert all(map(np.array_equal, before, model.get_weights()))  # scoring changes nothing
+
+
+def test_score_is_that_of_the_sliced_network_in_batch_statistics(space, examples, task, randomise):
+  model = randomise(super_network(space), seed=3)
+  evaluator = SharedWeightsEvaluator(model, space, task, examples, batch_size=128)
+  spec = space.sample(random.Random(4))
+  (score,) = evaluator.accuracy([spec])
+  alone = slice_network(model, spec)
+  right = 0
+  for start in (0, 128):
+    part = examples.take(slice(start, start + 128))
+    logits = np.asarray(alone(part.inputs(), training=True))
+    right += np.sum(np.argmax(logits, axis=-1) == part.labels)
+  # One image of 256 may fall the other way by rounding.
+  assert abs(score - right / 256) <= 1 / 256
+
+
+def test_paper_form_every_image_another_sub_network(space, examples, task):
+  """G = batch size: one mixture of statistics; the loop runs and the loss falls."""
+  keras.utils.set_random_seed(5)
+  model = super_network(space, groups=1)
+  sampler = WidthSampler(space, 32, 32)
+  reports = TrainingLoop(model, task, recipe(epochs=12), sampler).run(examples, report_every=8)
+  assert reports[-1].loss < reports[0].loss
+
+
+def test_two_replicas_agree_with_one(space, examples, task):
+  """Identity 9: groups do not straddle replicas, so both see the same statistics."""
+  devices = tf.config.list_logical_devices("CPU")
+  if len(devices) < 2:
+    pytest.skip("needs two logical CPUs: TensorFlow was started before they were made")
+  weights = []
+  for strategy in (None, tf.distribute.MirroredStrategy([device.name for device in devices[:2]])):
+    keras.utils.set_random_seed(6)
+    scope = strategy.scope() if strategy else tf.distribute.get_strategy().scope()
+    with scope:
+      model = super_network(space, groups=4 if strategy is None else 2)
+    # SGD: Adam would blow rounding up where gradients are near 0.
+    settings = recipe(epochs=2, optimizer="sgd", learning_rate=0.05)
+    sampler = WidthSampler(space, 32, 4, full=1)
+    TrainingLoop(model, task, settings, sampler, strategy).run(examples)
+    weights.append(model.get_weights())
+  for variable, one, two in zip(model.weights, *weights, strict=True):
+    # 2e-4 absolute after 16 steps: gradients are summed in another order.
+    np.testing.assert_allclose(two, one, atol=2e-4, err_msg=variable.path)
+
+
+def test_same_seed_same_weights(space, examples, task):
+  weights = []
+  for _ in range(2):
+    keras.utils.set_random_seed(7)
+    model = stand_alone(space.largest())
+    TrainingLoop(model, task, recipe(epochs=1), seed=8).run(examples)
+    weights.append(model.get_weights())
+  for one, two in zip(*weights, strict=True):
+    np.testing.assert_allclose(one, two, atol=1e-5)  # threads may sum in another order
+
+
+class _Diverging:
+  """A task whose loss becomes NaN from the second epoch's second step on."""
+
+  def __init__(self, task):
+    self._task = task
+    self._steps = tf.Variable(0)
+
+  def loss(self, targets, outputs):
+    broken = tf.where(self._steps.assign_add(1) > 9, np.float32("nan"), 1.0)
+    return self._task.loss(targets, outputs) * broken
+
+  def quality(self, targets, outputs):
+    return self._task.quality(targets, outputs)
+
+
+def test_nan_loss_stops_and_keeps_the_last_good_weights(space, examples, task):
+  model = stand_alone(space.largest())
+  epoch_ends = []
+
+  def remember(report):
+    if report.step == 8:
+      epoch_ends.append(model.get_weights())
+
+  loop = TrainingLoop(model, _Diverging(task), recipe())
+  with pytest.raises(TrainingDiverged, match="nan at step 10 of 32.*--learning_rate"):
+    loop.run(examples, remember, report_every=8)
+  for kept, good in zip(model.get_weights(), epoch_ends[0], strict=True):
+    np.testing.assert_array_equal(kept, good)
+
+
+def test_recalibration_gives_the_statistics_of_the_images(space, examples, randomise):
+  model = randomise(stand_alone(space.largest()), seed=9)
+  momenta = [layer.momentum for layer in norms(model)]
+  recalibrate(model, examples, batch_size=64)
+  first = norms(model)[0]
+  features = model.get_layer("block01_filters")(examples.inputs())
+  # The mean over four equal batches of their means is the mean over all images.
+  np.testing.assert_allclose(
+    first.moving_mean, np.mean(features, axis=(0, 1, 2)), rtol=1e-4, atol=1e-4
+  )
+  assert [layer.momentum for layer in norms(model)] == momenta
+
+
+def norms(model):
+  return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+def test_recipe_refuses_what_cannot_train():
+  with pytest.raises(ValueError, match="--batch_size=32 is more than the 8"):
+    recipe().steps(8)
+  with pytest.raises(ValueError, match="--optimizer must be one of sgd, rmsprop, adam"):
+    recipe(optimizer="lion")
+  with pytest.raises(ValueError, match="--learning_rate"):
+    recipe(learning_rate=0.0)
