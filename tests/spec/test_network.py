@@ -265,3 +265,10 @@ REFUSED = (
 def test_what_is_not_allowed_is_named(build, message):
   with pytest.raises(ValueError, match=message):
     build()
+
+
+@pytest.mark.xfail(strict=True, reason="a resolution has no upper limit, and counts overflow")
+def test_a_resolution_that_no_count_can_hold_is_refused():
+  blocks = (Conv(4), *[Upsample(8)] * 400, Conv(4))
+  with pytest.raises(ValueError, match="height"):
+    NetworkSpec("n", (1, 1, 1), blocks).macs(bias=True)

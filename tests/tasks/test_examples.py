@@ -1,0 +1,158 @@
+"""Cutting, batching and augmenting labelled images."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from nadv2_tf.tasks.examples import (
+  Examples,
+  epoch_batches,
+  flip_and_shift,
+  normalise,
+  split_holdout,
+)
+
+
+def _numbered(count):
+  """`count` images of 1x1x1 whose only pixel is their number, as is their label."""
+  numbers = np.arange(count)
+  return Examples(numbers.astype(np.uint8).reshape(-1, 1, 1, 1), numbers.astype(np.int64))
+
+
+class _Draws:
+  """Stands in for a generator: hands out what the test chose."""
+
+  def __init__(self, mirrored, rows=(), columns=()):
+    self._mirrored, self._moves = mirrored, np.array([rows, columns])
+
+  def random(self, shape):
+    return np.where(self._mirrored, 0.49, 0.5).reshape(shape)
+
+  def integers(self, low, high, shape):
+    assert self._moves.shape == shape and ((low <= self._moves) & (self._moves < high)).all()
+    return self._moves
+
+
+def test_bytes_become_floats_from_minus_one_to_one():
+  images = np.array([0, 51, 255], np.uint8).reshape(3, 1, 1, 1)
+  inputs = Examples(images, np.zeros(3, np.int64)).inputs()
+  assert inputs.dtype == np.float32 and inputs.shape == images.shape
+  # 51 / 127.5 - 1 = 0.4 - 1; one float32 rounding of numbers up to 1.
+  np.testing.assert_allclose(inputs.ravel(), [-1, -0.6, 1], atol=1e-7)
+  np.testing.assert_array_equal(inputs, normalise(images))
+
+
+def test_holdout_and_rest_are_disjoint_and_complete():
+  rest, holdout = split_holdout(_numbered(50), 20, seed=3)
+  assert (len(rest), len(holdout)) == (30, 20)
+  assert sorted([*rest.labels, *holdout.labels]) == list(range(50))
+  for part in (rest, holdout):  # images go with their labels
+    np.testing.assert_array_equal(part.images.ravel(), part.labels)
+
+
+def test_seed_decides_the_holdout():
+  cuts = [split_holdout(_numbered(50), 20, seed)[1].labels.tolist() for seed in (3, 3, 4)]
+  assert cuts[0] == cuts[1]
+  assert set(cuts[0]) != set(cuts[2])
+  assert sorted(cuts[0]) != list(range(20)), "the first images, not random ones"
+
+
+@pytest.mark.parametrize("holdout", [1, 8])
+def test_holdout_leaves_two_images_or_more(holdout):
+  rest, cut = split_holdout(_numbered(10), holdout, seed=0)
+  assert (len(rest), len(cut)) == (10 - holdout, holdout)
+
+
+@pytest.mark.parametrize(("count", "holdout"), [(10, 9), (10, 10), (10, 0), (10, -1), (2, 1)])
+def test_holdout_out_of_range_is_named(count, holdout):
+  expected = rf"--holdout must be from 1 to {max(count - 2, 1)} .* {count} images, got {holdout}\."
+  with pytest.raises(ValueError, match=expected):
+    split_holdout(_numbered(count), holdout, seed=0)
+
+
+def test_epoch_has_each_image_at_most_once_and_drops_the_rest():
+  batches = list(epoch_batches(_numbered(23), 5, seed=0, epoch=0))
+  assert [len(batch) for batch in batches] == [5, 5, 5, 5]  # 3 of 23 fill no batch
+  labels = np.concatenate([batch.labels for batch in batches])
+  assert len(set(labels)) == 20
+  for batch in batches:
+    np.testing.assert_array_equal(batch.images.ravel(), batch.labels)
+
+
+def test_epochs_differ_and_repeat_with_the_seed():
+  def order(seed, epoch):
+    batches = epoch_batches(_numbered(23), 5, seed, epoch)
+    return np.concatenate([batch.labels for batch in batches]).tolist()
+
+  orders = [order(seed, epoch) for seed, epoch in itertools.product((0, 1), (0, 1, 2))]
+  assert order(1, 2) == orders[-1]
+  assert len({tuple(labels) for labels in orders}) == len(orders)
+  # Each epoch drops other images: the chance that three drop the same 3 of 23 is 1771^-2.
+  assert len({frozenset(labels) for labels in orders[:3]}) > 1
+
+
+def test_no_batch_of_too_few_images():
+  assert list(epoch_batches(_numbered(4), 5, seed=0, epoch=0)) == []
+
+
+PICTURE = np.array([[1, 2, 3], [4, 5, 6]], np.uint8)[None, :, :, None]
+
+
+@pytest.mark.parametrize(
+  ("row", "column", "expected"),
+  [
+    (1, 1, [[1, 2, 3], [4, 5, 6]]),  # the middle of the padded picture: not moved
+    (0, 1, [[0, 0, 0], [1, 2, 3]]),  # down
+    (2, 1, [[4, 5, 6], [0, 0, 0]]),  # up
+    (1, 0, [[0, 1, 2], [0, 4, 5]]),  # right
+    (1, 2, [[2, 3, 0], [5, 6, 0]]),  # left
+    (2, 2, [[5, 6, 0], [0, 0, 0]]),  # up and left
+  ],
+)
+def test_shift_fills_with_zeros(row, column, expected):
+  moved = flip_and_shift(PICTURE, _Draws([False], [row], [column]), shift=1)
+  assert moved.dtype == np.uint8
+  np.testing.assert_array_equal(moved[0, :, :, 0], expected)
+
+
+def test_each_image_is_mirrored_and_moved_by_itself():
+  draws = _Draws([True, False, True], [1, 1, 0], [1, 2, 0])
+  moved = flip_and_shift(np.repeat(PICTURE, 3, axis=0), draws, shift=1)
+  np.testing.assert_array_equal(moved[0, :, :, 0], [[3, 2, 1], [6, 5, 4]])
+  np.testing.assert_array_equal(moved[1, :, :, 0], [[2, 3, 0], [5, 6, 0]])
+  # Mirrored, then down and right: the row 3 2 1 moves down, and its last pixel out.
+  np.testing.assert_array_equal(moved[2, :, :, 0], [[0, 0, 0], [0, 3, 2]])
+
+
+def test_channels_move_together():
+  coloured = np.concatenate([PICTURE, PICTURE * 10], axis=-1)
+  moved = flip_and_shift(coloured, _Draws([True], [2], [0]), shift=1)
+  assert moved.shape == coloured.shape
+  np.testing.assert_array_equal(moved[0, :, :, 0], [[0, 6, 5], [0, 0, 0]])
+  np.testing.assert_array_equal(moved[0, :, :, 1], [[0, 60, 50], [0, 0, 0]])
+
+
+def test_shift_of_zero_only_mirrors():
+  images = np.repeat(PICTURE, 200, axis=0)
+  result = flip_and_shift(images, np.random.default_rng(0), shift=0)
+  mirrored = (result == PICTURE[:, :, ::-1]).all(axis=(1, 2, 3))
+  assert (mirrored | (result == PICTURE).all(axis=(1, 2, 3))).all()
+  # Of 200 fair coins; 100 +- 5 standard deviations of 7: a false alarm once in a million seeds.
+  assert 65 <= mirrored.sum() <= 135
+
+
+def test_images_are_not_changed_in_place():
+  images = np.repeat(PICTURE, 20, axis=0)
+  before = images.copy()
+  flip_and_shift(images, np.random.default_rng(0), shift=2)[:] = 0
+  np.testing.assert_array_equal(images, before)
+
+
+def test_all_moves_up_to_the_shift_occur():
+  dot = np.zeros((400, 5, 5, 1), np.uint8)
+  dot[:, 2, 2] = 255
+  moved = flip_and_shift(dot, np.random.default_rng(0), shift=1)
+  # 9 places, each missed by 400 draws with a chance of (8/9)^400 < 1e-20; shift 1 has no others.
+  places = {tuple(place) for place in np.argwhere(moved[..., 0])[:, 1:]}
+  assert places == set(itertools.product((1, 2, 3), repeat=2))

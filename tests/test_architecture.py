@@ -1,0 +1,172 @@
+"""The floors of the building: who may import whom, and what may be imported from outside."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+# Where the packages lie in the tree, and the names they are imported by.
+FOLDERS = {
+  "nadv2_tf": "nadv2_tf",
+  "flags": "nadv2_tf.flags",
+  "export": "nadv2_tf.export",
+  "benchmarks": "nadv2_tf.benchmarks",
+}
+
+# From low to high. A room may import the rooms of all lower floors, and not its neighbours on the
+# same floor.
+FLOORS = (
+  ("spec", "data"),
+  ("backbones", "resources", "search"),
+  ("layers",),
+  ("models",),
+  ("tasks",),
+  ("training",),
+  ("export",),
+  ("benchmarks",),
+  ("pipeline",),
+  ("flags",),
+  ("programs",),
+)
+HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor}
+
+# What a room may import besides nadv2_tf and the standard library; rooms that are not listed are
+# free. Below layers Keras has not started, up to models nothing of TensorFlow itself is used.
+OUTSIDE = {
+  "spec": set(),
+  "backbones": set(),
+  "resources": set(),
+  "search": set(),
+  "layers": {"keras", "numpy"},
+  "models": {"keras", "numpy"},
+  "flags": {"absl"},
+}
+
+LONGEST_FILE = 300
+BARE_NAMES = ("flags", "export", "benchmarks")  # importable only as nadv2_tf.flags and so on
+
+
+def source_files():
+  """{module name: path} of every Python file of the package."""
+  files = {}
+  for folder, package in FOLDERS.items():
+    for path in sorted((ROOT / folder).rglob("*.py")):
+      parts = path.relative_to(ROOT / folder).with_suffix("").parts
+      files[".".join((package, *parts)).removesuffix(".__init__")] = path
+  return files
+
+
+SOURCES = source_files()
+
+
+def room_of(module):
+  """The room of a module, "" for the package itself: nadv2_tf.search.mcd is in search."""
+  return (module.split(".") + [""])[1]
+
+
+def imports_of(source, module, is_package=False):
+  """The full names of all that a module imports, at its top or inside a function."""
+  package = module.split(".") if is_package else module.split(".")[:-1]
+  for node in ast.walk(ast.parse(source)):
+    if isinstance(node, ast.Import):
+      yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+      above = package[: len(package) - node.level + 1] if node.level else []
+      base = ".".join([*above, *([node.module] if node.module else [])])
+      if base == "nadv2_tf":  # from nadv2_tf import search
+        yield from (f"{base}.{alias.name}" for alias in node.names)
+      else:
+        yield base
+
+
+def faults_of(source, module, is_package=False):
+  """What a module imports and may not, as sentences."""
+  room = room_of(module)
+  for name in imports_of(source, module, is_package):
+    top = name.split(".")[0]
+    if name == "nadv2_tf":
+      yield f"{module} imports the whole package; name the room."
+    elif top == "nadv2_tf":
+      other = room_of(name)
+      if room and other != room and HEIGHT.get(other, -1) >= HEIGHT[room]:
+        yield f"{module} imports {name}, which is not below it."
+    elif top in BARE_NAMES:
+      yield f"{module} imports {name} by its bare name."
+    elif room in OUTSIDE and top not in sys.stdlib_module_names | OUTSIDE[room]:
+      yield f"{module} imports {name}; {room} may only use {sorted(OUTSIDE[room])}."
+
+
+def test_every_room_stands_on_a_floor():
+  assert {room_of(module) for module in SOURCES} - {""} == set(HEIGHT)
+
+
+@pytest.mark.parametrize("module", sorted(SOURCES))
+def test_imports_lead_down(module):
+  path = SOURCES[module]
+  source = path.read_text(encoding="utf-8")
+  assert list(faults_of(source, module, path.name == "__init__.py")) == []
+
+
+@pytest.mark.parametrize(
+  ("module", "line", "is_fault"),
+  [
+    ("nadv2_tf.spec.blocks", "from nadv2_tf.spec import checks", False),
+    ("nadv2_tf.spec.blocks", "from nadv2_tf.search import mcd", True),
+    ("nadv2_tf.spec.blocks", "from nadv2_tf import backbones", True),
+    ("nadv2_tf.spec.blocks", "import nadv2_tf", True),
+    ("nadv2_tf.spec.blocks", "import nadv2_tf.models.slicing", True),
+    ("nadv2_tf.spec.blocks", "from ..models import slicing", True),
+    ("nadv2_tf.spec.blocks", "from . import checks", False),
+    ("nadv2_tf.spec.blocks", "def f():\n  import numpy", True),
+    ("nadv2_tf.spec.blocks", "import dataclasses, os.path", False),
+    ("nadv2_tf.search.mcd", "from nadv2_tf.resources import MacsMeter", True),
+    ("nadv2_tf.search.mcd", "from nadv2_tf.spec import NetworkSpec", False),
+    ("nadv2_tf.backbones.demo", "import keras", True),
+    ("nadv2_tf.layers.superkernel", "from keras import ops", False),
+    ("nadv2_tf.layers.superkernel", "import tensorflow as tf", True),
+    ("nadv2_tf.models.slicing", "from tensorflow import nn", True),
+    ("nadv2_tf.models.slicing", "from nadv2_tf.training import loop", True),
+    ("nadv2_tf.training.loop", "import tensorflow as tf", False),
+    ("nadv2_tf.pipeline.run", "from nadv2_tf.flags import groups", True),
+    ("nadv2_tf.programs.run", "from absl import flags", False),
+    ("nadv2_tf.programs.run", "import flags", True),
+    ("nadv2_tf.programs.run", "from export.tflite import to_tflite", True),
+    ("nadv2_tf.programs.run", "from nadv2_tf import flags, pipeline", False),
+    ("nadv2_tf.export.tflite", "from nadv2_tf.benchmarks import host", True),
+    ("nadv2_tf.benchmarks.host", "from nadv2_tf.export import tflite", False),
+  ],
+)
+def test_the_rules_find_faults(module, line, is_fault):
+  assert bool(list(faults_of(line, module))) == is_fault
+
+
+def test_below_keras_nothing_heavy_is_loaded():
+  # The table above reads the text; this looks at what really loads.
+  rooms = [room for room in OUTSIDE if not OUTSIDE[room]]
+  modules = [module for module in SOURCES if room_of(module) in rooms]
+  check = (
+    f"import importlib, sys\nfor name in {modules!r}: importlib.import_module(name)\n"
+    "print(*sorted({name.split('.')[0] for name in sys.modules}))"
+  )
+  done = subprocess.run(
+    [sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=False
+  )
+  assert done.returncode == 0, done.stderr
+  heavy = {"absl", "jax", "keras", "matplotlib", "numpy", "tensorflow", "tf_keras", "torch"}
+  assert heavy.isdisjoint(done.stdout.split())
+  assert "nadv2_tf" in done.stdout.split()
+
+
+@pytest.mark.parametrize("module", sorted(SOURCES))
+def test_files_are_short(module):
+  lines = SOURCES[module].read_text(encoding="utf-8").count("\n")
+  assert lines <= LONGEST_FILE, f"{SOURCES[module]} has {lines} lines; look for the seam."
+
+
+def test_helpers_live_where_their_words_are_used():
+  drawers = {"utils", "util", "helpers", "misc", "common"}
+  assert [name for name in SOURCES if drawers.intersection(name.split("."))] == []
