@@ -30,8 +30,7 @@ check: .venv/installed-test
 
 .venv/installed-test: .venv/installed
 	@echo "installing what the tests need"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[jax,test]' \
-	  setuptools wheel
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[jax,test]'
 	@touch $@
 
 clean:

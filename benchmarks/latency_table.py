@@ -10,7 +10,12 @@ import numpy as np
 from nadv2_tf.benchmarks.host import HostLatencyMeter, time_files
 from nadv2_tf.benchmarks.pieces import COPIES, piece_file
 
-from nadv2_tf.resources.latency_table import LatencyTable, kilobytes, pieces
+from nadv2_tf.resources.latency_table import (
+  TWO_CHANNEL_COUNTS,
+  LatencyTable,
+  kilobytes,
+  pieces,
+)
 
 #: share of the full channel count at which a shape is measured; in between it is interpolated
 IN_SHARES = (0.25, 1.0)
@@ -57,13 +62,12 @@ def _probes(space):
 
 def grid(shape, most_inputs, most_kept):
   """The pieces of one shape that are measured."""
-  tied = shape.kind != "conv"
 
   def axis(most, shares):
     return sorted({max(round(most * share), 1) for share in shares})
 
   kept_axis = axis(most_kept, KEPT_SHARES.get(shape.kind, OTHER_SHARES))
-  if tied:
+  if shape.kind not in TWO_CHANNEL_COUNTS:
     pairs = [(kept, kept) for kept in kept_axis]
   else:
     pairs = itertools.product(axis(most_inputs, IN_SHARES), kept_axis)

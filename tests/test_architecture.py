@@ -31,6 +31,7 @@ FLOORS = (
   ("pipeline",),
   ("flags",),
   ("programs",),
+  ("studies",),
 )
 HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor}
 
@@ -64,8 +65,12 @@ SOURCES = source_files()
 
 
 def room_of(module):
-  """The room of a module, "" for the package itself: nadv2_tf.search.mcd is in search."""
-  return (module.split(".") + [""])[1]
+  """The room of a module, "" for the package itself: nadv2_tf.search.mcd is in search.
+
+  Studies stand with the other benchmarks in the tree, but on the roof: they run whole programs.
+  """
+  parts = [*module.split("."), ""]
+  return "studies" if parts[1:3] == ["benchmarks", "studies"] else parts[1]
 
 
 def imports_of(source, module, is_package=False):

@@ -9,7 +9,7 @@ from nadv2_tf.training.evaluation import evaluate
 
 #: a reference counts as equally fast within this share of the found network's latency
 SAME_LATENCY = 0.02
-SCALING_ROUNDS = 3
+SCALING_ROUNDS = 4
 
 
 def export(bench, model, name):
@@ -45,7 +45,7 @@ def equally_fast(bench, problem, found, options):
   goal = problem.meter.measure(found)
   if options.metric != "latency_ms":
     return scaled_to(space, problem.meter.measure, goal)
-  meter = HostLatencyMeter(options.num_threads)
+  meter = HostLatencyMeter(options.num_threads, repeats=7, seconds=0.1)
   best = None
   for _ in range(SCALING_ROUNDS):
     candidate = scaled_to(space, problem.meter.measure, goal)

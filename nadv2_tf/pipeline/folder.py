@@ -70,7 +70,11 @@ class RunFolder:
     """{group: {option: value}} as saved; {} for a new folder."""
     if not self.settings_file.exists():
       return {}
-    return _read_object(self.settings_file)
+    saved = _read_object(self.settings_file)
+    for group, options in saved.items():
+      if not isinstance(options, dict):
+        raise ValueError(f"{self.settings_file}: {group!r} must be an object, got {options!r}.")
+    return saved
 
   def open(self, **groups):
     """Creates the folder, or goes on with the run that it holds.
@@ -103,12 +107,19 @@ class RunFolder:
     """The saved options of a group.
 
     Raises:
-      ValueError: if the folder has none: an earlier stage has not run.
+      ValueError: if the folder has none: an earlier stage has not run; or has others than this
+        version knows.
     """
     saved = self.settings().get(group)
     if saved is None:
       raise ValueError(
         f"--output={self.path} holds no run with a {group} stage; run the earlier stage first."
+      )
+    known = {field.name for field in dataclasses.fields(options_type)}
+    if set(saved) != known:
+      raise ValueError(
+        f"{self.settings_file}: the options of {group!r} must be {', '.join(sorted(known))}; "
+        f"got {', '.join(sorted(saved)) or 'none'}. Another version may have made it."
       )
     return options_type(**saved)
 

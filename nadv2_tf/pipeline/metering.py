@@ -1,5 +1,6 @@
 """Turns --metric, --device and --target into a meter and a number."""
 
+import math
 import re
 
 from nadv2_tf.resources import COUNTS
@@ -19,7 +20,7 @@ def parse_target(text, largest):
     ValueError: if it is none of these.
   """
   match = re.fullmatch(r"(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)\s*([kKMG%]?)", text.strip())
-  if not match or float(match[1]) <= 0:
+  if not match or not 0 < float(match[1]) < math.inf:
     raise ValueError(
       f"--target must be a number above 0, such as 30, 225e6 or 225M, or a share such as 50%; "
       f"got {text!r}."

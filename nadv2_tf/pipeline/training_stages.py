@@ -6,10 +6,10 @@ import time
 import keras
 
 from nadv2_tf import backbones
-from nadv2_tf.flags.groups import NetworkOptions, TrainOptions
 from nadv2_tf.models import slice_network, super_network
 from nadv2_tf.pipeline.data import make_task
 from nadv2_tf.pipeline.folder import RunFolder
+from nadv2_tf.pipeline.options import NetworkOptions, TrainOptions
 from nadv2_tf.training.evaluation import evaluate, keras_predictor
 from nadv2_tf.training.loop import TrainingDiverged, TrainingLoop
 from nadv2_tf.training.recalibration import recalibrate

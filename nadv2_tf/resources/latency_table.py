@@ -25,6 +25,19 @@ COLUMNS = (
   "milliseconds",
 )
 LARGEST_FILE = 64 * 2**20
+LARGEST_LINE = 4096
+#: kinds whose cost depends on input channels and kept filters; the others have one in both
+TWO_CHANNEL_COUNTS = ("conv",)
+KINDS = (
+  "conv",
+  "depthwise",
+  "squeeze_excite",
+  "bypass",
+  "add",
+  "padded_add",
+  "pool",
+  "upsample",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +106,7 @@ class _Grid:
   def __init__(self, shape, points):
     self.inputs = sorted({inputs for inputs, _ in points})
     self.kept = sorted({kept for _, kept in points})
-    self.tied = all(inputs == kept for inputs, kept in points)
+    self.tied = shape.kind not in TWO_CHANNEL_COUNTS
     self._points = points
     self._shape = shape
     if not self.tied:
@@ -151,14 +164,23 @@ class LatencyTable:
   def __init__(self, rows, facts=None):
     self.facts = dict(facts or {})
     self.rows = dict(rows)
-    self._scale = float(self.facts.get("scale", 1.0))
-    self._spill = float(self.facts.get("spill_ms_per_kb", 0.0))
-    self._cache_kb = float(self.facts.get("cache_kb", 0.0))
+    self._scale = self._fact("scale", 1.0)
+    self._spill = self._fact("spill_ms_per_kb", 0.0)
+    self._cache_kb = self._fact("cache_kb", 0.0)
     points = {}
     for piece, milliseconds in self.rows.items():
       points.setdefault(piece.shape, {})[piece.in_channels, piece.kept] = milliseconds
     self._grids = {shape: _Grid(shape, grid) for shape, grid in points.items()}
     self._layer_cost = functools.lru_cache(maxsize=65536)(self._uncached_layer_cost)
+
+  def _fact(self, name, default):
+    try:
+      value = float(self.facts.get(name, default))
+    except ValueError:
+      value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+      raise ValueError(f"{name} must be a number of at least 0, got {self.facts[name]!r}.")
+    return value
 
   def measure(self, spec):
     spilled = max(kilobytes(spec) - self._cache_kb, 0.0)
@@ -199,23 +221,40 @@ class LatencyTable:
     path = pathlib.Path(path)
     if path.stat().st_size > LARGEST_FILE:
       raise ValueError(f"{path} is larger than {LARGEST_FILE} bytes.")
-    facts, rows, header = {}, {}, None
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-      if line.startswith("#"):
-        key, _, value = line[1:].partition(":")
-        facts[key.strip()] = value.strip()
-        continue
-      fields = next(csv.reader([line]), [])
-      if header is None:
-        header = tuple(fields)
-        if header != COLUMNS:
-          raise ValueError(f"{path}, line {number}: the columns must be {', '.join(COLUMNS)}.")
-        continue
-      piece, milliseconds = _row(fields, f"{path}, line {number}")
-      rows[piece] = milliseconds
-    if not rows:
-      raise ValueError(f"{path} has no rows.")
-    return cls(rows, facts)
+    try:
+      facts, rows = _parse(path.read_text(encoding="utf-8"), path)
+      return cls(rows, facts)
+    except UnicodeDecodeError as error:
+      raise ValueError(f"{path} is no text file: {error}") from None
+    except ValueError as error:
+      message = str(error)
+      raise ValueError(message if str(path) in message else f"{path}: {message}") from None
+
+
+def _parse(text, path):
+  """(facts, rows) of a table's text."""
+  facts, rows, header = {}, {}, None
+  for number, line in enumerate(text.splitlines(), start=1):
+    place = f"{path}, line {number}"
+    if len(line) > LARGEST_LINE:
+      raise ValueError(f"{place} is longer than {LARGEST_LINE} characters.")
+    if line.startswith("#"):
+      key, _, value = line[1:].partition(":")
+      facts[key.strip()] = value.strip()
+      continue
+    fields = next(csv.reader([line]), [])
+    if header is None:
+      header = tuple(fields)
+      if header != COLUMNS:
+        raise ValueError(f"{place}: the columns must be {', '.join(COLUMNS)}.")
+      continue
+    piece, milliseconds = _row(fields, place)
+    if piece in rows:
+      raise ValueError(f"{place}: a second row for {_describe(piece)}.")
+    rows[piece] = milliseconds
+  if not rows:
+    raise ValueError(f"{path} has no rows.")
+  return facts, rows
 
 
 def _row(fields, place):
@@ -227,7 +266,9 @@ def _row(fields, place):
     try:
       numbers[name] = int(values[name])
     except ValueError:
-      raise ValueError(f"{place}: {name} must be an integer, got {values[name]!r}.") from None
+      numbers[name] = -1
+    if numbers[name] < 0:
+      raise ValueError(f"{place}: {name} must be an integer of at least 0, got {values[name]!r}.")
   try:
     milliseconds = float(values["milliseconds"])
   except ValueError:
@@ -236,6 +277,10 @@ def _row(fields, place):
     raise ValueError(
       f"{place}: milliseconds must be a number of at least 0, got {values['milliseconds']!r}."
     )
+  if values["kind"] not in KINDS:
+    raise ValueError(f"{place}: kind must be one of {', '.join(KINDS)}; got {values['kind']!r}.")
+  if values["kind"] not in TWO_CHANNEL_COUNTS and numbers["in_channels"] != numbers["kept"]:
+    raise ValueError(f"{place}: in_channels and kept of a {values['kind']} must be equal.")
   return Piece(values["kind"], activation=values["activation"], **numbers), milliseconds
 
 

@@ -57,7 +57,7 @@ class _Memory:
         try:
           value = float(entry["accuracy" if entry["type"] == "sample" else "value"])
           self._known[entry["type"]][tuple(entry["widths"])] = value
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
           raise JournalError(f"The journal has a damaged entry: {entry}.") from None
     self._scored = set()
     self._measured = {}
@@ -151,9 +151,8 @@ def minimize(problem, optimizer="mcd", evaluator=None, journal=None, seed=0, on_
         break
       number = len(iterations) + 1
       scored = tuple(memory.score(spec, number) for spec in specs)
-      iterations.append(
-        Iteration(number, optimizer.choose(scored), len(specs), memory.samples_scored)
-      )
+      best = optimizer.choose(scored, iterations[-1].best if iterations else None)
+      iterations.append(Iteration(number, best, len(specs), memory.samples_scored))
       record.write(_iteration_entry(problem.space, iterations[-1]))
       if on_iteration:
         on_iteration(iterations[-1])

@@ -61,26 +61,27 @@ class MultiLayerCoordinateDescent:
     best = problem.start
     resource = problem.meter.measure(best)
     reduction = self.initial_reduction * resource
+    chosen = None
+    if self.score == "ratio" and resource > problem.target:
+      (chosen,) = yield (best,)  # what is lost is counted from here
     while resource > problem.target:
       scored = yield self._samples(problem, best, resource, reduction, rng)
-      chosen = self.choose(scored)
+      chosen = self.choose(scored, chosen)
       best, resource = chosen.spec, chosen.resource
       reduction *= self.reduction_decay
     return best
 
-  def choose(self, scored):
-    if self.score == "accuracy":
+  def choose(self, scored, previous=None):
+    """See `Optimizer.choose`."""
+    if self.score == "accuracy" or previous is None:
       return max(scored, key=lambda candidate: (candidate.accuracy, -candidate.resource))
-    # Accuracy lost per resource saved, both against a common reference: the round's best.
-    accuracy = max(candidate.accuracy for candidate in scored)
-    resource = max(candidate.resource for candidate in scored)
-    return min(
-      scored,
-      key=lambda candidate: (
-        (accuracy - candidate.accuracy) / max(resource - candidate.resource, 1e-12 * resource),
-        candidate.resource,
-      ),
-    )
+
+    def lost_per_saved(candidate):
+      lost = previous.accuracy - candidate.accuracy
+      return lost / (previous.resource - candidate.resource), candidate.resource
+
+    # Every sample has less resource than what it was shrunk from.
+    return min(scored, key=lost_per_saved)
 
   def check_schedule(self, problem):
     """Raises `UnreachableTarget` if all reductions together end above the target."""

@@ -63,8 +63,8 @@ class Optimizer(Protocol):
   ) -> Generator[Sequence[NetworkSpec], Sequence[Candidate], NetworkSpec]:
     """Yields specs to score, receives them scored, returns the chosen one."""
 
-  def choose(self, scored: Sequence[Candidate]) -> Candidate:
-    """The candidate of one round that the algorithm goes on with."""
+  def choose(self, scored: Sequence[Candidate], previous: Candidate | None = None) -> Candidate:
+    """The candidate of one round that the algorithm goes on with, `previous` the round before."""
 
 
 class UnreachableTarget(ValueError):

@@ -3,6 +3,8 @@
 ACTIVATIONS = ("linear", "relu", "hard_swish")
 LARGEST_WIDTH = 65536
 LARGEST_KERNEL = 31
+#: height or width anywhere in a network
+LARGEST_SIDE = 2**20
 
 
 def integer(place, value, low, high):

@@ -76,6 +76,11 @@ class NetworkSpec:
             )
           added, shape = shapes.skip_add(outputs[skip.source], shape)
           inner += (added,)
+      if max(shape[:2]) > checks.LARGEST_SIDE:
+        raise ValueError(
+          f"Block {index + 1}: the output of {shape[0]}x{shape[1]} is larger than "
+          f"{checks.LARGEST_SIDE} on a side."
+        )
       layers.append(inner)
       outputs.append(shape)
     return tuple(layers), tuple(outputs)

@@ -40,12 +40,12 @@ def from_json(text, network_type, skip_type):
     raise ValueError(f"A network spec has at most {LARGEST_TEXT} characters, got {len(text)}.")
   try:
     data = json.loads(text)
-  except (json.JSONDecodeError, RecursionError) as error:
+  except (ValueError, RecursionError) as error:  # ValueError: also integers of too many digits
     raise ValueError(f"Not a network spec: the text is not JSON ({error}).") from None
   if not isinstance(data, dict) or data.get("format") != FORMAT:
     found = data.get("format") if isinstance(data, dict) else type(data).__name__
     raise ValueError(f'Not a network spec: field "format" must be {FORMAT!r}, got {found!r}.')
-  if data.get("version") != VERSION:
+  if data.get("version") is True or data.get("version") != VERSION:
     raise ValueError(f'Field "version" must be {VERSION}, got {data.get("version")!r}.')
   _only(data, ("format", "version", "name", "input_shape", "blocks", "skips"), "the spec")
   name = data.get("name")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import operator
 
 from nadv2_tf.spec.network import NetworkSpec
 
@@ -111,8 +112,9 @@ class SearchSpace:
 
     Raises:
       ValueError: naming the decision and its choices, if a value is not one of them.
+      TypeError: if a value is no integer.
     """
-    values = tuple(int(value) for value in values)
+    values = tuple(operator.index(value) for value in values)
     if len(values) != len(self.decisions):
       raise ValueError(
         f"The space of {self.network.name!r} has {len(self.decisions)} decisions, got "

@@ -27,19 +27,19 @@ def read_image(path, image_size):
 
 
 def _square(image, size):
-  width, height = image.size
-  scale = size / min(width, height)
-  resized = image.resize(
-    (max(size, round(width * scale)), max(size, round(height * scale))), Image.BILINEAR
-  )
-  left, top = (resized.width - size) // 2, (resized.height - size) // 2
-  return np.asarray(resized.crop((left, top, left + size, top + size)))
+  # Cropped first: a scaled strip of 1 x 1,000,000 pixels would fill the memory.
+  side = min(image.size)
+  left, top = (image.width - side) // 2, (image.height - side) // 2
+  box = (left, top, left + side, top + side)
+  return np.asarray(image.resize((size, size), Image.BILINEAR, box))
 
 
 def resize(images, size):
   """uint8 [examples, height, width, channels] as squares of `size`, scaled and centre cropped."""
   if images.shape[1:3] == (size, size):
     return images
+  if not len(images):
+    return np.zeros((0, size, size, images.shape[-1]), images.dtype)
   resized = []
   for image in images:
     planes = [

@@ -44,7 +44,7 @@ class WidthSampler:
   seed: int = 0
 
   def __post_init__(self):
-    if self.subnetworks < 1 or self.batch_size % self.subnetworks:
+    if not 1 <= self.subnetworks <= self.batch_size or self.batch_size % self.subnetworks:
       raise ValueError(
         f"--subnetworks_per_batch must divide the batch size {self.batch_size}, got "
         f"{self.subnetworks}."
@@ -54,6 +54,8 @@ class WidthSampler:
         f"--full_subnetworks must be from 0 to the {self.subnetworks} sub-networks of a batch, "
         f"got {self.full}."
       )
+    if not self.size_noise >= 0:
+      raise ValueError(f"--size_noise must be at least 0, or inf; got {self.size_noise}.")
 
   def batch(self, step):
     """int32 [batch_size, decisions] for training step `step`."""

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from nadv2_tf.flags.groups import SearchOptions
+
 from nadv2_tf.pipeline import metering
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.resources import COUNTS
@@ -119,6 +119,7 @@ def test_table_of_the_folder_is_used(space, tmp_path):
 
 def test_missing_table_is_measured_once(space, tmp_path, monkeypatch):
   from nadv2_tf.benchmarks import latency_table
+
   from nadv2_tf.pipeline.progress import Progress
 
   calls = []

@@ -69,7 +69,6 @@ def test_evaluate_goes_through_all_examples_in_order(batch_size):
 def files(tmp_path_factory):
   """A network that weighs the pixels of 4x4 images, as .keras and .tflite, and labelled images."""
   import keras
-
   from nadv2_tf.export import to_tflite
 
   folder = tmp_path_factory.mktemp("networks")

@@ -267,11 +267,11 @@ def test_choose_takes_the_most_accurate_and_of_those_the_cheapest():
   assert MultiLayerCoordinateDescent().choose(scored).spec == "c"
 
 
-@pytest.mark.xfail(strict=True, reason="the round's most accurate sample always has ratio 0")
 def test_choose_by_ratio_takes_the_least_accuracy_lost_per_resource_saved():
-  # From any start, say 0.81 at 11: a loses 0.01 for 1 saved, b 0.011 for 10, c 0.5 for 10.5.
+  # From 0.81 at 11: a loses 0.01 for 1 saved, b 0.011 for 10, c 0.5 for 10.5.
+  start = Candidate("start", 0.81, 11)
   scored = [Candidate("a", 0.8, 10), Candidate("b", 0.799, 1), Candidate("c", 0.31, 0.5)]
-  assert MultiLayerCoordinateDescent(score="ratio").choose(scored).spec == "b"
+  assert MultiLayerCoordinateDescent(score="ratio").choose(scored, start).spec == "b"
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,6 @@ def test_settings_are_checked(arguments, message):
     WidthSampler(SPACE, *arguments)
 
 
-@pytest.mark.xfail(strict=True, reason="any size_noise is taken")
 @pytest.mark.parametrize("size_noise", [math.nan, -0.1])
 def test_size_noise_is_checked(size_noise):
   with pytest.raises(ValueError, match="size_noise"):

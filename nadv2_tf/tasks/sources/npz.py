@@ -4,17 +4,29 @@ import zipfile
 
 import numpy as np
 
+from nadv2_tf.spec.checks import LARGEST_WIDTH
 from nadv2_tf.tasks import images
 from nadv2_tf.tasks.examples import Examples
 from nadv2_tf.tasks.sources.registry import SOURCES, Source
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+#: as many as a classifier may have; every class gets a name
+LARGEST_CLASSES = LARGEST_WIDTH
 
 
 @SOURCES.register("npz")
 def load(path, image_size):
-  train, test = read(path, lambda array: images.resize(array, image_size))
+  def fit(array):
+    images.check_memory(len(array), image_size, array.shape[-1], f"npz:{path}")
+    return images.resize(array, image_size)
+
+  train, test = read(path, fit)
   classes = int(train.labels.max(initial=-1)) + 1
+  if classes > LARGEST_CLASSES:
+    raise ValueError(
+      f"{path}: labels count from 0, and at most {LARGEST_CLASSES} classes are possible; y_train "
+      f"has the label {classes - 1}."
+    )
   return Source(train, test, tuple(str(label) for label in range(classes)))
 
 
@@ -35,7 +47,10 @@ def read(path, fit):
       if missing:
         raise ValueError(f"it has no array {missing[0]!r}; needed: {', '.join(ARRAYS)}")
       arrays = {name: archive[name] for name in ARRAYS}
-  except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+      for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+          raise ValueError(f"{name} is not a NumPy array")
+  except Exception as error:  # zipfile, zlib and NumPy's header parser raise a dozen kinds
     raise ValueError(f"Cannot read the archive {path}: {error}.") from None
   parts = []
   for part in ("train", "test"):

@@ -38,7 +38,7 @@ def load(source, image_size):
 
 
 def check(loaded, source):
-  """Raises ValueError for empty parts, a single class, or labels outside the classes."""
+  """Raises ValueError for empty parts, a single class, foreign labels or unequal channels."""
   classes = len(loaded.class_names)
   if classes < 2:
     raise ValueError(
@@ -55,3 +55,9 @@ def check(loaded, source):
         f"--data={source}: {part} image {index} has the label {examples.labels[index]}, which "
         f"is outside the {classes} classes of the training set (0 to {classes - 1})."
       )
+  channels = [examples.images.shape[-1] for examples in (loaded.train, loaded.test)]
+  if channels[0] != channels[1]:
+    raise ValueError(
+      f"--data={source} has training images of {channels[0]} channel(s) and test images of "
+      f"{channels[1]}; both need the same."
+    )

@@ -26,6 +26,12 @@ def load(name, image_size):
       f"--data=tfds:{name} has the features {', '.join(sorted(info.features or ()))}; "
       "classification needs 'image' and 'label'."
     )
+  for feature, kind in (("image", tfds.features.Image), ("label", tfds.features.ClassLabel)):
+    if not isinstance(info.features[feature], kind):
+      raise ValueError(
+        f"--data=tfds:{name}: {feature!r} must be of the type {kind.__name__}, it is "
+        f"{type(info.features[feature]).__name__}."
+      )
   test = next((split for split in ("test", "validation") if split in info.splits), None)
   if "train" not in info.splits or test is None:
     raise ValueError(

@@ -1,6 +1,6 @@
 """The demo over several seeds: found network against the uniformly scaled one, at equal latency.
 
-  python -m nadv2_tf.benchmarks.demo_seeds --output=FOLDER --seeds=0,1,2
+  python -m nadv2_tf.benchmarks.studies.demo_seeds --output=FOLDER --seeds=0,1,2
 
 Every seed is a whole `nadv2-run` of the demo preset, into FOLDER/SEED; one that is finished is not
 run again. The found and the uniformly scaled network are cut from the same super-network and
@@ -16,17 +16,20 @@ import sys
 
 import keras
 from absl import app, flags
-from nadv2_tf.flags.groups import FinetuneOptions
 
+from nadv2_tf import flags as presets
 from nadv2_tf.models import stand_alone
 from nadv2_tf.pipeline import training_stages
+from nadv2_tf.pipeline.options import FinetuneOptions
 from nadv2_tf.training.evaluation import evaluate, keras_predictor
 from nadv2_tf.training.loop import TrainingLoop
 from nadv2_tf.training.recipe import Recipe
 
+DEMO_PRESET = pathlib.Path(presets.__file__).with_name("presets") / "demo.flags"
+
 OUTPUT = flags.DEFINE_string("output", None, "Folder of the runs.", required=True)
 SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds to run.")
-PRESET = flags.DEFINE_string("preset", "flags/presets/demo.flags", "Flag file of the run.")
+PRESET = flags.DEFINE_string("preset", str(DEMO_PRESET), "Flag file of the run.")
 #: of training from scratch; the demo's rate for fine-tuning is lower
 SCRATCH_LEARNING_RATE = 3e-3
 

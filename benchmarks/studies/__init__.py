@@ -1,0 +1,1 @@
+"""Studies that are run by hand; their results stand in benchmarks/results/."""

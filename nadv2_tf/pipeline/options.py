@@ -1,0 +1,54 @@
+"""The options of a run, as frozen dataclasses; `flags/groups.py` makes them from flags."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkOptions:
+  """Which search space, for which images."""
+
+  backbone: str
+  image_size: int
+  data: str
+  holdout: int
+  seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainOptions:
+  """How the super-network is trained."""
+
+  epochs: float
+  full_epochs: float
+  batch_size: int
+  optimizer: str
+  learning_rate: float
+  schedule: str
+  weight_decay: float
+  label_smoothing: float
+  subnetworks_per_batch: int
+  full_subnetworks: int
+  size_noise: float
+  strategy: str
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchOptions:
+  """What is searched for, and how."""
+
+  metric: str
+  target: str
+  device: str
+  num_threads: int
+  samples_per_iteration: int
+  layers_per_sample: int
+  initial_reduction: float
+  reduction_decay: float
+
+
+@dataclasses.dataclass(frozen=True)
+class FinetuneOptions:
+  """How a network that was cut out is trained on."""
+
+  finetune_epochs: float
+  finetune_learning_rate: float
