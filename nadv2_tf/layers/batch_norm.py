@@ -37,7 +37,7 @@ class MaskedBatchNorm(keras.layers.Layer):
     self.inference = inference
     self.momentum = momentum
 
-  def build(self, features_shape, mask_shape):
+  def build(self, features_shape, keep_shape):
     channels = (features_shape[-1],)
     self.gamma = self.add_weight(name="gamma", shape=channels, initializer="ones")
     self.beta = self.add_weight(name="beta", shape=channels, initializer="zeros")
@@ -49,36 +49,36 @@ class MaskedBatchNorm(keras.layers.Layer):
       name=name, shape=shape, initializer=initializer, trainable=False, aggregation="mean"
     )
 
-  def call(self, features, mask, training=False):
+  def call(self, features, keep, training=False):
     """Scale and shift, both [batch, channels].
 
     Args:
       features: [batch, height, width, channels], before normalisation.
-      mask: [batch, channels], 1 where a channel is kept.
+      keep: [batch, channels], 1 where a channel is kept. (Keras treats an argument `mask` apart.)
       training: use the batch's statistics and move the running averages.
     """
     channels = features.shape[-1]
     if not training and self.inference == "moving":
       scale = self.gamma * ops.rsqrt(self.moving_variance + EPSILON)
-      return scale * mask, (self.beta - self.moving_mean * scale) * mask
+      return scale * keep, (self.beta - self.moving_mean * scale) * keep
     by_group = (self.groups, -1, channels)
-    mask = ops.reshape(mask, by_group)
-    mean, variance = self._moments(features, mask, by_group)
+    keep = ops.reshape(keep, by_group)
+    mean, variance = self._moments(features, keep, by_group)
     if training:
       self._move(mean, variance)
     scale = self.gamma * ops.rsqrt(variance + EPSILON)
     shift = self.beta - mean * scale
-    return ops.reshape(scale * mask, (-1, channels)), ops.reshape(shift * mask, (-1, channels))
+    return ops.reshape(scale * keep, (-1, channels)), ops.reshape(shift * keep, (-1, channels))
 
-  def _moments(self, features, mask, by_group):
+  def _moments(self, features, keep, by_group):
     """Mean and variance of every group, [groups, 1, channels]."""
     # Per image first: one pass over the features, then a few numbers per group.
     mean = ops.reshape(ops.mean(features, axis=(1, 2)), by_group)
     square = ops.reshape(ops.mean(ops.square(features), axis=(1, 2)), by_group)
     if self.statistics == "live":
       # A channel that no image of the group keeps falls back on all of them: it is masked anyway.
-      live = ops.any(mask > 0, axis=1, keepdims=True)
-      weight = ops.where(live, mask, ops.ones_like(mask))
+      live = ops.any(keep > 0, axis=1, keepdims=True)
+      weight = ops.where(live, keep, ops.ones_like(keep))
       weight = weight / ops.sum(weight, axis=1, keepdims=True)
       mean = ops.sum(mean * weight, axis=1, keepdims=True)
       square = ops.sum(square * weight, axis=1, keepdims=True)

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from keras import ops
 
 from nadv2_tf.layers import pad_channels
@@ -139,6 +140,33 @@ class _SuperMaker:
     return _Value(*layer(condition, true.features, true.live, false.features, false.live))
 
 
+class SuperNetwork(keras.Model):
+  """The Keras model that `super_network` returns; called with values, it checks `widths`.
+
+  Inside a traced function there are no values to check: whoever feeds it calls `check_widths`.
+  """
+
+  def __init__(self, inputs, outputs, space, name):
+    super().__init__(inputs=inputs, outputs=outputs, name=name)
+    self.space = space
+
+  def call(self, inputs, training=None, mask=None):
+    values = _values(inputs[1])
+    if values is not None:
+      check_widths(self.space, values)
+    return super().call(inputs, training=training, mask=mask)
+
+
+def _values(widths):
+  """`widths` as a NumPy array, or None if it is symbolic."""
+  if isinstance(widths, keras.KerasTensor):
+    return None
+  try:
+    return np.asarray(widths)
+  except Exception:  # every backend raises an error of its own for a tensor without values
+    return None
+
+
 def super_network(space, groups=1, statistics="mixture", inference="moving", momentum=0.99):
   """The super-network of a search space: a Keras model, [images, widths] -> outputs.
 
@@ -157,7 +185,7 @@ def super_network(space, groups=1, statistics="mixture", inference="moving", mom
   Returns:
     Model of inputs images, float [batch, height, width, channels], and widths, int32
     [batch, decisions], rows of `space.encode(spec)`. The kernel columns of a batch must be equal
-    in all rows (`check_widths` refuses others): one kernel serves the batch.
+    in all rows (others are refused): one kernel serves the batch.
 
   Source: NetAdaptV2, sections 2.1 to 2.3.
   """
@@ -180,7 +208,9 @@ def super_network(space, groups=1, statistics="mixture", inference="moving", mom
       if skip.target == index:
         x = make.add(outputs[skip.source], x)
     outputs.append(x)
-  return keras.Model([images, widths], x.features, name=f"super_{network.name}")
+  return SuperNetwork(
+    inputs=[images, widths], outputs=x.features, space=space, name=f"super_{network.name}"
+  )
 
 
 def check_widths(space, widths):

@@ -20,6 +20,8 @@ def read_image(path, image_size):
       width, height = image.size
       if width * height > LARGEST_PIXELS:
         raise ValueError(f"{width} x {height} pixels are more than {LARGEST_PIXELS}")
+      if image.mode.startswith(("I", "F")):  # Pillow would turn what is above 255 to white
+        raise ValueError(f"its pixels are of Pillow's mode {image.mode}, not bytes")
       image.load()
       return _square(image.convert("RGB"), image_size)
   except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

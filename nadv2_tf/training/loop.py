@@ -10,6 +10,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from nadv2_tf.models import check_widths
 from nadv2_tf.tasks.examples import epoch_batches, flip_and_shift, normalise
 
 
@@ -99,7 +100,9 @@ class TrainingLoop:
         if self._sampler is None:
           yield (images,), batch.labels
         else:
-          yield (images, self._sampler.batch(step)), batch.labels
+          widths = self._sampler.batch(step)
+          check_widths(self._sampler.space, widths)
+          yield (images, widths), batch.labels
         step += 1
       epoch += 1
 

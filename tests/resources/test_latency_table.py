@@ -167,8 +167,14 @@ DAMAGED = (
   (f"{HEADER}\n{GOOD}\nconv,4,4", "line 3: 10 fields are needed, got 3"),
   (f"{HEADER}\n{GOOD},7", "line 2: 10 fields are needed, got 11"),
   (f"{HEADER}\n\n{GOOD}", "line 2: 10 fields are needed, got 0"),
-  (f"{HEADER}\n{GOOD.replace('4', 'x', 1)}", "line 2: in_height must be an integer of at least 0, got 'x'"),
-  (f"{HEADER}\n{GOOD.replace('3', '3.5')}", "line 2: kernel must be an integer of at least 0, got '3.5'"),
+  (
+    f"{HEADER}\n{GOOD.replace('4', 'x', 1)}",
+    "line 2: in_height must be an integer of at least 0, got 'x'",
+  ),
+  (
+    f"{HEADER}\n{GOOD.replace('3', '3.5')}",
+    "line 2: kernel must be an integer of at least 0, got '3.5'",
+  ),
   (f"{HEADER}\n{GOOD[:-3]}fast", "line 2: milliseconds must be a number .* 0, got 'fast'"),
   (f"{HEADER}\n{GOOD[:-3]}-1", "line 2: milliseconds must be a number of at least 0, got '-1'"),
   (f"{HEADER}\n{GOOD[:-3]}nan", "line 2: milliseconds must be a number .* got 'nan'"),

@@ -1,0 +1,148 @@
+"""A whole run, small: every stage for real, resumed, and what it leaves behind."""
+
+import dataclasses
+import io
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from nadv2_tf import export
+from nadv2_tf.pipeline import options
+from nadv2_tf.pipeline.progress import Progress
+from nadv2_tf.pipeline.run import run
+from nadv2_tf.search import UnreachableTarget
+from nadv2_tf.spec import NetworkSpec
+
+NETWORK = options.NetworkOptions("mobilenet_v1", 32, "", 64, 0)
+TRAIN = options.TrainOptions(
+  epochs=2,
+  full_epochs=1,
+  batch_size=32,
+  optimizer="adam",
+  learning_rate=3e-3,
+  schedule="cosine",
+  weight_decay=0.0,
+  label_smoothing=0.1,
+  subnetworks_per_batch=4,
+  full_subnetworks=1,
+  size_noise=0.2,
+  strategy="one",
+)
+SEARCH = options.SearchOptions("macs", "60%", "host", 1, 4, 8, 0.15, 0.98)
+FINETUNE = options.FinetuneOptions(1, 2e-3)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+  """Three classes told apart by which third of the image is bright."""
+  rng = np.random.default_rng(0)
+  arrays = {}
+  for part, count in (("train", 320), ("test", 60)):
+    labels = rng.integers(0, 3, count)
+    images = rng.integers(0, 80, (count, 32, 32, 1))
+    for image, label in zip(images, labels, strict=True):
+      image[10 * label : 10 * label + 10] += 150
+    arrays |= {f"x_{part}": images.astype(np.uint8), f"y_{part}": labels}
+  path = tmp_path_factory.mktemp("data") / "bands.npz"
+  np.savez(path, **arrays)
+  return f"npz:{path}"
+
+
+def start(folder, data, search=SEARCH):
+  stream = io.StringIO()
+  network = dataclasses.replace(NETWORK, data=data)
+  run(folder, network, TRAIN, search, FINETUNE, references=True, progress=Progress(stream))
+  return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, data):
+  folder = tmp_path_factory.mktemp("runs") / "run"
+  return folder, start(folder, data)
+
+
+def test_every_file_of_a_run_is_there(finished):
+  folder, _ = finished
+  for name in ("found.json", "found.keras", "found.tflite", "metrics.json", "search.jsonl"):
+    assert (folder / name).stat().st_size > 0, name
+  assert (folder / "pareto.png").read_bytes().startswith(b"\x89PNG")
+  assert not list(folder.glob("partial_*"))
+
+
+def test_metrics_say_what_was_measured(finished):
+  folder, _ = finished
+  metrics = json.loads((folder / "metrics.json").read_text())
+  spec = NetworkSpec.from_json((folder / "found.json").read_text())
+  assert metrics["macs"] == spec.macs()
+  assert metrics["parameters"] == spec.parameters()
+  metric = metrics["metric"]
+  assert metric["name"] == "macs"
+  assert metric["predicted"] == metric["measured"] == spec.macs() <= metric["target"]
+  assert set(metrics["seconds"]) >= {"train", "search", "finetune", "export", "time"}
+  lines = [json.loads(line) for line in (folder / "search.jsonl").read_text().splitlines()]
+  assert metrics["samples_scored"] == sum(line["type"] == "sample" for line in lines)
+  assert metrics["iterations"] == sum(line["type"] == "iteration" for line in lines) > 0
+  assert metrics["seed"] == 0
+  assert metrics["versions"]["tensorflow"]
+  assert set(metrics["networks"]) == {"found", "uniform", "full"}
+  uniform = metrics["networks"]["uniform"]
+  assert uniform["macs"] <= spec.macs() < 1.1 * uniform["macs"]
+
+
+def test_files_hold_the_network_that_was_measured(finished, data):
+  folder, _ = finished
+  metrics = json.loads((folder / "metrics.json").read_text())
+  archive = np.load(data.removeprefix("npz:"))
+  images = archive["x_test"].astype(np.float32) / 127.5 - 1
+  for predict in (
+    keras.saving.load_model(folder / "found.keras"),
+    export.predictor(folder / "found.tflite"),
+  ):
+    right = np.argmax(np.asarray(predict(images)), axis=-1) == archive["y_test"]
+    assert abs(right.mean() - metrics["test_accuracy"]) < 1e-6
+
+
+def test_report_is_one_self_contained_page(finished):
+  folder, printed = finished
+  page = (folder / "report.html").read_text()
+  assert "data:image/png;base64," in page
+  assert 'src="http' not in page and "<script" not in page
+  for title in ("full network", "found network", "uniformly scaled"):
+    assert title in page
+    assert title in printed
+  assert "removed" in page or "of 512" in page
+
+
+def test_plain_lines_where_the_output_is_no_terminal(finished):
+  _, printed = finished
+  assert "\r" not in printed and "\x1b" not in printed
+  assert "search 1:" in printed and "accuracy" in printed
+  assert "super-network:" in printed
+
+
+def test_the_same_run_goes_on_and_does_nothing_twice(finished, data):
+  folder, _ = finished
+  names = ("super.weights.h5", "found.keras", "found.json", "search.jsonl")
+  before = {name: (folder / name).read_bytes() for name in names}
+  metrics = json.loads((folder / "metrics.json").read_text())
+  printed = start(folder, data)
+  assert "trained weights in" in printed and "trained network in" in printed
+  assert {name: (folder / name).read_bytes() for name in names} == before
+  again = json.loads((folder / "metrics.json").read_text())
+  for key in ("test_accuracy", "test_accuracy_tflite", "macs", "samples_scored", "metric"):
+    assert again[key] == metrics[key], key
+
+
+def test_another_run_does_not_get_the_folder(finished, data):
+  folder, _ = finished
+  other = dataclasses.replace(SEARCH, target="50%")
+  with pytest.raises(ValueError, match="holds another run: it has --target=60%"):
+    start(folder, data, other)
+
+
+def test_a_target_below_the_smallest_network_stops_before_training(tmp_path, data):
+  with pytest.raises(UnreachableTarget, match="smallest network of 'mobilenet_v1' has"):
+    start(tmp_path / "run", data, dataclasses.replace(SEARCH, target="10"))
+  assert not (tmp_path / "run" / "super.weights.h5").exists()
