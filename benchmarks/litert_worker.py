@@ -9,6 +9,7 @@ machine whose speed drifts touches all alike.
 import argparse
 import json
 import statistics
+import sys
 import time
 
 
@@ -35,7 +36,10 @@ def main():
 
   from nadv2_tf.export.tflite import interpreter
 
-  interpreters = [interpreter(file, arguments.threads) for file in arguments.files]
+  try:
+    interpreters = [interpreter(file, arguments.threads) for file in arguments.files]
+  except ValueError as error:
+    sys.exit(str(error))
   repeats = [[] for _ in interpreters]
   for _ in range(arguments.repeats):
     for made, results in zip(interpreters, repeats, strict=True):
