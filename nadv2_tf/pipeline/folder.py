@@ -76,14 +76,11 @@ class RunFolder:
         raise ValueError(f"{self.settings_file}: {group!r} must be an object, got {options!r}.")
     return saved
 
-  def open(self, **groups):
-    """Creates the folder, or goes on with the run that it holds.
+  def check(self, **groups):
+    """Raises ValueError if the folder holds something else, or a run with other settings.
 
     Args:
-      **groups: option dataclasses by group name; they are saved beside what is there.
-
-    Raises:
-      ValueError: if the folder holds something else, or a run with other settings.
+      **groups: option dataclasses by group name.
     """
     if self.path.exists() and not self.path.is_dir():
       raise ValueError(f"--output={self.path} is a file; a folder is needed.")
@@ -98,7 +95,13 @@ class RunFolder:
             f"--output={self.path} holds another run: it has --{option}={before}, this one "
             f"--{option}={value}. Choose another --output, or go on with its settings."
           )
-      saved[group] = dataclasses.asdict(options)
+
+  def open(self, **groups):
+    """Creates the folder, or goes on with the run that it holds; checks and saves the groups."""
+    self.check(**groups)
+    saved = self.settings() | {
+      group: dataclasses.asdict(options) for group, options in groups.items()
+    }
     self.path.mkdir(parents=True, exist_ok=True)
     self._write(self.settings_file, saved)
     return self

@@ -40,7 +40,7 @@ def make_meter(options, space, folder, progress):
   """
   if options.metric in COUNTS:
     return COUNTS[options.metric]()
-  if not folder.latency_table.exists():
+  if not _has_table(folder, options):
     from nadv2_tf.benchmarks.latency_table import measure_table
     from nadv2_tf.export.tflite import write_atomically
 
@@ -53,6 +53,14 @@ def make_meter(options, space, folder, progress):
       table = measure_table(space, options.num_threads, report)
     write_atomically(folder.latency_table, table.to_csv().encode())
   return LatencyTable.from_csv(folder.latency_table)
+
+
+def _has_table(folder, options):
+  """Whether the folder has a latency table for as many threads as are asked for."""
+  if not folder.latency_table.exists():
+    return False
+  facts = LatencyTable.from_csv(folder.latency_table).facts
+  return facts.get("num_threads") == str(options.num_threads)
 
 
 def largest_resource(meter, space):

@@ -27,13 +27,12 @@ def run(
   """
   bench = training_stages.make_workbench(RunFolder(output), network_options, train_options)
   training_stages.check_recipes(bench, finetune_options)
-  folder = bench.folder.open(
-    network=network_options,
-    train=train_options,
-    search=search_options,
-    finetune=finetune_options,
-  )
+  groups = {"network": network_options, "train": train_options, "finetune": finetune_options}
+  bench.folder.check(search=search_options)
+  folder = bench.folder.open(**groups)
   problem = search_stage.make_problem(search_options, bench.space, folder, progress)
+  # Only now: a target out of reach must not stand in the folder that the corrected run takes.
+  folder.open(search=search_options)
   folder.update_metrics(seed=bench.seed, versions=versions())
   super_model = training_stages.train_super_network(bench, progress)
   result = search_stage.search(bench, super_model, problem, search_options, progress)

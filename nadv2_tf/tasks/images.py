@@ -1,7 +1,7 @@
 """Decoding and resizing of images with Pillow; what cannot be read is named."""
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 #: larger images are refused before they are decoded (a decompression bomb is not a photograph)
 LARGEST_PIXELS = 100_000_000
@@ -23,7 +23,7 @@ def read_image(path, image_size):
       if image.mode.startswith(("I", "F")):  # Pillow would turn what is above 255 to white
         raise ValueError(f"its pixels are of Pillow's mode {image.mode}, not bytes")
       image.load()
-      return _square(image.convert("RGB"), image_size)
+      return _square(ImageOps.exif_transpose(image).convert("RGB"), image_size)
   except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
     raise ValueError(f"Cannot read the image {path}: {error}") from None
 

@@ -112,7 +112,8 @@ def test_counted_metric_needs_no_table(metric, space, tmp_path):
 
 
 def test_table_of_the_folder_is_used(space, tmp_path):
-  (tmp_path / "latency_table.csv").write_text(LatencyTable(ROWS, {"largest_ms": 3.5}).to_csv())
+  table = LatencyTable(ROWS, {"largest_ms": 3.5, "num_threads": 1})
+  (tmp_path / "latency_table.csv").write_text(table.to_csv())
   meter = metering.make_meter(_options("latency_ms"), space, RunFolder(tmp_path), progress=None)
   assert meter.rows == ROWS and metering.largest_resource(meter, space) == 3.5
 
@@ -127,10 +128,22 @@ def test_missing_table_is_measured_once(space, tmp_path, monkeypatch):
   def measure_table(measured_space, num_threads, report):
     calls.append((measured_space, num_threads))
     report(1, 1)
-    return LatencyTable(ROWS)
+    return LatencyTable(ROWS, {"num_threads": num_threads})
 
   monkeypatch.setattr(latency_table, "measure_table", measure_table)
   for _ in range(2):
     meter = metering.make_meter(_options("latency_ms"), space, RunFolder(tmp_path), Progress())
     assert meter.rows == ROWS
   assert calls == [(space, 1)]
+
+
+def test_table_for_other_threads_is_measured_anew(space, tmp_path, monkeypatch):
+  from nadv2_tf.benchmarks import latency_table
+
+  from nadv2_tf.pipeline.progress import Progress
+
+  (tmp_path / "latency_table.csv").write_text(LatencyTable(ROWS, {"num_threads": 4}).to_csv())
+  fresh = LatencyTable({piece: 2 * value for piece, value in ROWS.items()}, {"num_threads": 1})
+  monkeypatch.setattr(latency_table, "measure_table", lambda *arguments: fresh)
+  meter = metering.make_meter(_options("latency_ms"), space, RunFolder(tmp_path), Progress())
+  assert meter.rows == fresh.rows

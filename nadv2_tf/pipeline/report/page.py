@@ -7,7 +7,7 @@ import json
 from nadv2_tf.pipeline.report import tables
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 1rem auto; padding: 0 1rem;
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 1rem auto; padding: 0 1rem;
        color: #1b1b1b; background: #fff; }
 table { border-collapse: collapse; display: block; overflow-x: auto; margin: 1rem 0; }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid #ccc; text-align: right;

@@ -1,6 +1,8 @@
 """`pareto.png`: accuracy over resource, the search's path and the finished networks."""
 
 MARKERS = {"full": "s", "found": "*", "uniform": "D"}
+#: points of accuracy under the search's path that the picture shows
+BELOW_PATH = 25
 TITLES = {
   "full": "full network, fine-tuned",
   "found": "found network, fine-tuned",
@@ -25,12 +27,16 @@ def draw_pareto(entries, metrics, path):
   axes = figure.add_subplot()
   samples = [entry for entry in entries if entry["type"] == "sample"]
   path_entries = [entry for entry in entries if entry["type"] == "iteration"]
+  lowest = max(
+    100 * min((entry["accuracy"] for entry in path_entries or samples), default=0.0) - BELOW_PATH, 0
+  )
+  hidden = sum(100 * entry["accuracy"] < lowest for entry in samples)
   axes.scatter(
     [entry["resource"] for entry in samples],
     [100 * entry["accuracy"] for entry in samples],
     s=8,
     color="0.72",
-    label=f"{len(samples)} samples, shared weights, hold-out",
+    label=f"{len(samples)} samples, shared weights, hold-out ({hidden} below the picture)",
   )
   axes.plot(
     [entry["resource"] for entry in path_entries],
@@ -55,6 +61,7 @@ def draw_pareto(entries, metrics, path):
   axes.axvline(metrics["metric"]["target"], color="tab:red", linestyle=":", label="target")
   axes.set_xlabel(_axis_title(metrics["metric"]["name"], unit))
   axes.set_ylabel("accuracy (%)")
+  axes.set_ylim(bottom=lowest)
   axes.grid(alpha=0.3)
   axes.legend(fontsize=8)
   figure.savefig(path)
