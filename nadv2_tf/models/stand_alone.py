@@ -4,50 +4,44 @@ import keras
 
 from nadv2_tf.layers import pad_channels
 from nadv2_tf.models.parts import classifier, convolution, depthwise, squeeze_excite
-from nadv2_tf.models.parts.names import layer_name
+from nadv2_tf.models.wiring import LayerMaker, wire
 
 
-class _StandAloneMaker:
+class _StandAloneMaker(LayerMaker):
   """Maker that reads a block's wiring as plain Keras layers."""
 
   def __init__(self, spec):
+    super().__init__()
     self._spec = spec
-    self._index = 0
-
-  def enter(self, block_index):
-    self._index = block_index
-
-  def _name(self, field):
-    return layer_name(self._index, field)
 
   def convolution(self, x, filters):
-    return convolution.stand_alone(x, filters, self._name(filters.field))
+    return convolution.stand_alone(x, filters, self.name(filters.field))
 
   def depthwise(self, x, filters):
-    return depthwise.stand_alone(x, filters, self._name(filters.field))
+    return depthwise.stand_alone(x, filters, self.name(filters.field))
 
   def squeeze_excite(self, x, units, skipped):
-    return x if skipped else squeeze_excite.stand_alone(x, units, self._name("squeeze"))
+    return x if skipped else squeeze_excite.stand_alone(x, units, self.name("squeeze"))
 
   def add(self, shortcut, x):
     channels = max(shortcut.shape[-1], x.shape[-1])
     operands = [pad_channels(shortcut, channels), pad_channels(x, channels)]
-    return keras.layers.Add(name=self._name("add"))(operands)
+    return keras.layers.Add(name=self.name("add"))(operands)
 
   def upsample(self, x, factor):
-    return keras.layers.UpSampling2D(factor, name=self._name("upsample"))(x)
+    return keras.layers.UpSampling2D(factor, name=self.name("upsample"))(x)
 
   def global_pool(self, x):
-    return keras.layers.GlobalAveragePooling2D(keepdims=True, name=self._name("pool"))(x)
+    return keras.layers.GlobalAveragePooling2D(keepdims=True, name=self.name("pool"))(x)
 
   def dropout(self, x, rate):
-    return keras.layers.Dropout(rate, name=self._name("dropout"))(x) if rate else x
+    return keras.layers.Dropout(rate, name=self.name("dropout"))(x) if rate else x
 
   def classifier(self, x, classes):
-    return classifier.stand_alone(x, classes, self._name("classes"))
+    return classifier.stand_alone(x, classes, self.name("classes"))
 
   def all_removed(self, fields):
-    return all(getattr(self._spec.blocks[self._index], field) == 0 for field in fields)
+    return all(getattr(self._spec.blocks[self.block_index], field) == 0 for field in fields)
 
   def choose(self, condition, if_true, if_false):
     return if_true() if condition else if_false()
@@ -63,17 +57,9 @@ def stand_alone(spec):
     Model of float images, [batch, height, width, channels]. It is made of Keras's own layers and
     operations only, so a saved file loads without this package.
   """
-  make = _StandAloneMaker(spec)
-  x = images = keras.Input(spec.input_shape, name="images")
-  outputs = []
-  for index, block in enumerate(spec.blocks):
-    make.enter(index)
-    x = block.wire(make, x)
-    for skip in spec.skips:
-      if skip.target == index:
-        x = make.add(outputs[skip.source], x)
-    outputs.append(x)
-  return keras.Model(images, x, name=_model_name(spec.name))
+  images = keras.Input(spec.input_shape, name="images")
+  outputs = wire(spec, _StandAloneMaker(spec), images)
+  return keras.Model(images, outputs, name=_model_name(spec.name))
 
 
 def _model_name(name):

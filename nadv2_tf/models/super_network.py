@@ -8,7 +8,7 @@ from keras import ops
 
 from nadv2_tf.layers import pad_channels
 from nadv2_tf.models.parts import classifier, convolution, depthwise, squeeze_excite
-from nadv2_tf.models.parts.names import layer_name
+from nadv2_tf.models.wiring import LayerMaker, wire
 
 
 class _Value(NamedTuple):
@@ -67,28 +67,22 @@ class _InputLive(keras.layers.Layer):
     return keras.KerasTensor((widths.shape[0],), "int32")
 
 
-class _SuperMaker:
+class _SuperMaker(LayerMaker):
   """Maker that reads a block's wiring as layers of the super-network."""
 
   def __init__(self, space, widths, norm):
+    super().__init__()
     self._space = space
     self._widths = widths
     self._norm = norm
-    self._index = 0
-
-  def enter(self, block_index):
-    self._index = block_index
-
-  def _name(self, field):
-    return layer_name(self._index, field)
 
   def _filtered(self, layer_type, x, filters, kernel_column=None):
     layer = layer_type(
       filters,
-      width_column=self._space.columns(self._index).get(filters.field),
+      width_column=self._space.columns(self.block_index).get(filters.field),
       kernel_column=kernel_column,
       norm=self._norm,
-      name=self._name(filters.field),
+      name=self.name(filters.field),
     )
     return _Value(*layer(x.features, x.live, self._widths))
 
@@ -96,47 +90,47 @@ class _SuperMaker:
     return self._filtered(convolution.SuperConvolution, x, filters)
 
   def depthwise(self, x, filters):
-    column = self._space.columns(self._index).get("kernel")
+    column = self._space.columns(self.block_index).get("kernel")
     return self._filtered(depthwise.SuperDepthwise, x, filters, column)
 
   def squeeze_excite(self, x, units, skipped):
-    layer = squeeze_excite.SuperSqueezeExcite(units, name=self._name("squeeze"))
+    layer = squeeze_excite.SuperSqueezeExcite(units, name=self.name("squeeze"))
     features = layer(x.features) if skipped is None else layer(x.features, skipped)
     return _Value(features, x.live)
 
   def add(self, shortcut, x):
-    layer = _PaddedAdd(name=self._name("add"))
+    layer = _PaddedAdd(name=self.name("add"))
     return _Value(*layer(shortcut.features, shortcut.live, x.features, x.live))
 
   def upsample(self, x, factor):
-    layer = keras.layers.UpSampling2D(factor, name=self._name("upsample"))
+    layer = keras.layers.UpSampling2D(factor, name=self.name("upsample"))
     return _Value(layer(x.features), x.live)
 
   def global_pool(self, x):
-    layer = keras.layers.GlobalAveragePooling2D(keepdims=True, name=self._name("pool"))
+    layer = keras.layers.GlobalAveragePooling2D(keepdims=True, name=self.name("pool"))
     return _Value(layer(x.features), x.live)
 
   def dropout(self, x, rate):
     if not rate:
       return x
-    return _Value(keras.layers.Dropout(rate, name=self._name("dropout"))(x.features), x.live)
+    return _Value(keras.layers.Dropout(rate, name=self.name("dropout"))(x.features), x.live)
 
   def classifier(self, x, classes):
-    layer = classifier.SuperClassifier(classes, name=self._name("classes"))
+    layer = classifier.SuperClassifier(classes, name=self.name("classes"))
     return _Value(layer(x.features), x.live)
 
   def all_removed(self, fields):
-    columns = self._space.columns(self._index)
+    columns = self._space.columns(self.block_index)
     if not all(field in columns for field in fields):
       return None
-    layer = _AllRemoved([columns[field] for field in fields], name=self._name("removed"))
+    layer = _AllRemoved([columns[field] for field in fields], name=self.name("removed"))
     return layer(self._widths)
 
   def choose(self, condition, if_true, if_false):
     if condition is None:
       return if_false()
     true, false = if_true(), if_false()
-    layer = _Choose(name=self._name("choose"))
+    layer = _Choose(name=self.name("choose"))
     return _Value(*layer(condition, true.features, true.live, false.features, false.live))
 
 
@@ -198,18 +192,10 @@ def super_network(space, groups=1, statistics="mixture", inference="moving", mom
     "inference": inference,
     "momentum": momentum,
   }
-  make = _SuperMaker(space, widths, norm)
-  x = _Value(images, _InputLive(name="live_inputs")(images, widths))
-  outputs = []
-  for index, block in enumerate(network.blocks):
-    make.enter(index)
-    x = block.wire(make, x)
-    for skip in network.skips:
-      if skip.target == index:
-        x = make.add(outputs[skip.source], x)
-    outputs.append(x)
+  value = _Value(images, _InputLive(name="live_inputs")(images, widths))
+  outputs = wire(network, _SuperMaker(space, widths, norm), value)
   return SuperNetwork(
-    inputs=[images, widths], outputs=x.features, space=space, name=f"super_{network.name}"
+    inputs=[images, widths], outputs=outputs.features, space=space, name=f"super_{network.name}"
   )
 
 
