@@ -78,3 +78,49 @@ def float64():
   yield
   keras.config.set_floatx("float32")
   keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture
+def make_device():
+  """Function (milliseconds, most_files) -> a `Device` that measures nothing and counts files.
+
+  `milliseconds` makes a number of a file's bytes. After `most_files` files the device is gone.
+  """
+  from nadv2_tf.benchmarks.errors import DeviceLost
+  from nadv2_tf.benchmarks.timing import Device, Identity, Repeat
+
+  class CountingDevice(Device):
+    identity = Identity("fake: stop watch", "x86_64", None, "runtime 1")
+    settling_seconds = 0.0
+
+    def __init__(self, milliseconds=len, most_files=float("inf")):
+      self._milliseconds, self._most_files = milliseconds, most_files
+      self.contents, self.settings = [], []
+
+    def measure(self, paths, settings):
+      self.settings.append(settings)
+      values = []
+      for path in paths:
+        if len(self.contents) >= self._most_files:
+          raise DeviceLost("The device was unplugged.")
+        self.contents.append(path.read_bytes())
+        values.append(self._milliseconds(self.contents[-1]))
+      return [
+        [Repeat(value, value, settings.runs, "median")] * settings.repeats for value in values
+      ]
+
+  return CountingDevice
+
+
+@pytest.fixture(scope="session")
+def tiny_space():
+  """A space of five widths and a kernel with every kind of layer but upsampling: 8x8 images."""
+  from nadv2_tf.spec import NetworkSpec, space_of
+  from nadv2_tf.spec.blocks import Conv, Head, InvertedResidual
+
+  blocks = (
+    Conv(8, 3, 2, "hard_swish", bypass_cap=4),
+    InvertedResidual(16, 16, 8, 5, 1, 4, "relu", bypass_cap=4),
+    Head(2, None),
+  )
+  return space_of(NetworkSpec("tiny", (8, 8, 1), blocks), levels=2)
