@@ -1,176 +1,162 @@
-"""Measures a latency table for a search space on this machine."""
+"""Measures a latency table for a search space on a device."""
 
+import dataclasses
 import datetime
-import itertools
 import pathlib
-import random
 import tempfile
 
-import numpy as np
-from nadv2_tf.benchmarks.host import HostLatencyMeter, time_files
+from nadv2_tf.benchmarks.calibration import agreement, calibrated
+from nadv2_tf.benchmarks.networks import network_file
+from nadv2_tf.benchmarks.partial_table import PartialTable
 from nadv2_tf.benchmarks.pieces import COPIES, piece_file
+from nadv2_tf.benchmarks.table_plan import networks_over_range, planned_pieces
 
-from nadv2_tf.resources.latency_table import (
-  TWO_CHANNEL_COUNTS,
-  LatencyTable,
-  kilobytes,
-  pieces,
-)
+from nadv2_tf.resources.latency_table import LatencyTable
 
-#: share of the full channel count at which a shape is measured; in between it is interpolated
-IN_SHARES = (0.25, 1.0)
-KEPT_SHARES = {"conv": (0.125, 0.5, 1.0), "depthwise": (0.125, 0.5, 1.0)}
-OTHER_SHARES = (0.25, 1.0)
 #: whole networks that fix the table's scale and cache term
-CALIBRATION_NETWORKS = 7
+CALIBRATION_NETWORKS = 12
+#: other whole networks that its error is measured on
+CHECK_NETWORKS = 30
+#: files that are built, timed and written down together; a kill loses at most these
+BATCH = {"piece": 24, "network": 6}
+#: layer files are so short that their repeats scatter more than a network's
+PIECE_SPREAD = 0.2
+NETWORK_SECONDS = 0.05
 
 
-def shapes_of(space):
-  """{Piece without channel counts: (most input channels, most kept)} that the space can need."""
-  largest = {}
-  for spec in _probes(space):
-    for layer in itertools.chain.from_iterable(spec.layers()):
-      for piece in pieces(layer):
-        inputs, kept = largest.get(piece.shape, (0, 0))
-        largest[piece.shape] = max(inputs, piece.in_channels), max(kept, piece.kept)
-  return largest
-
-
-def _probes(space):
-  """Networks that together have every kind of piece of the space at its largest size.
-
-  Widths full with each kernel size in turn, and every single width one step, and all the way,
-  down; the full channel counts come from the first.
-  """
-  full = space.encode(space.largest())
-  kernels = {
-    size for decision in space.decisions if decision.kind == "kernel" for size in decision.choices
+def header_of(space, device, settings):
+  """{name: text} of all that the numbers of a table depend on, as its file has them."""
+  return {
+    "backbone": space.network.name,
+    "input_shape": "x".join(map(str, space.network.input_shape)),
+    **{name: value or "-" for name, value in dataclasses.asdict(device.identity).items()},
+    "num_threads": str(settings.num_threads),
+    "cpu_mask": settings.cpu_mask or "-",
+    "delegate": settings.delegate,
   }
-  for size in sorted(kernels, reverse=True) or [None]:
-    row = list(full)
-    for column, decision in enumerate(space.decisions):
-      if decision.kind == "kernel":
-        row[column] = max(
-          (choice for choice in decision.choices if choice <= size), default=decision.choices[0]
-        )
-    yield space.decode(row)
-    for column, decision in enumerate(space.decisions):
-      if decision.kind == "width":
-        for width in {decision.choices[0], decision.choices[1]}:
-          yield space.decode([*row[:column], width, *row[column + 1 :]])
 
 
-def grid(shape, most_inputs, most_kept):
-  """The pieces of one shape that are measured."""
-
-  def axis(most, shares):
-    return sorted({max(round(most * share), 1) for share in shares})
-
-  kept_axis = axis(most_kept, KEPT_SHARES.get(shape.kind, OTHER_SHARES))
-  if shape.kind not in TWO_CHANNEL_COUNTS:
-    pairs = [(kept, kept) for kept in kept_axis]
-  else:
-    pairs = itertools.product(axis(most_inputs, IN_SHARES), kept_axis)
-  return [
-    type(shape)(**{**vars(shape), "in_channels": inputs, "kept": kept}) for inputs, kept in pairs
-  ]
+def check_header(path, header):
+  """Raises ValueError if the table in `path` is of another space, device, or way of timing."""
+  facts = LatencyTable.from_csv(path).facts
+  for name, value in header.items():
+    if facts.get(name) != value:
+      raise ValueError(
+        f"{path} was measured with {name} = {facts.get(name)}, now it is {value}: choose another "
+        "--output, or delete it."
+      )
 
 
-def measure_table(space, num_threads=1, report=None, seed=0):
-  """Times every piece of a search space on this machine.
+class TableMeasurement:
+  """One table's measurement; what `path`.partial has of it is not measured again.
 
   Args:
     space: the `SearchSpace`.
-    num_threads: of the interpreter.
-    report: called with (done, total) while files are built.
-    seed: of the calibration networks.
+    device: an entered `Device`.
+    settings: `TimingSettings`; threads, mask, delegate and waiting times are taken from it.
+    path: of the table; None keeps nothing on disk.
+    seed: of the networks.
+    report: called with (done, total), in files.
 
-  Returns:
-    A `LatencyTable`. Its facts name device, runtime, threads, the whole networks it was calibrated
-    on and the largest error on them.
+  Raises:
+    ValueError: if `path`.partial was begun on something else.
   """
-  wanted = [piece for shape, most in shapes_of(space).items() for piece in grid(shape, *most)]
-  with tempfile.TemporaryDirectory() as folder:
-    paths = []
-    for index, piece in enumerate([None, *wanted]):
-      path = pathlib.Path(folder) / f"{index}.tflite"
-      path.write_bytes(piece_file(piece))
-      paths.append(path)
-      if report:
-        report(index + 1, len(wanted) + 1)
-    timings = time_files(paths, num_threads, runs=20, repeats=3, seconds=0.004)
-  overhead = timings[0].median_ms
-  rows = {
-    piece: max(timing.median_ms - overhead, 0.0) / COPIES
-    for piece, timing in zip(wanted, timings[1:], strict=True)
-  }
-  facts = {
-    "backbone": space.network.name,
-    "input_shape": "x".join(map(str, space.network.input_shape)),
-    "device": timings[0].device,
-    "runtime": timings[0].runtime,
-    "num_threads": num_threads,
-    "date": datetime.date.today().isoformat(),
-  }
-  return calibrated(LatencyTable(rows, facts), space, num_threads, seed)
 
+  def __init__(self, space, device, settings, path=None, seed=0, report=None):
+    self._space = space
+    self._device = device
+    self._seed = seed
+    self._report = report or (lambda done, total: None)
+    self.header = header_of(space, device, settings)
+    partial = path and pathlib.Path(f"{path}.partial")
+    self._partial = PartialTable(partial, self.header | {"seed": seed})
+    self._settings = {
+      "piece": dataclasses.replace(
+        settings,
+        runs=20,
+        warmup_runs=10,
+        repeats=3,
+        seconds=device.settling_seconds,
+        warmup_seconds=device.settling_seconds / 2,
+        max_spread=PIECE_SPREAD,
+      ),
+      "network": dataclasses.replace(
+        settings,
+        runs=20,
+        warmup_runs=5,
+        repeats=5,
+        seconds=max(NETWORK_SECONDS, device.settling_seconds),
+        warmup_seconds=device.settling_seconds,
+      ),
+    }
+    self._done, self._total = 0, 0
 
-def calibrated(table, space, num_threads, seed):
-  """The table with the scale and the cache term that fit whole networks of the space best."""
-  specs = calibration_networks(space, seed)
-  measured = HostLatencyMeter(num_threads).measure_all(specs)
-  sums = [table.measure(spec) for spec in specs]
-  sizes = [kilobytes(spec) for spec in specs]
-  fitted = fit_cache_model(sums, sizes, measured)
-  facts = {
-    **table.facts,
-    **{name: f"{value:.6g}" for name, value in fitted.items()},
-    "largest_ms": f"{measured[0]:.6g}",
-    "calibration_ms": " ".join(f"{value:.5g}" for value in measured),
-  }
-  table = LatencyTable(table.rows, facts)
-  errors = [
-    abs(table.measure(spec) / value - 1) for spec, value in zip(specs, measured, strict=True)
-  ]
-  return LatencyTable(table.rows, {**facts, "calibration_error": f"{max(errors):.3f}"})
+  def measure(self, check_networks=CHECK_NETWORKS):
+    """The `LatencyTable`, with its error on whole networks in its facts."""
+    wanted = planned_pieces(self._space)
+    self._total = len(wanted) + CALIBRATION_NETWORKS + check_networks
+    rows = dict(zip(wanted, self.pieces(wanted), strict=True))
+    facts = self.header | {"date": datetime.date.today().isoformat(), "rows": len(rows)}
+    table = LatencyTable(rows, facts)
 
+    specs = networks_over_range(
+      self._space, CALIBRATION_NETWORKS - 1, 2 * self._seed, table.measure
+    )
+    specs = [self._space.largest(), *specs]
+    measured = self.networks(specs)
+    table = calibrated(table, specs, measured)
+    facts = table.facts | {"largest_ms": f"{measured[0]:.6g}"}
+    if check_networks:
+      specs = networks_over_range(self._space, check_networks, 2 * self._seed + 1, table.measure)
+      found = agreement([table.measure(spec) for spec in specs], self.networks(specs))
+      facts |= {f"check_{name}": f"{value:.4g}" for name, value in found.items()}
+    return LatencyTable(table.rows, facts)
 
-def calibration_networks(space, seed):
-  """The largest network and others spread over the space's range of sizes."""
-  rng = random.Random(seed)
-  specs = [space.largest()]
-  for index in range(1, CALIBRATION_NETWORKS):
-    share = 1 - 0.85 * index / CALIBRATION_NETWORKS
-    row = []
-    for decision in space.decisions:
-      last = len(decision.choices) - 1
-      level = round(share * last + rng.uniform(-1.5, 1.5))
-      row.append(decision.choices[min(max(level, 0), last)])
-    specs.append(space.decode(row))
-  return specs
+  def finish(self):
+    """Deletes the partial file; for when the table itself is on disk."""
+    self._partial.remove()
 
+  def pieces(self, wanted):
+    """Milliseconds of each `Piece`, without what a call costs by itself."""
 
-def fit_cache_model(sums, sizes, measured):
-  """The `scale`, `spill_ms_per_kb` and `cache_kb` with the least squared relative error.
+    def key(piece):
+      return ("piece", *dataclasses.astuple(piece))
 
-  Args:
-    sums: milliseconds of each network by its rows alone.
-    sizes: kilobytes of each network's parameters.
-    measured: milliseconds of each network, measured.
+    def times(batch):
+      # A call's own cost is taken anew with each batch: it drifts like all else.
+      overhead, *timings = self._time("piece", [None, *batch], piece_file)
+      return [max(timing - overhead, 0.0) / COPIES for timing in timings]
 
-  The candidates for the size of the cache are the networks' own sizes; scale and spill follow by
-  least squares and are at least 0.
-  """
-  measured = np.asarray(measured)
-  best = None
-  for cache_kb in (0.0, *sizes):
-    spilled = np.maximum(np.asarray(sizes) - cache_kb, 0.0)
-    features = np.stack([np.asarray(sums), spilled], axis=1) / measured[:, None]
-    coefficients, *_ = np.linalg.lstsq(features, np.ones(len(measured)), rcond=None)
-    if coefficients[0] <= 0 or coefficients[1] < 0:
-      scale = features[:, 0].sum() / np.square(features[:, 0]).sum()
-      coefficients = np.array([scale, 0.0])
-    error = float(np.square(features @ coefficients - 1).sum())
-    if best is None or error < best[0]:
-      best = (error, *coefficients.tolist(), cache_kb)
-  return {"scale": best[1], "spill_ms_per_kb": best[2], "cache_kb": best[3]}
+    return self._in_batches("piece", wanted, key, times)
+
+  def networks(self, specs):
+    """Milliseconds of each whole network."""
+
+    def key(spec):
+      return ("network", *self._space.encode(spec))
+
+    return self._in_batches(
+      "network", specs, key, lambda batch: self._time("network", batch, network_file)
+    )
+
+  def _in_batches(self, kind, items, key, times):
+    missing = [item for item in items if key(item) not in self._partial]
+    self._tell(len(items) - len(missing))
+    for start in range(0, len(missing), BATCH[kind]):
+      batch = missing[start : start + BATCH[kind]]
+      self._partial.add(dict(zip(map(key, batch), times(batch), strict=True)))
+      self._tell(len(batch))
+    return [self._partial[key(item)] for item in items]
+
+  def _tell(self, count):
+    self._done += count
+    self._total = max(self._total, self._done)
+    self._report(self._done, self._total)
+
+  def _time(self, kind, items, build):
+    with tempfile.TemporaryDirectory() as folder:
+      paths = [pathlib.Path(folder) / f"{index}.tflite" for index in range(len(items))]
+      for path, item in zip(paths, items, strict=True):
+        path.write_bytes(build(item))
+      timings = self._device.time_files(paths, self._settings[kind])
+    return [timing.median_ms for timing in timings]

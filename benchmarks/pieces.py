@@ -1,7 +1,7 @@
 """The timed pieces of a network (`resources/latency_table.py`) as small TFLite files."""
 
-import numpy as np
 import tensorflow as tf
+from nadv2_tf.benchmarks import operators
 from nadv2_tf.export.tflite import convert
 
 from nadv2_tf.spec import channels
@@ -10,47 +10,23 @@ from nadv2_tf.spec import channels
 COPIES = 4
 
 
-def _weights(*shape):
-  return tf.constant(np.random.default_rng(0).normal(0, 0.1, shape).astype(np.float32))
-
-
-def _activate(x, name):
-  if name == "relu":
-    return tf.nn.relu(x)
-  if name == "hard_swish":
-    return x * tf.nn.relu6(x + 3.0) * (1.0 / 6.0)
-  return x
-
-
 def _conv(piece, x):
-  kernel = _weights(piece.kernel, piece.kernel, piece.in_channels, piece.kept)
-  y = tf.nn.conv2d(x, kernel, piece.stride, "SAME") + _weights(piece.kept)
-  return _activate(y, piece.activation)
+  return operators.convolution(x, piece.kept, piece.kernel, piece.stride, piece.activation)
 
 
 def _depthwise(piece, x):
-  kernel = _weights(piece.kernel, piece.kernel, piece.kept, 1)
-  strides = (1, piece.stride, piece.stride, 1)
-  y = tf.nn.depthwise_conv2d(x, kernel, strides, "SAME") + _weights(piece.kept)
-  return _activate(y, piece.activation)
+  return operators.depthwise(x, piece.kernel, piece.stride, piece.activation)
 
 
 def _squeeze_excite(piece, x):
-  live = piece.in_channels
-  gate = tf.reduce_mean(x, (1, 2), keepdims=True)
-  gate = tf.nn.relu(
-    tf.nn.conv2d(gate, _weights(1, 1, live, piece.squeeze), 1, "SAME") + _weights(piece.squeeze)
-  )
-  gate = tf.nn.conv2d(gate, _weights(1, 1, piece.squeeze, live), 1, "SAME") + _weights(live)
-  return x * (tf.nn.relu6(gate + 3.0) * (1.0 / 6.0))
+  return operators.squeeze_excite(x, piece.squeeze)
 
 
 def _bypass(piece, x):
   """Half of the channels go around: cut out, pooled if the layer has a stride, joined again."""
   half = max(piece.in_channels // 2, 1)
   passed = x[..., half:] if half < piece.in_channels else x
-  if piece.stride > 1:
-    passed = tf.nn.avg_pool2d(passed, 2, piece.stride, "SAME")
+  passed = operators.downsampled(passed, piece.stride)
   height = channels.output_size(piece.in_height, piece.stride)
   width = channels.output_size(piece.in_width, piece.stride)
   return tf.concat([x[:, :height, :width, :half], passed], axis=-1)
@@ -61,17 +37,15 @@ def _add(piece, x, shortcut):
 
 
 def _padded_add(piece, x, shortcut):
-  missing = piece.in_channels - shortcut.shape[-1]
-  return x + tf.pad(shortcut, ((0, 0), (0, 0), (0, 0), (0, missing)))
+  return x + operators.padded(shortcut, piece.in_channels)
 
 
 def _pool(piece, x):
-  return tf.reduce_mean(x, (1, 2), keepdims=True)
+  return operators.pooled(x)
 
 
 def _upsample(piece, x):
-  size = (piece.in_height * piece.stride, piece.in_width * piece.stride)
-  return tf.image.resize(x, size, "nearest")
+  return operators.upsampled(x, piece.stride)
 
 
 BUILDERS = {

@@ -52,13 +52,13 @@ def write_atomically(path, content):
   return path
 
 
-def interpreter(path_or_content, num_threads=1):
-  """A LiteRT interpreter with its tensors allocated.
+def interpreter(path_or_content, num_threads=1, delegates=True):
+  """A LiteRT interpreter with its tensors allocated; XNNPACK in it unless not `delegates`.
 
   Raises:
     ValueError: if the file is missing or is no TFLite model.
   """
-  from ai_edge_litert.interpreter import Interpreter
+  from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
   if isinstance(path_or_content, bytes):
     source = {"model_content": path_or_content}
@@ -66,7 +66,9 @@ def interpreter(path_or_content, num_threads=1):
     source = {"model_path": str(path_or_content)}
   try:
     with quiet_stderr():
-      made = Interpreter(num_threads=num_threads, **source)
+      kind = OpResolverType
+      resolver = kind.AUTO if delegates else kind.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+      made = Interpreter(num_threads=num_threads, experimental_op_resolver_type=resolver, **source)
       made.allocate_tensors()
   except (ValueError, RuntimeError) as error:
     line = str(error).strip().splitlines()[0]

@@ -141,8 +141,8 @@ def test_imports_lead_down(module):
     ("nadv2_tf.programs.run", "import flags", True),
     ("nadv2_tf.programs.run", "from export.tflite import to_tflite", True),
     ("nadv2_tf.programs.run", "from nadv2_tf import flags, pipeline", False),
-    ("nadv2_tf.export.tflite", "from nadv2_tf.benchmarks import host", True),
-    ("nadv2_tf.benchmarks.host", "from nadv2_tf.export import tflite", False),
+    ("nadv2_tf.export.tflite", "from nadv2_tf.benchmarks import timing", True),
+    ("nadv2_tf.benchmarks.pieces", "from nadv2_tf.export import tflite", False),
   ],
 )
 def test_the_rules_find_faults(module, line, is_fault):

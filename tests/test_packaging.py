@@ -150,10 +150,11 @@ FLAGS = {
   "nadv2-evaluate": {"network", "data", "part"},
   "nadv2-export": {"network", "output"},
   "nadv2-finetune": {"output", "finetune_epochs"},
+  "nadv2-latency-table": {"backbone", "classes", "device", "check_networks", "output"},
   "nadv2-report": {"output"},
   "nadv2-run": {"output", "backbone", "data", "epochs", "target", "finetune_epochs"},
-  "nadv2-search": {"output", "metric", "target", "samples_per_iteration"},
-  "nadv2-time": {"tflite", "num_threads", "runs"},
+  "nadv2-search": {"output", "metric", "target", "device", "samples_per_iteration"},
+  "nadv2-time": {"tflite", "device", "num_threads", "runs", "max_spread"},
   "nadv2-train": {"output", "backbone", "data", "epochs"},
 }
 

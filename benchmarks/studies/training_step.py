@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
-from nadv2_tf.benchmarks.host import processor_name
+from nadv2_tf.benchmarks.devices.host import processor_name
 
 from nadv2_tf import backbones
 from nadv2_tf.models import stand_alone, super_network

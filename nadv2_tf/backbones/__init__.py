@@ -1,6 +1,13 @@
 """Backbones: tables of blocks, their search spaces, and the published networks."""
 
-from nadv2_tf.backbones import demo, fastdepth, mobilenet_v1, mobilenet_v3, netadaptv2  # noqa: F401
+from nadv2_tf.backbones import (  # noqa: F401  (they register themselves)
+  demo,
+  fastdepth,
+  mobilenet_v1,
+  mobilenet_v3,
+  netadaptv2,
+  single_path,
+)
 from nadv2_tf.backbones.registry import (
   BACKBONES,
   NETWORKS,

@@ -2,14 +2,16 @@
 
 import time
 
-from nadv2_tf.benchmarks.host import HostLatencyMeter, time_files
+from nadv2_tf.benchmarks.meter import DeviceMeter
 from nadv2_tf.export import predictor, to_tflite
+from nadv2_tf.pipeline import metering
 from nadv2_tf.pipeline.search_stage import scaled_to
 from nadv2_tf.training.evaluation import evaluate
 
 #: a reference counts as equally fast within this share of the found network's latency
 SAME_LATENCY = 0.02
 SCALING_ROUNDS = 4
+SUMMARY = ("test_accuracy", "test_accuracy_tflite", "macs", "parameters", "latency_ms")
 
 
 def export(bench, model, name):
@@ -23,32 +25,52 @@ def export(bench, model, name):
   return path
 
 
-def time_networks(folder, names, num_threads):
-  """Times `NAME.tflite` of all networks in turns; the record goes into their metrics."""
+def time_networks(folder, names, options, progress):
+  """Times `NAME.tflite` of all networks in turns; the record goes into their metrics.
+
+  With --device=table:FILE there is no device, and nothing is timed.
+  """
+  if options.device.startswith(metering.TABLE_DEVICE):
+    progress.line(f"the networks were not timed: --device={options.device} is no device")
+    return []
   start = time.monotonic()
   paths = [folder.need(folder.tflite(name), "nadv2-export") for name in names]
-  timings = time_files(paths, num_threads, runs=100, repeats=7, seconds=0.1)
+  settings = metering.timing_settings(options, runs=100, repeats=7, seconds=0.1)
+  with metering.device_of(options) as device:
+    timings = device.time_files(paths, settings)
   seconds = (time.monotonic() - start) / len(names)
   for name, timing in zip(names, timings, strict=True):
     _add(folder, name, timing=vars(timing), latency_ms=timing.median_ms)
     _add_seconds(folder, name, time=seconds)
+    if not timing.steady:
+      progress.line(
+        f"the timing of {name} is unsteady: its repeats lie {timing.spread:.0%} apart, something "
+        "else keeps the device busy"
+      )
   return timings
 
 
 def equally_fast(bench, problem, found, options):
   """The widest uniformly scaled network that is as fast as `found`.
 
-  For a counted metric the count decides. For latency the table leads and whole networks decide:
-  found and scaled network are timed in turns, and the table's goal is corrected by their ratio.
+  For a counted metric the count decides, for --device=table:FILE the table. For latency on a device
+  the table leads and whole networks decide: found and scaled network are timed in turns, and the
+  table's goal is corrected by their ratio.
   """
-  space = bench.space
   goal = problem.meter.measure(found)
-  if options.metric != "latency_ms":
-    return scaled_to(space, problem.meter.measure, goal)
-  meter = HostLatencyMeter(options.num_threads, repeats=7, seconds=0.1)
+  if not metering.is_timed(options):
+    return scaled_to(bench.space, problem.meter.measure, goal)
+  with metering.device_of(options) as device:
+    settings = metering.timing_settings(options, repeats=7, seconds=0.1)
+    return _timed_equally_fast(
+      bench.space, problem.meter, found, goal, DeviceMeter(device, settings)
+    )
+
+
+def _timed_equally_fast(space, table, found, goal, meter):
   best = None
   for _ in range(SCALING_ROUNDS):
-    candidate = scaled_to(space, problem.meter.measure, goal)
+    candidate = scaled_to(space, table.measure, goal)
     found_ms, candidate_ms = meter.measure_all([found, candidate])
     ratio = candidate_ms / found_ms
     if best is None or abs(ratio - 1) < best[0]:
@@ -64,15 +86,12 @@ def summarise(folder, options):
   metrics = folder.metrics()
   found = metrics["networks"]["found"]
   metric = dict(metrics["metric"])
-  if options.metric == "latency_ms":
+  if metering.is_timed(options):
     metric["measured"] = found["latency_ms"]
   folder.update_metrics(
     seconds=found["seconds"],
     metric=metric,
-    **{
-      key: found[key]
-      for key in ("test_accuracy", "test_accuracy_tflite", "macs", "parameters", "latency_ms")
-    },
+    **{key: found[key] for key in SUMMARY if key in found},
   )
 
 

@@ -1,12 +1,19 @@
 """Turns --metric, --device and --target into a meter and a number."""
 
 import math
+import pathlib
 import re
 
+from nadv2_tf.benchmarks.devices import open_device
+from nadv2_tf.benchmarks.timing import TimingSettings
 from nadv2_tf.resources import COUNTS
+from nadv2_tf.resources.block_table import BlockTable
 from nadv2_tf.resources.latency_table import LatencyTable
 
 SUFFIXES = {"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
+TABLE_DEVICE = "table:"
+#: networks that a run's own table is checked with; nadv2-latency-table takes more
+CHECK_NETWORKS = 10
 
 
 def parse_target(text, largest):
@@ -29,6 +36,87 @@ def parse_target(text, largest):
   return largest * value / 100 if match[2] == "%" else value * SUFFIXES[match[2]]
 
 
+def unit_of(options):
+  return COUNTS[options.metric].unit if options.metric in COUNTS else "ms"
+
+
+def is_timed(options):
+  """Whether the metric is latency on a device, and not a count or a table's word for it."""
+  return options.metric == "latency_ms" and not options.device.startswith(TABLE_DEVICE)
+
+
+def device_of(options):
+  """The `Device` of a run; raises ValueError if --device is none."""
+  return open_device(options.device, options.benchmark_binary, options.benchmark_url)
+
+
+def check_timing(options):
+  """Raises ValueError or TimingError for flags that no timing of the run could use.
+
+  The networks are timed at the end of a run of any metric: what is wrong then is wrong now.
+  """
+  timing_settings(options)
+  if not options.device.startswith(TABLE_DEVICE):
+    device_of(options)
+  elif options.metric not in COUNTS:
+    read_table(options)
+
+
+def timing_settings(options, **changes):
+  return TimingSettings(options.num_threads, options.cpu_mask, delegate=options.delegate, **changes)
+
+
+def read_table(options):
+  """The meter of --device=table:FILE: our own tables are .csv, published ones by block .json.
+
+  Raises:
+    ValueError: if the file is missing or no table.
+  """
+  path = pathlib.Path(options.device.removeprefix(TABLE_DEVICE))
+  if not path.is_file():
+    raise ValueError(f"--device={options.device}: there is no file {path}.")
+  return BlockTable.from_json(path) if path.suffix == ".json" else LatencyTable.from_csv(path)
+
+
+def middle(space):
+  """The network with the middle choice of every decision."""
+  return space.decode([d.choices[len(d.choices) // 2] for d in space.decisions])
+
+
+def resource_range(options, space, folder):
+  """What the smallest, middle and largest network cost: {name: resource}.
+
+  Latency is measured on the device itself, once for a folder, and not taken from a table of
+  layers: it comes before the table, and before any training.
+  """
+  specs = {"smallest": space.smallest(), "middle": middle(space), "largest": space.largest()}
+  if options.metric in COUNTS:
+    meter = COUNTS[options.metric]()
+    return {name: meter.measure(spec) for name, spec in specs.items()}
+  if not is_timed(options):
+    meter = read_table(options)
+    return {name: meter.measure(spec) for name, spec in specs.items()}
+  from nadv2_tf.benchmarks.latency_table import header_of
+  from nadv2_tf.benchmarks.meter import DeviceMeter
+
+  settings = timing_settings(options, seconds=0.1)
+  with device_of(options) as device:
+    header = header_of(space, device, settings)
+    known = folder.metrics().get("range", {})
+    if known.get("measured_with") == header:
+      return known["values"]
+    measured = DeviceMeter(device, settings).measure_all(list(specs.values()))
+  values = dict(zip(specs, measured, strict=True))
+  folder.update_metrics(range={"measured_with": header, "values": values})
+  return values
+
+
+def describe_range(values, unit):
+  """What the smallest, middle and largest network of the space cost, in words."""
+  parts = [f"{name} network {value:.4g} {unit}" for name, value in values.items()]
+  return ", ".join(parts).replace("middle network", "middle").replace("largest network", "largest")
+
+
 def make_meter(options, space, folder, progress):
   """The meter of a run; measures the latency table first if the folder has none.
 
@@ -40,38 +128,18 @@ def make_meter(options, space, folder, progress):
   """
   if options.metric in COUNTS:
     return COUNTS[options.metric]()
-  if not _has_table(folder, options):
-    from nadv2_tf.benchmarks.latency_table import measure_table
-    from nadv2_tf.export.tflite import write_atomically
+  if not is_timed(options):
+    return read_table(options)
+  from nadv2_tf.benchmarks.latency_table import TableMeasurement, check_header, header_of
+  from nadv2_tf.export.tflite import write_atomically
 
-    with progress.bar("latency table", 0, "layers") as bar:
-
-      def report(done, total):
-        bar.set_total(total)
-        bar(done)
-
-      table = measure_table(space, options.num_threads, report)
-    write_atomically(folder.latency_table, table.to_csv().encode())
-  return LatencyTable.from_csv(folder.latency_table)
-
-
-def _has_table(folder, options):
-  """Whether the folder has a latency table for as many threads as are asked for."""
-  if not folder.latency_table.exists():
-    return False
-  facts = LatencyTable.from_csv(folder.latency_table).facts
-  return facts.get("num_threads") == str(options.num_threads)
-
-
-def largest_resource(meter, space):
-  """The largest network's resource; of a latency table, as measured and not as predicted."""
-  if isinstance(meter, LatencyTable) and "largest_ms" in meter.facts:
-    return float(meter.facts["largest_ms"])
-  return meter.measure(space.largest())
-
-
-def describe_range(meter, space):
-  """What the smallest and the largest network of the space cost."""
-  smallest = meter.measure(space.smallest())
-  largest = largest_resource(meter, space)
-  return f"smallest network {smallest:.4g} {meter.unit}, largest {largest:.4g} {meter.unit}"
+  path, settings = folder.latency_table, timing_settings(options)
+  with device_of(options) as device, progress.bar("latency table", 0, "files") as bar:
+    if path.exists():  # before a partial file is begun, which would stand in the way
+      check_header(path, header_of(space, device, settings))
+    measurement = TableMeasurement(space, device, settings, path, report=bar.of_total)
+    if not path.exists():
+      table = measurement.measure(CHECK_NETWORKS)
+      write_atomically(path, table.to_csv().encode())
+    measurement.finish()
+  return LatencyTable.from_csv(path)

@@ -39,7 +39,12 @@ class SearchOptions:
   metric: str
   target: str
   device: str
+  benchmark_binary: str | None
+  benchmark_url: str | None
   num_threads: int
+  cpu_mask: str | None
+  delegate: str
+  confirm_every: int
   samples_per_iteration: int
   layers_per_sample: int
   initial_reduction: float

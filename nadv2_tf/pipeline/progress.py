@@ -43,10 +43,12 @@ class _Bar:
     if self._bar:
       self._bar.close()
 
-  def set_total(self, total):
+  def of_total(self, done, total):
+    """For work that learns on the way how much it is."""
     self._total = total
     if self._bar:
       self._bar.total = total
+    self(done)
 
   def __call__(self, done, note=""):
     if self._bar:

@@ -44,7 +44,7 @@ def run(
   for name, spec in specs.items():
     model, _ = training_stages.finetune(bench, super_model, spec, finetune_options, name, progress)
     export_stage.export(bench, model, name)
-  export_stage.time_networks(folder, list(specs), search_options.num_threads)
+  export_stage.time_networks(folder, list(specs), search_options, progress)
   export_stage.summarise(folder, search_options)
   progress.line("")
   progress.line(write_report(folder))

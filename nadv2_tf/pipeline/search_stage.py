@@ -7,6 +7,7 @@ from nadv2_tf.pipeline import metering
 from nadv2_tf.search import (
   MultiLayerCoordinateDescent,
   Problem,
+  UnreachableTarget,
   check_target,
   minimize,
 )
@@ -18,16 +19,25 @@ def make_problem(options, space, folder, progress):
 
   Raises:
     UnreachableTarget: naming the smallest reachable resource.
+    TimingError: if the device cannot time.
     ValueError: for a target that is no number.
   """
   metering.parse_target(options.target, 1.0)  # a typing mistake, before minutes of measuring
+  metering.check_timing(options)
   start = time.monotonic()
   measured_before = folder.latency_table.exists()
+  costs = metering.resource_range(options, space, folder)
+  unit = metering.unit_of(options)
+  target = metering.parse_target(options.target, costs["largest"])
+  progress.line(f"{metering.describe_range(costs, unit)}, target {target:.4g} {unit}")
+  if costs["smallest"] > target:
+    raise UnreachableTarget(
+      f"The target of {target:g} {unit} cannot be met: the smallest network of "
+      f"{space.network.name!r} has {costs['smallest']:g} {unit}."
+    )
   meter = metering.make_meter(options, space, folder, progress)
-  if options.metric == "latency_ms" and not measured_before:
+  if metering.is_timed(options) and not measured_before:
     folder.update_metrics(seconds={"table": time.monotonic() - start})
-  target = metering.parse_target(options.target, metering.largest_resource(meter, space))
-  progress.line(f"{metering.describe_range(meter, space)}, target {target:.4g} {meter.unit}")
   problem = Problem(space, space.largest(), meter, target)
   check_target(problem)
   optimizer_of(options).check_schedule(problem)
@@ -71,7 +81,38 @@ def search(bench, super_model, problem, options, progress):
       "measured": None if options.metric == "latency_ms" else result.resource,
     },
   )
+  if metering.is_timed(options):
+    confirm(folder, problem, result, options, progress)
   return result
+
+
+def confirm(folder, problem, result, options, progress):
+  """Measures networks of the search's path on the device itself, beside what the table predicts.
+
+  They are the best of every n-th iteration and the found network, with random weights.
+  """
+  from nadv2_tf.benchmarks.meter import DeviceMeter
+
+  specs = {
+    iteration.number: iteration.best.spec
+    for iteration in result.iterations
+    if iteration.number % options.confirm_every == 0
+  }
+  specs["found"] = result.spec
+  start = time.monotonic()
+  with metering.device_of(options) as device:
+    meter = DeviceMeter(device, metering.timing_settings(options, seconds=0.1, repeats=5))
+    measured = meter.measure_all(list(specs.values()))
+  rows = []
+  for (iteration, spec), value in zip(specs.items(), measured, strict=True):
+    predicted = problem.meter.measure(spec)
+    rows.append({"iteration": iteration, "predicted": predicted, "measured": value})
+    where = iteration if iteration == "found" else f"best of iteration {iteration}"
+    progress.line(
+      f"  {where}: predicted {predicted:.4g} ms, measured {value:.4g} ms "
+      f"({value / predicted - 1:+.1%})"
+    )
+  folder.update_metrics(confirmed=rows, seconds={"confirm": time.monotonic() - start})
 
 
 def uniformly_scaled(space, share):

@@ -5,6 +5,8 @@ import sys
 
 from absl import app, flags
 
+from nadv2_tf.benchmarks.errors import TimingError
+
 
 def start(main):
   """Runs `main()` as an absl program; a known kind of error becomes one line and exit status 1."""
@@ -38,7 +40,8 @@ def _guarded(main, arguments):
   except (ValueError, OSError, RuntimeError) as error:
     if os.environ.get("NADV2_TRACEBACK"):
       raise
-    fail(one_line(error))
+    # A timing's error quotes the command and the end of its output, line by line.
+    fail(str(error) if isinstance(error, TimingError) else one_line(error))
   except KeyboardInterrupt:
     fail("interrupted.", status=130)
 

@@ -135,7 +135,11 @@ class MultiLayerCoordinateDescent:
 
 
 def layers_of(space):
-  """Columns of `space.decisions` by layer: a width, and its kernel size if it has one."""
+  """Columns of `space.decisions` by layer: a width, and the kernel size that belongs to it.
+
+  A kernel size is its depthwise layer's; where that layer's width is not searched, it is a layer
+  of its own.
+  """
   kernels = {
     decision.blocks[0]: column
     for column, decision in enumerate(space.decisions)
@@ -144,9 +148,9 @@ def layers_of(space):
   layers = []
   for column, decision in enumerate(space.decisions):
     if decision.kind == "width":
-      kernel = kernels.get(decision.blocks[0]) if decision.field == "depthwise" else None
+      kernel = kernels.pop(decision.blocks[0], None) if decision.field == "depthwise" else None
       layers.append((column,) if kernel is None else (column, kernel))
-  return layers
+  return layers + [(column,) for column in kernels.values()]
 
 
 def _steps(space, spec, layer):

@@ -1,17 +1,18 @@
-"""From --metric and --target to a meter and a number."""
+"""From --metric, --device and --target to a meter and a number."""
+
+import dataclasses
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nadv2_tf.flags.groups import SearchOptions
 
 from nadv2_tf.pipeline import metering
-from nadv2_tf.pipeline.folder import RunFolder
+from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.resources import COUNTS
-from nadv2_tf.resources.counts import MacsMeter
 from nadv2_tf.resources.latency_table import LatencyTable, Piece
-from nadv2_tf.spec import NetworkSpec, space_of
-from nadv2_tf.spec.blocks import Conv, Head
+from nadv2_tf.spec import NetworkSpec, SearchSpace, space_of
+from nadv2_tf.spec.blocks import Conv, Head, InvertedResidual
+from nadv2_tf.spec.space import Decision
 
 LARGEST = 400.0
 
@@ -82,68 +83,68 @@ def space():
   return made
 
 
-def test_range_of_counted_macs(space):
-  meter = MacsMeter()
-  # Filters n: 2x2 places x 9 taps x n, and n x 2 classes: 36 n + 2 n.
-  assert metering.largest_resource(meter, space) == 38 * 4
-  assert metering.describe_range(meter, space) == "smallest network 76 MACs, largest 152 MACs"
+def test_range_of_counted_macs(space, folder, options):
+  # Filters n: 2x2 places x 9 taps x n, and n x 2 classes: 36 n + 2 n. The middle of 2 and 4 is 4.
+  values = metering.resource_range(options("macs"), space, folder)
+  assert values == {"smallest": 76, "middle": 152, "largest": 152}
+  assert folder.metrics() == {}
+  assert metering.describe_range(values, "MACs") == (
+    "smallest network 76 MACs, middle 152 MACs, largest 152 MACs"
+  )
 
 
-def test_range_of_a_latency_table(space):
-  meter = LatencyTable(ROWS)
-  assert metering.largest_resource(meter, space) == pytest.approx(3.22, abs=1e-9)
-  assert metering.describe_range(meter, space) == "smallest network 1.11 ms, largest 3.22 ms"
+def test_the_middle_network_has_the_middle_choices(tiny_space):
+  assert tiny_space.encode(metering.middle(tiny_space)) == (8, 8, 8, 4, 5)
+  assert [d.choices for d in tiny_space.decisions][0] == (4, 8)
+  assert [d.choices for d in tiny_space.decisions][1] == (0, 8, 16)
 
 
-def test_largest_network_is_taken_as_measured(space):
-  meter = LatencyTable(ROWS, {"largest_ms": "3.5"})
-  assert metering.largest_resource(meter, space) == 3.5
-  assert metering.describe_range(meter, space) == "smallest network 1.11 ms, largest 3.5 ms"
+def write_tables(folder):
+  """The two kinds of tables, as files."""
+  ours, published = folder / "ours.csv", folder / "published.json"
+  ours.write_text(LatencyTable(ROWS, {"device": "adb: Phone One"}).to_csv())
+  published.write_text('{"0": {"0": 1.5, "1": 2.5}}')
+  return ours, published
 
 
-def _options(metric):
-  return SearchOptions(metric, "50%", "host", 1, 24, 10, 0.05, 0.98)
+def test_range_of_a_table_file_needs_no_device(space, folder, tmp_path, monkeypatch, options):
+  monkeypatch.setattr(metering, "open_device", None)
+  ours, _ = write_tables(tmp_path)
+  given = options(device=f"table:{ours}")
+  values = metering.resource_range(given, space, folder)
+  assert values == pytest.approx({"smallest": 1.11, "middle": 3.22, "largest": 3.22}, abs=1e-9)
+  meter = metering.make_meter(given, space, folder, progress=None)
+  assert meter.rows == ROWS and not folder.latency_table.exists()
+  assert not metering.is_timed(given) and metering.is_timed(options())
+  assert not metering.is_timed(options("macs"))
+
+
+def test_a_published_table_is_read_by_its_ending(folder, tmp_path, options):
+  blocks = (Conv(8, 3), InvertedResidual(24, 48, 8), Head(2))
+  network = NetworkSpec("n", (4, 4, 1), blocks)
+  made = SearchSpace(network, (Decision("width", "expansion", (1,), (24, 48)),))
+  made = dataclasses.replace(made, network=network.with_block(1, expansion=48))
+  _, published = write_tables(tmp_path)
+  values = metering.resource_range(options(device=f"table:{published}"), made, folder)
+  assert values == {"smallest": 1.5, "middle": 2.5, "largest": 2.5}
+
+
+@pytest.mark.parametrize("name", ["none.csv", "none.json", ""])
+def test_a_missing_table_is_named(space, folder, tmp_path, name, options):
+  for use in (metering.resource_range, lambda *given: metering.make_meter(*given, None)):
+    with pytest.raises(ValueError, match=f"--device=table:{tmp_path}/{name}: there is no file"):
+      use(options(device=f"table:{tmp_path}/{name}"), space, folder)
 
 
 @pytest.mark.parametrize("metric", list(COUNTS))
-def test_counted_metric_needs_no_table(metric, space, tmp_path):
-  meter = metering.make_meter(_options(metric), space, RunFolder(tmp_path), progress=None)
-  assert type(meter) is COUNTS[metric] and list(tmp_path.iterdir()) == []
+def test_a_counted_metric_needs_no_table(metric, space, folder, options):
+  meter = metering.make_meter(options(metric), space, folder, progress=None)
+  assert type(meter) is COUNTS[metric] and not folder.latency_table.exists()
+  assert metering.unit_of(options(metric)) == meter.unit
+  assert metering.unit_of(options()) == LatencyTable(ROWS).unit
 
 
-def test_table_of_the_folder_is_used(space, tmp_path):
-  table = LatencyTable(ROWS, {"largest_ms": 3.5, "num_threads": 1})
-  (tmp_path / "latency_table.csv").write_text(table.to_csv())
-  meter = metering.make_meter(_options("latency_ms"), space, RunFolder(tmp_path), progress=None)
-  assert meter.rows == ROWS and metering.largest_resource(meter, space) == 3.5
-
-
-def test_missing_table_is_measured_once(space, tmp_path, monkeypatch):
-  from nadv2_tf.benchmarks import latency_table
-
-  from nadv2_tf.pipeline.progress import Progress
-
-  calls = []
-
-  def measure_table(measured_space, num_threads, report):
-    calls.append((measured_space, num_threads))
-    report(1, 1)
-    return LatencyTable(ROWS, {"num_threads": num_threads})
-
-  monkeypatch.setattr(latency_table, "measure_table", measure_table)
-  for _ in range(2):
-    meter = metering.make_meter(_options("latency_ms"), space, RunFolder(tmp_path), Progress())
-    assert meter.rows == ROWS
-  assert calls == [(space, 1)]
-
-
-def test_table_for_other_threads_is_measured_anew(space, tmp_path, monkeypatch):
-  from nadv2_tf.benchmarks import latency_table
-
-  from nadv2_tf.pipeline.progress import Progress
-
-  (tmp_path / "latency_table.csv").write_text(LatencyTable(ROWS, {"num_threads": 4}).to_csv())
-  fresh = LatencyTable({piece: 2 * value for piece, value in ROWS.items()}, {"num_threads": 1})
-  monkeypatch.setattr(latency_table, "measure_table", lambda *arguments: fresh)
-  meter = metering.make_meter(_options("latency_ms"), space, RunFolder(tmp_path), Progress())
-  assert meter.rows == fresh.rows
+def test_other_devices_are_refused(space, folder, options):
+  for use in (metering.resource_range, lambda *given: metering.make_meter(*given, Progress())):
+    with pytest.raises(ValueError, match="--device must be host, adb or adb:SERIAL.*got 'phone'"):
+      use(options(device="phone"), space, folder)

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 
 from nadv2_tf import export
 from nadv2_tf.pipeline import options
+from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.progress import Progress
+from nadv2_tf.pipeline.report import write_report
 from nadv2_tf.pipeline.run import run
 from nadv2_tf.search import UnreachableTarget
 from nadv2_tf.spec import NetworkSpec
@@ -30,7 +33,21 @@ TRAIN = options.TrainOptions(
   size_noise=0.2,
   strategy="one",
 )
-SEARCH = options.SearchOptions("macs", "60%", "host", 1, 4, 8, 0.15, 0.98)
+SEARCH = options.SearchOptions(
+  metric="macs",
+  target="60%",
+  device="host",
+  benchmark_binary=None,
+  benchmark_url=None,
+  num_threads=1,
+  cpu_mask=None,
+  delegate="xnnpack",
+  confirm_every=5,
+  samples_per_iteration=4,
+  layers_per_sample=8,
+  initial_reduction=0.15,
+  reduction_decay=0.98,
+)
 FINETUNE = options.FinetuneOptions(1, 2e-3)
 
 
@@ -113,6 +130,20 @@ def test_report_is_one_self_contained_page(finished):
     assert title in page
     assert title in printed
   assert "removed" in page or "of 512" in page
+
+
+def test_report_has_predicted_beside_measured_latency(finished, tmp_path):
+  folder = RunFolder(shutil.copytree(finished[0], tmp_path / "run"))
+  title = "Predicted and measured latency"
+  assert title not in folder.report.read_text()  # nothing was confirmed: MACs are counted
+  rows = [("5", 8.0, 8.8), ("found", 4.0, 3.0)]
+  folder.update_metrics(
+    confirmed=[dict(zip(("iteration", "predicted", "measured"), row, strict=True)) for row in rows]
+  )
+  write_report(folder)
+  page = folder.report.read_text()
+  assert title in page and "best of iteration 5" in page
+  assert "+10.0%" in page and "-25.0%" in page
 
 
 def test_plain_lines_where_the_output_is_no_terminal(finished):

@@ -1,11 +1,5 @@
 """Every wrong value ends a command before any training, with one line that says what to change."""
 
-import json
-import os
-import re
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from nadv2_tf.flags.groups import NetworkOptions
@@ -14,91 +8,6 @@ from PIL import Image
 from nadv2_tf import backbones
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.resources.counts import MacsMeter
-
-# Importing TensorFlow takes seconds, so it is imported once; every command then runs in a fork,
-# with standard streams and an exit status of its own.
-SERVER = """
-import importlib, json, os, signal, sys, traceback
-from nadv2_tf.programs.start import start_tensorflow
-start_tensorflow()
-from nadv2_tf.pipeline import run
-for line in sys.stdin:
-  job = json.loads(line)
-  child = os.fork()
-  if not child:
-    signal.alarm(60)
-    for number, path in (1, job["stdout"]), (2, job["stderr"]):
-      os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-    sys.argv, status = job["arguments"], 0
-    try:
-      importlib.import_module(job["module"]).start()
-    except SystemExit as end:
-      status = end.code or 0
-    except BaseException:
-      traceback.print_exc()
-      status = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
-  print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-
-
-@pytest.fixture(scope="module")
-def server():
-  if not hasattr(os, "fork"):
-    pytest.skip("the commands run in forks of one process, which this system does not have")
-  command = [sys.executable, "-c", SERVER]
-  with subprocess.Popen(
-    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-  ) as process:
-    yield process
-    process.stdin.close()
-
-
-@pytest.fixture
-def run_command(server, tmp_path):
-  """Function (command, *arguments) -> exit status, text on stdout, text on stderr."""
-
-  def run(command, *arguments):
-    files = {stream: tmp_path / f"{stream}.txt" for stream in ("stdout", "stderr")}
-    job = {
-      "module": f"nadv2_tf.programs.{command}",
-      "arguments": [f"nadv2-{command}", *map(str, arguments)],
-      **{stream: str(path) for stream, path in files.items()},
-    }
-    server.stdin.write(json.dumps(job) + "\n")
-    server.stdin.flush()
-    status = int(server.stdout.readline())
-    return status, *(path.read_text(encoding="utf-8") for path in files.values())
-
-  return run
-
-
-@pytest.fixture
-def output(tmp_path):
-  return tmp_path / "run"
-
-
-def _check_one_line(status, stderr, message):
-  assert status in (1, 2), stderr
-  lines = stderr.splitlines()
-  assert len(lines) == 1, stderr
-  assert lines[0].startswith("error: ")
-  assert "Traceback" not in stderr
-  assert re.search(message, lines[0]), f"{message!r} is not in {lines[0]!r}"
-
-
-@pytest.fixture
-def fails(run_command, tmp_path):
-  """Function (message, command, *arguments); asserts one such line and that nothing was trained."""
-
-  def check(message, command, *arguments):
-    status, _, stderr = run_command(command, *arguments)
-    _check_one_line(status, stderr, message)
-    assert not list(tmp_path.rglob("*.weights.h5"))
-
-  return check
 
 
 def _save_npz(path, **changes):
@@ -140,7 +49,9 @@ def test_missing_output_is_named(run_command, command):
     ("holdout", "-1"),
     ("image_size", "4"),
     ("label_smoothing", "1.5"),
-    ("device", "phone"),
+    ("delegate", "tpu"),
+    ("num_threads", "0"),
+    ("confirm_every", "0"),
     ("subnetworks_per_batch", "0"),
   ],
 )
@@ -195,6 +106,21 @@ def test_target_below_the_smallest_network_names_it(fails, small, output):
 def test_target_that_is_no_number_is_quoted(fails, small, output, target):
   flags = [*small, f"--output={output}", "--metric=latency_ms", f"--target={target}"]
   fails(f"--target must be a number above 0, .* got '{target}'", "run", *flags)
+
+
+def test_unknown_device_is_named(fails, small, output):
+  message = "--device must be host, adb or adb:SERIAL, got 'phone'"
+  fails(message, "run", *small, f"--output={output}", "--device=phone")
+
+
+def test_missing_table_is_named(fails, small, output):
+  message = f"--device=table:{output}.csv: there is no file {output}.csv"
+  fails(message, "run", *small, f"--output={output}", f"--device=table:{output}.csv")
+
+
+def test_mask_that_is_none_is_named(fails, small, output):
+  message = "cpu_mask must be a hexadecimal mask such as f0, got 'big'"
+  fails(message, "run", *small, f"--output={output}", "--cpu_mask=big")
 
 
 def test_schedule_that_cannot_reach_the_target_is_explained(fails, small, output):
@@ -333,110 +259,18 @@ def test_damaged_run_is_named(fails, output, command):
   fails(r"run\.json: the options of 'network' must be backbone, ", command, f"--output={output}")
 
 
-# --- files of networks
-
-
-def _spec_file(path, **changes):
-  data = json.loads(backbones.network("mobilenet_v3_demo").to_json())
-  block = data["blocks"][1]
-  block.update(changes)
-  path.write_text(json.dumps(data))
-  return path
-
-
-@pytest.mark.parametrize(
-  ("content", "message"),
-  [
-    ("{", "the text is not JSON"),
-    ("[]", '"format" must be .* got .list'),
-    ('{"format": "other"}', '"format" must be .* got .other'),
-  ],
-)
-def test_file_that_is_no_spec_is_named(fails, tmp_path, content, message):
-  path = tmp_path / "net.json"
-  path.write_text(content)
-  fails(rf"net\.json: .*{message}", "count", f"--network={path}")
-
-
-@pytest.mark.parametrize(
-  ("changes", "message"),
-  [
-    ({"kernel": 4}, "Block 2: .*kernel.* must be odd, got 4"),
-    ({"stride": 3}, "Block 2: .*stride.* must be one of 1, 2; got 3"),
-    ({"activation": "gelu"}, "activation.* 'linear', 'relu', 'hard_swish'; got 'gelu'"),
-    ({"depthwise": -1}, "Block 2: .*depthwise.* from 0 to .*got -1"),
-    ({"colour": 1}, "Block 2: Unknown field 'colour' .* Allowed: activation, "),
-    ({"kind": "spiral"}, "Block 2: .*'spiral'. Known: .*inverted_residual"),
-  ],
-)
-def test_bad_field_is_named_with_what_is_allowed(fails, tmp_path, changes, message):
-  path = _spec_file(tmp_path / "net.json", **changes)
-  fails(rf"net\.json: .*{message}", "count", f"--network={path}")
-
-
-def test_unknown_network_lists_the_known_ones(fails):
-  known = ", ".join(backbones.network_names())
-  fails(f"Unknown network 'resnet50'. Known: {known}", "count", "--network=resnet50")
-
-
-@pytest.mark.parametrize("name", ["none.json", "none.keras", "none.tflite"])
-def test_missing_file_is_named(fails, tmp_path, name):
-  fails(f"There is no file {tmp_path / name}", "evaluate", f"--network={tmp_path / name}")
-  if name.endswith("json"):
-    fails(f"There is no file {tmp_path / name}", "count", f"--network={tmp_path / name}")
-  if name.endswith("tflite"):
-    fails(f"There is no file {tmp_path / name}", "time", f"--tflite={tmp_path / name}")
-
-
-def test_spec_without_a_run_has_no_weights(fails, tmp_path):
-  path = _spec_file(tmp_path / "net.json")
-  fails(rf"{path} is a spec and has no weights; --run names", "evaluate", f"--network={path}")
-  message = f"{tmp_path / 'none'} holds no run"
-  fails(message, "evaluate", f"--network={path}", f"--run={tmp_path / 'none'}")
-
-
-@pytest.mark.parametrize("content", [b"", b"no network", b"\x20\x00\x00\x00TFL3" + bytes(80)])
-@pytest.mark.parametrize("suffix", ["keras", "tflite", "txt"])
-def test_broken_network_cannot_be_evaluated(fails, tmp_path, suffix, content):
-  path = tmp_path / f"net.{suffix}"
-  path.write_bytes(content)
-  message = {
-    "keras": f"{path} cannot be read as a Keras model",
-    "tflite": "Cannot load the TFLite model",
-    "txt": f"must be a .keras, .tflite or .json file, got {path}",
-  }[suffix]
-  fails(message, "evaluate", f"--network={path}")
-
-
-@pytest.mark.parametrize("content", [b"", b"no network"])
-def test_broken_network_cannot_be_timed(fails, tmp_path, content):
-  path = tmp_path / "net.tflite"
-  path.write_bytes(content)
-  fails("Timing failed .*Cannot load the TFLite model", "time", f"--tflite={path}")
-
-
 # --- the same without a fork
 
 
-def _start(command, *arguments):
-  return subprocess.run(
-    [sys.executable, "-m", f"nadv2_tf.programs.{command}", *map(str, arguments)],
-    capture_output=True,
-    text=True,
-    timeout=120,
-    check=False,
-  )
-
-
-def test_command_in_a_process_of_its_own(output, small):
-  done = _start("run", *small, f"--output={output}", "--metric=macs", "--target=1")
-  _check_one_line(done.returncode, done.stderr, "smallest network of 'mobilenet_v3_demo' has")
+def test_command_in_a_process_of_its_own(start_command, check_one_line, output, small):
+  done = start_command("run", *small, f"--output={output}", "--metric=macs", "--target=1")
+  check_one_line(done.returncode, done.stderr, "smallest network of 'mobilenet_v3_demo' has")
   assert not list(output.glob("*.weights.h5"))
 
 
-def test_command_without_tensorflow_in_a_process_of_its_own():
-  done = _start("count", "--network=resnet50")
-  _check_one_line(done.returncode, done.stderr, "Unknown network 'resnet50'. Known: ")
+def test_command_without_tensorflow_in_a_process_of_its_own(start_command, check_one_line):
+  done = start_command("count", "--network=resnet50")
+  check_one_line(done.returncode, done.stderr, "Unknown network 'resnet50'. Known: ")
   assert done.stdout == ""
 
 

@@ -18,6 +18,7 @@ MACS = (
   ("fastdepth", "736.7", "740.4", 740),
   ("netadaptv2_depth_87ms", "459.05", "461.8", None),
   ("mobilenet_v1", "568.74", None, 569),
+  ("single_path", "525.31", None, None),
 )
 
 # Channels in, after expansion, after depthwise, after projection (Z), out of the block, for the

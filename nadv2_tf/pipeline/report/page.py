@@ -36,6 +36,7 @@ def render(metrics, settings, found, largest, picture):
     _networks(metrics),
     f'<img alt="Accuracy over {html.escape(metrics["metric"]["name"])}: scored samples, the best '
     f'sample of each iteration, and the finished networks" src="data:image/png;base64,{image}">',
+    _confirmed(metrics),
     "<h2>The found network beside the largest one</h2>",
     _blocks(found, largest),
     "<h2>Everything needed to repeat it</h2>",
@@ -56,6 +57,25 @@ def _networks(metrics):
     return "<p>No network has been trained yet.</p>"
   columns = list(rows[0][1])
   return _table(["", *columns], [(title, *row.values()) for title, row in rows])
+
+
+def _confirmed(metrics):
+  """Predicted and measured latency of networks of the search's path."""
+  rows = metrics.get("confirmed", [])
+  if not rows:
+    return ""
+  unit = html.escape(metrics["metric"]["unit"])
+  cells = [
+    (
+      "found network" if row["iteration"] == "found" else f"best of iteration {row['iteration']}",
+      f"{row['predicted']:.4g}",
+      f"{row['measured']:.4g}",
+      f"{row['measured'] / row['predicted'] - 1:+.1%}",
+    )
+    for row in rows
+  ]
+  header = ["", f"predicted ({unit})", f"measured ({unit})", "difference"]
+  return "<h2>Predicted and measured latency</h2>" + _table(header, cells)
 
 
 def _blocks(found, largest):

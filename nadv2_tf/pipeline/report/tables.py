@@ -6,14 +6,14 @@ TITLES = {
   "uniform": "uniformly scaled",
 }
 ORDER = ("full", "found", "uniform")
-STAGES = ("train", "table", "search", "finetune", "export", "time")
+STAGES = ("train", "table", "search", "confirm", "finetune", "export", "time")
 
 
 def network_rows(metrics):
   """[(title, {column: text})] of the networks of a run, the full one first.
 
-  Seconds of the super-network are in every row: all networks are cut from it. Seconds of table
-  and search are the found network's alone.
+  Seconds of the super-network are in every row: all networks are cut from it. Seconds of table,
+  search and confirmation are the found network's alone.
   """
   rows = []
   networks = metrics.get("networks", {})
@@ -21,7 +21,7 @@ def network_rows(metrics):
     if name in networks:
       shared = {"train": metrics.get("seconds", {}).get("train")}
       if name == "found":
-        shared |= {key: metrics["seconds"].get(key) for key in ("table", "search")}
+        shared |= {key: metrics["seconds"].get(key) for key in ("table", "search", "confirm")}
       rows.append((TITLES.get(name, name), _columns(networks[name], shared)))
   return rows
 

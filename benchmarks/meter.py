@@ -1,0 +1,36 @@
+"""Whole networks timed on a device, as a resource meter."""
+
+import pathlib
+import tempfile
+
+from nadv2_tf.benchmarks.networks import network_file
+
+
+class DeviceMeter:
+  """A meter that builds a file for each network and times it: seconds each.
+
+  Latency does not depend on the weights, so fresh ones do. A search that asks for hundreds of
+  networks wants a latency table; this meter is for its end points.
+
+  Args:
+    device: a `Device`.
+    settings: `TimingSettings`.
+  """
+
+  unit = "ms"
+  is_exact = False
+
+  def __init__(self, device, settings):
+    self._device = device
+    self._settings = settings
+
+  def measure(self, spec):
+    return self.measure_all([spec])[0]
+
+  def measure_all(self, specs):
+    """Milliseconds of each network, all timed in turns."""
+    with tempfile.TemporaryDirectory() as folder:
+      paths = [pathlib.Path(folder) / f"{index}.tflite" for index in range(len(specs))]
+      for path, spec in zip(paths, specs, strict=True):
+        path.write_bytes(network_file(spec))
+      return [timing.median_ms for timing in self._device.time_files(paths, self._settings)]

@@ -1,0 +1,78 @@
+"""nadv2-latency-table: measure a latency table for a search space on a device."""
+
+import pathlib
+
+from absl import flags
+
+from nadv2_tf.flags import groups
+from nadv2_tf.programs.start import start as start_program
+from nadv2_tf.programs.start import start_tensorflow
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+  groups.define_space()
+  groups.define_device()
+  groups.define_seed()
+  flags.DEFINE_integer(
+    "classes", None, "Outputs of the classifier; default: the backbone's own.", lower_bound=2
+  )
+  flags.DEFINE_integer(
+    "check_networks",
+    30,
+    "Random whole networks that the table's error is measured on; 0: none.",
+    lower_bound=0,
+  )
+  flags.DEFINE_string("output", None, "The table, a .csv file.", required=True)
+
+
+def main():
+  path = pathlib.Path(FLAGS.output)
+  if not path.parent.is_dir():
+    raise ValueError(f"There is no folder {path.parent}.")
+  start_tensorflow()
+  from nadv2_tf.benchmarks.devices import open_device
+  from nadv2_tf.benchmarks.latency_table import TableMeasurement, check_header, header_of
+  from nadv2_tf.benchmarks.timing import TimingSettings
+  from nadv2_tf.export.tflite import write_atomically
+  from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.resources.latency_table import LatencyTable
+
+  space = groups.read_space(FLAGS.classes)
+  settings = TimingSettings(FLAGS.num_threads, FLAGS.cpu_mask, FLAGS.delegate)
+  progress = Progress()
+  with open_device(FLAGS.device, FLAGS.benchmark_binary, FLAGS.benchmark_url) as device:
+    progress.line(f"measuring {space.network.name} on {device.identity}")
+    with progress.bar("latency table", 0, "files") as bar:
+      if path.exists():  # before a partial file is begun, which would stand in the way
+        check_header(path, header_of(space, device, settings))
+        progress.line(f"{path} is complete already")
+      measurement = TableMeasurement(space, device, settings, path, FLAGS.seed, bar.of_total)
+      if not path.exists():
+        table = measurement.measure(FLAGS.check_networks)
+        write_atomically(path, table.to_csv().encode())
+      measurement.finish()
+  progress.line(describe(path, LatencyTable.from_csv(path)))
+
+
+def describe(path, table):
+  """What a table covers, and how well it predicts, in a few words."""
+  facts = table.facts
+  text = f"{path}: {len(table.rows)} rows"
+  if "check_networks" not in facts:
+    return f"{text}; not checked on whole networks"
+  return (
+    f"{text}; on {facts['check_networks']} whole networks median error "
+    f"{float(facts['check_error_median']):.1%}, p90 {float(facts['check_error_p90']):.1%}, "
+    f"Spearman {float(facts['check_spearman']):.3f}"
+  )
+
+
+def start():
+  define_flags()
+  start_program(main)
+
+
+if __name__ == "__main__":
+  start()

@@ -1,0 +1,80 @@
+"""A file that is only timed has the operators of the file that an export would write."""
+
+import collections
+import random
+
+import numpy as np
+import pytest
+from nadv2_tf.benchmarks.networks import network_file
+
+from nadv2_tf import backbones, export
+from nadv2_tf.models import stand_alone
+from nadv2_tf.spec import NetworkSpec, space_of
+from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head, InvertedResidual
+
+# Every kind of block and of bypass in few blocks.
+LARGEST = NetworkSpec(
+  "all_kinds",
+  (16, 16, 3),
+  (
+    Conv(8, 3, 2, "hard_swish", bypass_cap=4),
+    InvertedResidual(None, 8, 16, bypass_cap=4),
+    InvertedResidual(24, 24, 16, 5, 1, 8, "hard_swish", bypass_cap=8),
+    InvertedResidual(32, 32, 24, 7, 2, 8, bypass_cap=12, residual=False),
+    DepthwiseSeparable(24, 24, 5, 1, "relu", bypass_cap=8),
+    Conv(32, activation="hard_swish", bypass_cap=16),
+    Head(3, 40, bypass_cap=16, dropout=0.2),
+  ),
+)
+SPACE = space_of(LARGEST, levels=8)
+REMOVED = {"expansion": 0, "depthwise": 0, "projection": 0}
+# What a random network may miss.
+CONSTRUCTED = {
+  "largest": LARGEST,
+  "smallest": SPACE.smallest(),
+  "block with a residual removed": LARGEST.with_block(2, **REMOVED),
+  "block of stride 2 removed": LARGEST.with_block(3, **REMOVED),
+  "depthwise layer partly bypassed": LARGEST.with_block(3, depthwise=12, kernel=5),
+  "depthwise layer wider than its input": LARGEST.with_block(3, expansion=14),
+  "projection widened by the residual": LARGEST.with_block(2, projection=4, kernel=3),
+  "bypass all around": LARGEST.with_block(4, depthwise=0, pointwise=2),
+  "no hidden layer left": LARGEST.with_block(6, hidden=0),
+}
+
+
+def check(spec, tmp_path):
+  """Same operators, same shapes, nearly the same size; and both run."""
+  timed, exported = paths = tmp_path / "timed.tflite", tmp_path / "exported.tflite"
+  timed.write_bytes(network_file(spec))
+  export.to_tflite(stand_alone(spec), exported)
+  operators = [collections.Counter(export.operators(path)) for path in paths]
+  assert operators[0] == operators[1]
+  sizes = [path.stat().st_size for path in paths]
+  # Weights count as they are; names and numbers of the graph differ by a few kilobytes at most.
+  assert abs(sizes[0] - sizes[1]) <= 0.01 * sizes[1] + 2500, sizes
+  images = np.random.default_rng(0).normal(size=(1, *spec.input_shape)).astype(np.float32)
+  outputs = [export.predictor(path)(images) for path in paths]
+  assert outputs[0].shape == outputs[1].shape
+  assert np.isfinite(outputs[0]).all()
+
+
+@pytest.mark.parametrize("name", CONSTRUCTED)
+def test_constructed_networks(tmp_path, name):
+  check(CONSTRUCTED[name], tmp_path)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_random_networks(tmp_path, seed):
+  check(SPACE.sample(random.Random(seed)), tmp_path)
+
+
+def test_a_depth_network_with_skips(tmp_path):
+  spec = backbones.search_space("fastdepth", (64, 64, 3)).sample(random.Random(1))
+  check(spec, tmp_path)
+
+
+def test_no_two_weights_of_a_file_are_equal():
+  # Layers of equal shape would share one buffer, and so one place in the cache.
+  block = DepthwiseSeparable(64, 64)
+  spec = NetworkSpec("twice", (8, 8, 1), (Conv(64, 3), block, block, block))
+  assert len(network_file(spec)) > 4 * spec.parameters()

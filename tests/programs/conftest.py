@@ -1,0 +1,116 @@
+"""Commands, run in forks of one process or in a process of their own."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+# Importing TensorFlow takes seconds, so it is imported once; every command then runs in a fork,
+# with standard streams and an exit status of its own.
+SERVER = """
+import importlib, json, os, signal, sys, traceback
+from nadv2_tf.programs.start import start_tensorflow
+start_tensorflow()
+from nadv2_tf.pipeline import run
+for line in sys.stdin:
+  job = json.loads(line)
+  child = os.fork()
+  if not child:
+    signal.alarm(60)
+    for number, path in (1, job["stdout"]), (2, job["stderr"]):
+      os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    sys.argv, status = job["arguments"], 0
+    try:
+      importlib.import_module(job["module"]).start()
+    except SystemExit as end:
+      status = end.code or 0
+    except BaseException:
+      traceback.print_exc()
+      status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+  print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@pytest.fixture(scope="session")
+def server():
+  if not hasattr(os, "fork"):
+    pytest.skip("the commands run in forks of one process, which this system does not have")
+  command = [sys.executable, "-c", SERVER]
+  with subprocess.Popen(
+    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+  ) as process:
+    yield process
+    process.stdin.close()
+
+
+@pytest.fixture
+def run_command(server, tmp_path):
+  """Function (command, *arguments) -> exit status, text on stdout, text on stderr."""
+
+  def run(command, *arguments):
+    files = {stream: tmp_path / f"{stream}.txt" for stream in ("stdout", "stderr")}
+    job = {
+      "module": f"nadv2_tf.programs.{command}",
+      "arguments": [f"nadv2-{command}", *map(str, arguments)],
+      **{stream: str(path) for stream, path in files.items()},
+    }
+    server.stdin.write(json.dumps(job) + "\n")
+    server.stdin.flush()
+    status = int(server.stdout.readline())
+    return status, *(path.read_text(encoding="utf-8") for path in files.values())
+
+  return run
+
+
+@pytest.fixture
+def output(tmp_path):
+  return tmp_path / "run"
+
+
+def check_one_line(status, stderr, message):
+  assert status in (1, 2), stderr
+  lines = stderr.splitlines()
+  assert len(lines) == 1, stderr
+  assert lines[0].startswith("error: ")
+  assert "Traceback" not in stderr
+  assert re.search(message, lines[0]), f"{message!r} is not in {lines[0]!r}"
+
+
+@pytest.fixture
+def fails(run_command, tmp_path):
+  """Function (message, command, *arguments); asserts one such line and that nothing was trained."""
+
+  def check(message, command, *arguments):
+    status, _, stderr = run_command(command, *arguments)
+    check_one_line(status, stderr, message)
+    assert not list(tmp_path.rglob("*.weights.h5"))
+
+  return check
+
+
+@pytest.fixture(name="check_one_line")
+def check_one_line_fixture():
+  """Function (status, stderr, message); asserts that stderr is one line that says `message`."""
+  return check_one_line
+
+
+@pytest.fixture
+def start_command():
+  """Function (command, *arguments) -> the finished process."""
+
+  def start(command, *arguments):
+    return subprocess.run(
+      [sys.executable, "-m", f"nadv2_tf.programs.{command}", *map(str, arguments)],
+      capture_output=True,
+      text=True,
+      timeout=120,
+      check=False,
+    )
+
+  return start

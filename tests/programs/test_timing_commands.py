@@ -1,0 +1,221 @@
+"""nadv2-time and nadv2-latency-table: what they print and write, and what they refuse."""
+
+import dataclasses
+import json
+import pathlib
+import re
+
+import pytest
+from absl.testing import flagsaver
+from nadv2_tf.benchmarks import latency_table
+from nadv2_tf.benchmarks.devices import open_device
+from nadv2_tf.benchmarks.latency_table import header_of
+from nadv2_tf.benchmarks.pieces import piece_file
+from nadv2_tf.benchmarks.timing import Timing, TimingSettings
+
+from nadv2_tf import backbones
+from nadv2_tf.resources.latency_table import LatencyTable, Piece
+from nadv2_tf.spec import NetworkSpec, space_of
+from nadv2_tf.spec.blocks import Conv, Head
+
+RECORDED = pathlib.Path(__file__).resolve().parents[1] / "benchmarks" / "recorded"
+
+
+@pytest.fixture(scope="module")
+def tflite(tmp_path_factory):
+  """A file of one small convolution."""
+  path = tmp_path_factory.mktemp("tflite") / "net.tflite"
+  path.write_bytes(piece_file(Piece("conv", 8, 8, 4, 4, 3, activation="relu"), copies=1))
+  return path
+
+
+def binary(folder, recorded):
+  """A stand-in for benchmark_model that says what was recorded."""
+  path = folder / "benchmark_model"
+  path.write_text(
+    f'#!/bin/sh\ncat "{RECORDED}/{recorded}.stdout"\ncat "{RECORDED}/{recorded}.stderr" >&2\n'
+    f'exit $(cat "{RECORDED}/{recorded}.rc")\n'
+  )
+  path.chmod(0o755)
+  return path
+
+
+# --- nadv2-time
+
+
+def test_a_file_is_timed_in_a_process_of_its_own(start_command, tflite):
+  flags = ["--runs=5", "--warmup_runs=1", "--seconds=0", "--repeats=2", "--attempts=1"]
+  flags += ["--num_threads=2", "--cpu_mask=1", "--delegate=none", "--json"]
+  done = start_command("time", f"--tflite={tflite}", *flags)
+  assert done.returncode == 0, done.stderr
+  record = json.loads(done.stdout)
+  assert set(record) == {field.name for field in dataclasses.fields(Timing)}
+  assert record["median_ms"] > 0 and len(record["repeats_ms"]) == 2
+  told = {name: record[name] for name in ("runs", "warmup_runs", "num_threads", "cpu_mask")}
+  assert told == {"runs": 5, "warmup_runs": 1, "num_threads": 2, "cpu_mask": "1"}
+  assert record["delegate"] == "none" and record["device"].startswith("host: ")
+
+
+def test_a_timing_in_a_line(run_command, tflite, tmp_path):
+  flags = [f"--tflite={tflite}", f"--benchmark_binary={binary(tmp_path, 'ok')}", "--repeats=2"]
+  status, stdout, stderr = run_command("time", *flags)
+  assert (status, stderr) == (0, "")
+  # As recorded in ok.stdout, in microseconds: median=354 p95=423.
+  start = f"{tflite}: 0.354 ms median, 0.423 ms p95, spread of 2 repeats 0.0%, 1 thread(s), "
+  assert stdout.startswith(start + "benchmark_model sha256:") and stdout.count("\n") == 1
+  status, stdout, _ = run_command("time", *flags, "--json")
+  assert status == 0 and json.loads(stdout)["median_ms"] == 0.354
+
+
+def test_an_unsteady_timing_is_told_or_refused(run_command, tflite):
+  # That three medians are equal to the last digit is less likely than one in ten thousand.
+  flags = [f"--tflite={tflite}", "--max_spread=0", "--attempts=2", "--runs=5", "--seconds=0"]
+  status, stdout, stderr = run_command("time", *flags)
+  assert status == 0 and "unsteady: something else keeps the device busy" in stdout, stderr
+  assert "taken 2 times, because the repeats lay too far apart" in stdout
+  status, stdout, stderr = run_command("time", *flags, "--on_unsteady=fail")
+  assert (status, stdout) == (1, "")
+  assert re.match(rf"error: The repeats of {tflite} lie \d+\.\d% apart, more than the 0.0%", stderr)
+
+
+@pytest.mark.parametrize("content", [b"", b"no network"], ids=["empty", "text"])
+def test_a_broken_network_cannot_be_timed(run_command, tmp_path, content):
+  path = tmp_path / "net.tflite"
+  path.write_bytes(content)
+  status, stdout, stderr = run_command("time", f"--tflite={path}")
+  assert (status, stdout) == (1, "")
+  assert stderr.startswith("error: A TFLite file cannot be timed.\n  command: python -m ")
+  assert f"{path}: Cannot load the TFLite model" in stderr and "Traceback" not in stderr
+
+
+def test_what_the_tool_refuses_is_told_with_its_output(run_command, tflite, tmp_path):
+  path = binary(tmp_path, "trunc")
+  status, stdout, stderr = run_command("time", f"--tflite={tflite}", f"--benchmark_binary={path}")
+  assert (status, stdout) == (1, "")
+  assert re.match(r"error: The TFLite file is damaged.*\n  command: .*benchmark_model --gr", stderr)
+  assert "    ERROR: Failed to load model trunc.tflite" in stderr.splitlines()
+
+
+@pytest.mark.parametrize(
+  ("flag", "message"),
+  [
+    ("--device=phone", "--device must be host, adb or adb:SERIAL, got 'phone'"),
+    ("--cpu_mask=big", "cpu_mask must be a hexadecimal mask such as f0, got 'big'"),
+    ("--delegate=gpu", "This machine has no delegate 'gpu'"),
+    ("--benchmark_binary=none", "There is no benchmark_model at none"),
+    ("--tflite=none.tflite", "There is no file none.tflite"),
+  ],
+)
+def test_wrong_values_of_time(fails, tflite, flag, message):
+  fails(message, "time", f"--tflite={tflite}", flag)
+
+
+# --- nadv2-latency-table
+
+
+@pytest.fixture
+def measure_table(monkeypatch, tmp_path, capsys):
+  """Function (**flags) -> what nadv2-latency-table prints; few networks of one convolution."""
+  from absl import flags
+
+  from nadv2_tf.programs import latency_table as program
+
+  def one_convolution(input_shape=(4, 4, 3), classes=2):
+    network = NetworkSpec("one", input_shape, (Conv(8, 3, 2), Head(classes)))
+    return space_of(network, levels=8)
+
+  monkeypatch.setitem(backbones.BACKBONES._items, "one", one_convolution)
+  monkeypatch.setattr(latency_table, "CALIBRATION_NETWORKS", 3)
+  before = set(flags.FLAGS)
+  program.define_flags()
+  flags.FLAGS(["nadv2-latency-table", "--output=unset"])
+
+  def run(**values):
+    values = {
+      "backbone": "one",
+      "output": str(tmp_path / "table.csv"),
+      "check_networks": 3,
+    } | values
+    with flagsaver.flagsaver(**values):
+      program.main()
+    return capsys.readouterr().out
+
+  yield run
+  for name in set(flags.FLAGS) - before:
+    delattr(flags.FLAGS, name)
+
+
+def test_a_table_is_measured_once(measure_table, tmp_path):
+  path = tmp_path / "table.csv"
+  printed = measure_table(image_size=8, classes=5)
+  with open_device("host") as device:
+    assert printed.startswith(f"measuring one on {device.identity}\n")
+  rows = LatencyTable.from_csv(path)
+  assert rows.facts["input_shape"] == "8x8x3" and rows.facts["num_threads"] == "1"
+  assert rows.facts["check_networks"] == "3"
+  assert max(piece.kept for piece in rows.rows if piece.activation == "linear") == 5
+  summary = (
+    rf"{path}: {len(rows.rows)} rows; on 3 whole networks median error [\d.]+%, p90 [\d.]+%, "
+    r"Spearman \S+"
+  )
+  assert re.fullmatch(summary, printed.splitlines()[-1])
+  assert [file.name for file in tmp_path.iterdir()] == ["table.csv"]  # nothing partial is left
+
+  before = path.read_bytes()
+  printed = measure_table(image_size=8, classes=5)
+  assert f"{path} is complete already" in printed and path.read_bytes() == before
+  with pytest.raises(ValueError, match="was measured with num_threads = 1, now it is 2"):
+    measure_table(image_size=8, classes=5, num_threads=2)
+  with pytest.raises(ValueError, match="was measured with input_shape = 8x8x3, now it is 4x4x3"):
+    measure_table(classes=5)
+  # The refused attempts leave nothing behind that the right one would trip over.
+  assert "is complete already" in measure_table(image_size=8, classes=5)
+  assert path.read_bytes() == before
+
+
+def test_a_killed_measurement_goes_on(measure_table, monkeypatch, tmp_path):
+  timed, network_file = [], latency_table.network_file
+
+  def killed(spec):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(latency_table, "network_file", killed)
+  with pytest.raises(KeyboardInterrupt):
+    measure_table(check_networks=0)
+  assert [file.name for file in tmp_path.iterdir()] == ["table.csv.partial"]
+  with pytest.raises(ValueError, match=r"partial was begun with seed = 0, now it is 1: go on with"):
+    measure_table(check_networks=0, seed=1)
+
+  monkeypatch.setattr(latency_table, "network_file", network_file)
+  monkeypatch.setattr(latency_table, "piece_file", timed.append)
+  printed = measure_table(check_networks=0)
+  assert timed == []
+  assert printed.endswith("rows; not checked on whole networks\n")
+  assert [file.name for file in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_wrong_values_of_latency_table(fails, tmp_path):
+  good = f"--output={tmp_path / 'table.csv'}"
+  message = "--device must be host, adb or adb:SERIAL, got 'phone'"
+  fails(message, "latency_table", good, "--device=phone")
+  folder = tmp_path / "none"
+  fails(f"There is no folder {folder}", "latency_table", f"--output={folder / 'table.csv'}")
+  fails("Unknown backbone 'resnet50'. Known: ", "latency_table", good, "--backbone=resnet50")
+  fails("cpu_mask must be a hexadecimal mask", "latency_table", good, "--cpu_mask=big")
+  fails(f"Is a directory: '{tmp_path}'", "latency_table", f"--output={tmp_path}")
+  assert not list(tmp_path.glob("*.csv*"))
+
+
+def test_a_table_of_another_device_is_kept(fails, tmp_path, make_device):
+  space = backbones.search_space("mobilenet_v1")
+  facts = header_of(space, make_device(), TimingSettings())
+  path = tmp_path / "phone.csv"
+  path.write_text(LatencyTable({Piece("pool", 2, 2, 4, 4): 1.0}, facts).to_csv())
+  before = path.read_bytes()
+  message = f"{path} was measured with device = fake: stop watch, now it is host: .* choose another"
+  fails(message, "latency_table", "--backbone=mobilenet_v1", f"--output={path}")
+  path.with_name("letter.csv").write_text("mine")
+  message = r"letter\.csv, line 1: the columns must be"
+  fails(message, "latency_table", f"--output={path.with_name('letter.csv')}")
+  assert path.read_bytes() == before and path.with_name("letter.csv").read_text() == "mine"
+  assert not list(tmp_path.glob("*.partial"))
