@@ -101,6 +101,48 @@ def test_largest_network_is_taken_as_measured(space):
   assert metering.describe_range(meter, space) == "smallest network 1.11 ms, largest 3.5 ms"
 
 
+def test_no_limits(space):
+  assert metering.parse_limits("", space) == metering.parse_limits("  ", space) == ()
+
+
+@pytest.mark.parametrize(
+  ("text", "expected"),
+  [
+    ("parameters<=20", [("parameters", 20)]),
+    (" parameters <= 2e1 ", [("parameters", 20)]),
+    ("macs<=1k,parameters<=20", [("MACs", 1000), ("parameters", 20)]),
+    ("parameters<=20, macs<=50%", [("parameters", 20), ("MACs", 76)]),  # 38 n MACs, n = 4
+  ],
+)
+def test_limits_are_meters_with_numbers(space, text, expected):
+  limits = metering.parse_limits(text, space)
+  assert [(meter.unit, limit) for meter, limit in limits] == expected
+  for meter, _ in limits:
+    assert meter.measure(space.largest()) in (152, NETWORK.parameters())
+
+
+@pytest.mark.parametrize(
+  ("text", "message"),
+  [
+    ("parameters", "each of macs, parameters at most once .* got 'parameters'"),
+    ("parameters=5", "such as parameters<=2e6, .* got 'parameters=5'"),
+    ("energy<=5", "each of macs, parameters .* got 'energy<=5'"),
+    ("latency_ms<=5", "each of macs, parameters .* got 'latency_ms<=5'"),
+    ("macs<=5,macs<=6", "at most once .* got 'macs<=6'"),
+    ("macs<=5,", "commas between them; got ''"),
+    (",", "got ''"),
+    ("<=5", "got '<=5'"),
+    ("macs<=0", "number above 0 after macs<=, such as 2e6 or 2M, or a share .* got '0'"),
+    ("macs<=", "number above 0 after macs<=, .* got ''"),
+    ("macs<=5<=6", "number above 0 after macs<=, .* got '5<=6'"),
+    ("macs<=-5", "number above 0 after macs<=, .* got '-5'"),
+  ],
+)
+def test_other_limits_are_refused(space, text, message):
+  with pytest.raises(ValueError, match=f"--limits must be .*{message}"):
+    metering.parse_limits(text, space)
+
+
 def _options(metric):
   return SearchOptions(metric, "50%", "host", 1, 24, 10, 0.05, 0.98)
 
