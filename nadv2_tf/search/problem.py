@@ -130,7 +130,10 @@ class Optimizer(Protocol):
     """Yields specs to score, receives them scored, returns the chosen one."""
 
   def choose(self, scored: Sequence[Candidate], previous: Candidate | None = None) -> Candidate:
-    """The candidate of one round that the algorithm goes on with, `previous` the round before."""
+    """What stands for a round in the trajectory: what a descent goes on with, or the best so far.
+
+    `previous` is what stood for the round before.
+    """
 
 
 class UnreachableTarget(ValueError):
