@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import math
 import pathlib
 import tempfile
 
@@ -29,6 +30,7 @@ def header_of(space, device, settings):
   return {
     "backbone": space.network.name,
     "input_shape": "x".join(map(str, space.network.input_shape)),
+    "parameters": str(space.network.parameters()),  # tells spaces of other classes apart
     **{name: value or "-" for name, value in dataclasses.asdict(device.identity).items()},
     "num_threads": str(settings.num_threads),
     "cpu_mask": settings.cpu_mask or "-",
@@ -109,7 +111,9 @@ class TableMeasurement:
     if check_networks:
       specs = networks_over_range(self._space, check_networks, 2 * self._seed + 1, table.measure)
       found = agreement([table.measure(spec) for spec in specs], self.networks(specs))
-      facts |= {f"check_{name}": f"{value:.4g}" for name, value in found.items()}
+      facts |= {
+        f"check_{name}": f"{value:.4g}" for name, value in found.items() if math.isfinite(value)
+      }
     return LatencyTable(table.rows, facts)
 
   def finish(self):

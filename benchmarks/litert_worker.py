@@ -42,7 +42,10 @@ def main():
   arguments = parser.parse_args()
   if arguments.cpu_mask:
     mask = int(arguments.cpu_mask, 16)
-    os.sched_setaffinity(0, {bit for bit in range(mask.bit_length()) if mask >> bit & 1})
+    try:
+      os.sched_setaffinity(0, {bit for bit in range(mask.bit_length()) if mask >> bit & 1})
+    except OSError as error:
+      sys.exit(f"the processors do not fit the mask {arguments.cpu_mask}: {error}")
 
   from nadv2_tf.export.tflite import interpreter
 

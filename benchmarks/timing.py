@@ -5,6 +5,7 @@ import dataclasses
 import datetime
 import hashlib
 import pathlib
+import re
 import statistics
 
 from nadv2_tf.benchmarks.errors import Unsteady
@@ -49,11 +50,8 @@ class TimingSettings:
 
   def __post_init__(self):
     if self.cpu_mask is not None:
-      try:
-        mask = int(self.cpu_mask, 16)
-      except ValueError:
-        mask = 0
-      if mask <= 0:
+      is_number = re.fullmatch(r"(0x)?[0-9a-fA-F]{1,32}", self.cpu_mask)
+      if not is_number or int(self.cpu_mask, 16) == 0:
         raise ValueError(f"cpu_mask must be a hexadecimal mask such as f0, got {self.cpu_mask!r}.")
     for name, choices in (("delegate", DELEGATES), ("on_unsteady", ON_UNSTEADY)):
       if getattr(self, name) not in choices:

@@ -1,10 +1,5 @@
 """`--device` as text, turned into a `Device`."""
 
-HELP = (
-  "Where latency is measured: host (this machine), adb or adb:SERIAL (a phone over the Android "
-  "Debug Bridge)"
-)
-
 
 def open_device(text, binary=None, url=None):
   """The `Device` that `text` names; use it as a context manager.

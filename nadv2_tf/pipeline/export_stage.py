@@ -5,7 +5,7 @@ import time
 from nadv2_tf.benchmarks.meter import DeviceMeter
 from nadv2_tf.export import predictor, to_tflite
 from nadv2_tf.pipeline import metering
-from nadv2_tf.pipeline.search_stage import scaled_to
+from nadv2_tf.search.uniform import scaled_to
 from nadv2_tf.training.evaluation import evaluate
 
 #: a reference counts as equally fast within this share of the found network's latency

@@ -1,4 +1,4 @@
-"""Turns --metric, --device and --target into a meter and a number."""
+"""Turns --metric, --device, --target and --limit into meters and numbers."""
 
 import math
 import pathlib
@@ -26,12 +26,43 @@ def parse_target(text, largest):
   Raises:
     ValueError: if it is none of these.
   """
+  return _number("--target", ", such as 30, 225e6 or 225M, or a share such as 50%", text, largest)
+
+
+def parse_limits(text, space):
+  """Further limits beside the target, as `Problem` takes them.
+
+  Args:
+    text: such as "parameters<=2e6, macs<=50%": registered counts, each with a number or with a
+      share of the largest network's; "" is no limit.
+    space: the `SearchSpace`.
+
+  Returns:
+    A tuple of pairs (meter, largest value).
+
+  Raises:
+    ValueError: if it is something else.
+  """
+  limits = {}
+  for part in text.split(",") if text.strip() else ():
+    name, sign, value = (piece.strip() for piece in part.partition("<="))
+    if not sign or name not in COUNTS or name in limits:
+      raise ValueError(
+        f"--limit must be such as parameters<=2e6, each of {', '.join(COUNTS)} at most once and "
+        f"commas between them; got {part.strip()!r}."
+      )
+    meter = COUNTS[name]()
+    largest = meter.measure(space.largest())
+    hint = f" after {name}<=, such as 2e6 or 2M, or a share such as 50%"
+    limits[name] = (meter, _number("--limit", hint, value, largest))
+  return tuple(limits.values())
+
+
+def _number(flag, hint, text, largest):
+  """`text` as a number above 0: 30, 225e6, 225M, or a share of `largest` in per cent."""
   match = re.fullmatch(r"(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)\s*([kKMG%]?)", text.strip())
   if not match or not 0 < float(match[1]) < math.inf:
-    raise ValueError(
-      f"--target must be a number above 0, such as 30, 225e6 or 225M, or a share such as 50%; "
-      f"got {text!r}."
-    )
+    raise ValueError(f"{flag} must be a number above 0{hint}; got {text!r}.")
   value = float(match[1])
   return largest * value / 100 if match[2] == "%" else value * SUFFIXES[match[2]]
 

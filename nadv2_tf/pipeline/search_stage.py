@@ -1,6 +1,5 @@
-"""The stage that searches, and the uniformly scaled network that a found one is held against."""
+"""The stage that searches."""
 
-import dataclasses
 import time
 
 from nadv2_tf.pipeline import metering
@@ -113,25 +112,3 @@ def confirm(folder, problem, result, options, progress):
       f"({value / predicted - 1:+.1%})"
     )
   folder.update_metrics(confirmed=rows, seconds={"confirm": time.monotonic() - start})
-
-
-def uniformly_scaled(space, share):
-  """The largest network with every searched width times `share`, at least 1, and full kernels."""
-  spec = space.largest()
-  for decision in space.decisions:
-    if decision.kind == "width":
-      width = max(round(decision.choices[-1] * share), 1)
-      for index in decision.blocks:
-        spec = spec.with_block(index, **{decision.field: width})
-  return dataclasses.replace(spec, name=f"{space.network.name}_x{share:.3f}")
-
-
-def scaled_to(space, measure, goal, low=0.02, high=1.0, rounds=30):
-  """The widest uniformly scaled network whose `measure` is at most `goal`."""
-  for _ in range(rounds):
-    share = (low + high) / 2
-    if measure(uniformly_scaled(space, share)) <= goal:
-      low = share
-    else:
-      high = share
-  return uniformly_scaled(space, low)

@@ -62,11 +62,13 @@ def describe(path, table):
   text = f"{path}: {len(table.rows)} rows"
   if "check_networks" not in facts:
     return f"{text}; not checked on whole networks"
-  return (
-    f"{text}; on {facts['check_networks']} whole networks median error "
-    f"{float(facts['check_error_median']):.1%}, p90 {float(facts['check_error_p90']):.1%}, "
-    f"Spearman {float(facts['check_spearman']):.3f}"
+  text += (
+    f"; on {facts['check_networks']} whole networks median error "
+    f"{float(facts['check_error_median']):.1%}, p90 {float(facts['check_error_p90']):.1%}"
   )
+  # One network has no order.
+  spearman = facts.get("check_spearman")
+  return f"{text}, Spearman {float(spearman):.3f}" if spearman else text
 
 
 def start():

@@ -4,6 +4,34 @@ from nadv2_tf.spec.registry import Registry
 
 #: name of the metric -> meter type
 COUNTS = Registry("counted metric")
+#: blocks whose cost is remembered
+LARGEST_MEMORY = 65536
+
+
+class LayerSum:
+  """The sum of a cost over the layers of every block of a network, remembered block by block.
+
+  Args:
+    cost: a function of a `LayerShape`.
+  """
+
+  def __init__(self, cost):
+    self._cost = cost
+    self._known = {}
+
+  def of_blocks(self, spec):
+    """One sum for each block, skip adds with the block they end at."""
+    return tuple(map(self._of_block, spec.layers()))
+
+  def _of_block(self, layers):
+    # Equal blocks share one tuple of layers (`spec.shapes.block_shapes`), so its identity tells
+    # it, a hundred times faster than its hash. The tuple is kept, so no other takes its id.
+    entry = self._known.get(id(layers))
+    if entry is None:
+      if len(self._known) >= LARGEST_MEMORY:
+        self._known.clear()
+      entry = self._known[id(layers)] = (layers, sum(map(self._cost, layers)))
+    return entry[1]
 
 
 class _CountMeter:
@@ -11,12 +39,15 @@ class _CountMeter:
 
   is_exact = True
 
+  def __init__(self):
+    self._costs = LayerSum(self._cost)
+
   def measure(self, spec):
     return float(sum(self.block_costs(spec)))
 
   def block_costs(self, spec):
     """The resource of every block, skip adds with the block they end at."""
-    return tuple(sum(self._cost(layer) for layer in block) for block in spec.layers())
+    return self._costs.of_blocks(spec)
 
 
 @COUNTS.register("macs")

@@ -12,6 +12,8 @@ import io
 import math
 import pathlib
 
+from nadv2_tf.resources.counts import LayerSum, ParametersMeter
+
 COLUMNS = (
   "kind",
   "in_height",
@@ -24,6 +26,7 @@ COLUMNS = (
   "activation",
   "milliseconds",
 )
+_PARAMETERS = ParametersMeter()
 LARGEST_FILE = 64 * 2**20
 LARGEST_LINE = 4096
 #: kinds whose cost depends on input channels and kept filters; the others have one in both
@@ -66,7 +69,7 @@ class Piece:
 
 def kilobytes(spec):
   """Size of a network's parameters as float32."""
-  return spec.parameters() * 4 / 1024
+  return _PARAMETERS.measure(spec) * 4 / 1024
 
 
 def pieces(layer):
@@ -171,7 +174,7 @@ class LatencyTable:
     for piece, milliseconds in self.rows.items():
       points.setdefault(piece.shape, {})[piece.in_channels, piece.kept] = milliseconds
     self._grids = {shape: _Grid(shape, grid) for shape, grid in points.items()}
-    self._layer_cost = functools.lru_cache(maxsize=65536)(self._uncached_layer_cost)
+    self._costs = LayerSum(functools.lru_cache(maxsize=65536)(self._layer_cost))
 
   def _fact(self, name, default):
     try:
@@ -188,9 +191,9 @@ class LatencyTable:
 
   def block_costs(self, spec):
     """Milliseconds of every block, without what outgrown caches add to a whole network."""
-    return tuple(sum(map(self._layer_cost, block)) for block in spec.layers())
+    return self._costs.of_blocks(spec)
 
-  def _uncached_layer_cost(self, layer):
+  def _layer_cost(self, layer):
     return self._scale * sum(self._piece_cost(piece) for piece in pieces(layer))
 
   def _piece_cost(self, piece):

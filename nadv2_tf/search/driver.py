@@ -1,10 +1,10 @@
 """Runs an optimizer: scores, remembers, journals, resumes and reports, once for all of them."""
 
 import dataclasses
-import math
 import random
 
-from nadv2_tf.search.journal import Journal, JournalError
+from nadv2_tf.search.journal import Journal
+from nadv2_tf.search.memory import Memory
 from nadv2_tf.search.problem import Candidate, check_target
 from nadv2_tf.search.registry import OPTIMIZERS
 from nadv2_tf.spec import NetworkSpec
@@ -21,11 +21,24 @@ class Iteration:
 
 
 @dataclasses.dataclass(frozen=True)
+class Found:
+  """The network that was found for one target.
+
+  `accuracy` is its score on the hold-out, None if the start met the target already.
+  """
+
+  target: float
+  spec: NetworkSpec
+  resource: float
+  accuracy: float | None
+
+
+@dataclasses.dataclass(frozen=True)
 class SearchResult:
   """What a search found.
 
-  `accuracy` is the score of the found network on the hold-out, None if the start met the target
-  already. `samples_scored` counts scores, journalled ones included.
+  `spec`, `resource` and `accuracy` belong to the smallest target; `found` has a `Found` for each
+  target, the largest first. `samples_scored` counts scores, journalled ones included.
   """
 
   spec: NetworkSpec
@@ -33,6 +46,7 @@ class SearchResult:
   accuracy: float | None
   samples_scored: int
   iterations: tuple[Iteration, ...]
+  found: tuple[Found, ...]
 
   @property
   def trajectory(self):
@@ -40,87 +54,13 @@ class SearchResult:
     return tuple(iteration.best.spec for iteration in self.iterations)
 
 
-class _Memory:
-  """Scores and measured values by encoded spec, filled from the journal first.
-
-  A value that was journalled counts as known, but is written to the journal again at its turn,
-  where the journal checks that the replay is true.
-  """
-
-  def __init__(self, problem, evaluator, journal):
-    self._problem = problem
-    self._evaluator = evaluator
-    self._journal = journal
-    self._known = {"sample": {}, "measurement": {}}
-    for entry in journal.entries:
-      if entry["type"] in self._known:
-        try:
-          value = float(entry["accuracy" if entry["type"] == "sample" else "value"])
-          self._known[entry["type"]][tuple(entry["widths"])] = value
-        except (KeyError, TypeError, ValueError, OverflowError):
-          raise JournalError(f"The journal has a damaged entry: {entry}.") from None
-    self._scored = set()
-    self._measured = {}
-
-  @property
-  def samples_scored(self):
-    return len(self._scored)
-
-  def measure(self, spec):
-    meter = self._problem.meter
-    if meter.is_exact:
-      return meter.measure(spec)
-    key = self._problem.space.encode(spec)
-    if key not in self._measured:
-      value = self._known["measurement"].get(key)
-      value = meter.measure(spec) if value is None else value
-      self._journal.write(
-        {"type": "measurement", "widths": key, "value": value, "unit": meter.unit}
-      )
-      self._measured[key] = value
-    return self._measured[key]
-
-  def score(self, spec, iteration):
-    key = self._problem.space.encode(spec)
-    if key not in self._known["sample"]:
-      (accuracy,) = self._evaluator.accuracy([spec])
-      if not (math.isfinite(accuracy) and 0 <= accuracy <= 1):
-        raise ValueError(f"An evaluator must return values in [0, 1], got {accuracy}.")
-      self._known["sample"][key] = float(accuracy)
-    candidate = Candidate(spec, self._known["sample"][key], self.measure(spec))
-    if key not in self._scored:
-      self._scored.add(key)
-      self._journal.write(
-        {
-          "type": "sample",
-          "iteration": iteration,
-          "widths": key,
-          "accuracy": candidate.accuracy,
-          "resource": candidate.resource,
-        }
-      )
-    return candidate
-
-
-class _RememberingMeter:
-  """The problem's meter, asked once per network."""
-
-  def __init__(self, memory, unit):
-    self._memory = memory
-    self.unit = unit
-    self.is_exact = True
-
-  def measure(self, spec):
-    return self._memory.measure(spec)
-
-
 def minimize(problem, optimizer="mcd", evaluator=None, journal=None, seed=0, on_iteration=None):
-  """Searches `problem.space` for the most accurate network within the target.
+  """Searches `problem.space` for the most accurate network within each target and all limits.
 
   Args:
     problem: a `Problem`.
     optimizer: a registered name (with its default settings) or an `Optimizer`.
-    evaluator: an `Evaluator`.
+    evaluator: an `Evaluator`; a `TrainingEvaluator` is told what each iteration chose.
     journal: path of the journal; if the file exists, the search resumes where it stopped, scores
       nothing twice and measures nothing twice. None keeps no journal.
     seed: of all that is random in the search.
@@ -136,39 +76,65 @@ def minimize(problem, optimizer="mcd", evaluator=None, journal=None, seed=0, on_
   optimizer = OPTIMIZERS[optimizer]() if isinstance(optimizer, str) else optimizer
   iterations = []
   with Journal(journal) as record:
-    memory = _Memory(problem, evaluator, record)
+    memory = Memory(problem, evaluator, record)
     record.write(_header(problem, optimizer, seed))
-    if not problem.meter.is_exact:
-      problem = dataclasses.replace(problem, meter=_RememberingMeter(memory, problem.meter.unit))
+    problem = memory.problem
     check_target(problem)
-    search = optimizer.search(problem, random.Random(seed))
-    scored, found = None, None
-    while found is None:
+    open_targets = tuple(
+      target for target in problem.targets if not problem.is_met_by(problem.start, target)
+    )
+    chosen = problem.start
+    if open_targets:
+      asked = dataclasses.replace(problem, larger_targets=open_targets[:-1])
+      search, scored = optimizer.search(asked, random.Random(seed)), None
+    while open_targets:
       try:
         specs = next(search) if scored is None else search.send(scored)
       except StopIteration as stop:
-        found = stop.value
+        chosen = stop.value
         break
       number = len(iterations) + 1
       scored = tuple(memory.score(spec, number) for spec in specs)
       best = optimizer.choose(scored, iterations[-1].best if iterations else None)
       iterations.append(Iteration(number, best, len(specs), memory.samples_scored))
       record.write(_iteration_entry(problem.space, iterations[-1]))
+      if hasattr(evaluator, "go_on_from"):
+        evaluator.go_on_from(best.spec)
       if on_iteration:
         on_iteration(iterations[-1])
-    last = iterations[-1].best if iterations else None
+    found = tuple(_found(memory, target, chosen, iterations) for target in problem.targets)
     return SearchResult(
-      spec=dataclasses.replace(found, name=f"{problem.space.network.name}_found"),
-      resource=memory.measure(found),
-      accuracy=last.accuracy if last and last.spec == found else None,
+      spec=found[-1].spec,
+      resource=found[-1].resource,
+      accuracy=found[-1].accuracy,
       samples_scored=memory.samples_scored,
       iterations=tuple(iterations),
+      found=found,
     )
+
+
+def _found(memory, target, chosen, iterations):
+  """The `Found` of one target: for the smallest what the optimizer chose, for a larger one the
+  start if it meets the target, else the most accurate network of the trajectory that does."""
+  problem, spec = memory.problem, chosen
+  name = f"{problem.space.network.name}_found"
+  if target != problem.target:
+    name += f"_at_{target:g}"
+    spec = problem.start
+    if not problem.is_met_by(spec, target):
+      bests = [one.best for one in iterations if problem.is_met_by(one.best.spec, target)]
+      spec = max(bests, key=lambda best: (best.accuracy, -best.resource)).spec
+  return Found(
+    target=target,
+    spec=dataclasses.replace(spec, name=name),
+    resource=problem.meter.measure(spec),
+    accuracy=memory.accuracy_of(spec),
+  )
 
 
 def _header(problem, optimizer, seed):
   settings = dataclasses.asdict(optimizer) if dataclasses.is_dataclass(optimizer) else {}
-  return {
+  header = {
     "type": "search",
     "space": problem.space.network.name,
     "input_shape": problem.space.network.input_shape,
@@ -179,6 +145,12 @@ def _header(problem, optimizer, seed):
     "settings": settings,
     "seed": seed,
   }
+  # Only where there are any: a search of one target and no limits has the journal it always had.
+  if problem.larger_targets:
+    header["larger_targets"] = problem.larger_targets
+  if problem.limits:
+    header["limits"] = [[meter.unit, limit] for meter, limit in problem.limits]
+  return header
 
 
 def _iteration_entry(space, iteration):

@@ -1,6 +1,7 @@
-"""What a search is given: space, start, meter and target; and what it may ask for."""
+"""What a search is given: space, start, meter, targets, limits; and what it may ask for."""
 
 import dataclasses
+import math
 import random
 from collections.abc import Generator, Sequence
 from typing import Protocol
@@ -33,6 +34,21 @@ class Evaluator(Protocol):
   def accuracy(self, specs: Sequence[NetworkSpec]) -> Sequence[float]: ...
 
 
+class TrainingEvaluator(Evaluator, Protocol):
+  """An evaluator that trains every network before it scores it, as NetAdaptV1 asks.
+
+  It cuts a network out of the trained weights of the one that it was last told to go on from (of
+  the start, at first), trains it briefly and scores it.
+  """
+
+  def go_on_from(self, spec: NetworkSpec) -> None:
+    """Tells that an iteration has ended and that the next one cuts its samples out of `spec`.
+
+    The driver says so after every iteration, and says it again when a search is resumed: what a
+    later sample is cut from must then be found again, for example in a checkpoint.
+    """
+
+
 @dataclasses.dataclass(frozen=True)
 class Candidate:
   """A scored sub-network."""
@@ -46,13 +62,63 @@ class Candidate:
 class Problem:
   """Find the most accurate sub-network of `space` whose resource is at most `target`.
 
-  `target` is in `meter.unit`; a search starts at `start`, usually `space.largest()`.
+  Attributes:
+    space: what is searched.
+    start: where the search starts, usually `space.largest()`.
+    meter: of the resource.
+    target: in `meter.unit`; with several targets, the smallest.
+    larger_targets: further targets above `target`; the search finds a network for each.
+    limits: pairs (meter, largest value); every found network meets all of them as well.
   """
 
   space: SearchSpace
   start: NetworkSpec
   meter: ResourceMeter
   target: float
+  larger_targets: tuple[float, ...] = ()
+  limits: tuple[tuple[ResourceMeter, float], ...] = ()
+
+  @property
+  def targets(self):
+    """All targets, the largest first."""
+    return (*sorted(self.larger_targets, reverse=True), self.target)
+
+  def at(self, target):
+    """The problem of one target alone, in which `meter` stands for the limits as well.
+
+    A network meets `target` and all limits if and only if that meter gives at most `target`.
+    """
+    meter = LimitedMeter(self.meter, target, self.limits) if self.limits else self.meter
+    return Problem(self.space, self.start, meter, target)
+
+  def is_met_by(self, spec, target):
+    """Whether `spec` meets `target` and all limits."""
+    return self.at(target).meter.measure(spec) <= target
+
+
+class LimitedMeter:
+  """A resource and its limits as one number, which is at most the target where all are met.
+
+  It is the resource itself; but where a limit is exceeded by a larger factor than the target is,
+  it is the target times that factor. A search that brings it down works at whatever is furthest
+  from its goal, and leaves alone what is met already.
+  """
+
+  def __init__(self, meter, target, limits):
+    self._meter = meter
+    self._target = target
+    self._limits = limits
+    self.unit = meter.unit
+    self.is_exact = True
+
+  def measure(self, spec):
+    resource = self._meter.measure(spec)
+    for meter, limit in self._limits:
+      value = meter.measure(spec)
+      if value > limit:
+        # Above the target even for the smallest excess: neither operation rounds it away.
+        resource = max(resource, self._target * (value / limit))
+    return resource
 
 
 class Optimizer(Protocol):
@@ -64,25 +130,43 @@ class Optimizer(Protocol):
     """Yields specs to score, receives them scored, returns the chosen one."""
 
   def choose(self, scored: Sequence[Candidate], previous: Candidate | None = None) -> Candidate:
-    """The candidate of one round that the algorithm goes on with, `previous` the round before."""
+    """What stands for a round in the trajectory: what a descent goes on with, or the best so far.
+
+    `previous` is what stood for the round before.
+    """
 
 
 class UnreachableTarget(ValueError):
-  """No network of the space, or none on the schedule, meets the target."""
+  """No network of the space, or none on the schedule, meets the target or a limit."""
 
 
 def check_target(problem):
-  """Raises `UnreachableTarget`, naming the smallest resource, if no network can meet the target.
+  """Raises an error if the targets or limits are no positive numbers or cannot be met.
 
   Raises:
-    UnreachableTarget: if the smallest network is above the target.
-    ValueError: if the target is not a positive number.
+    UnreachableTarget: naming the smallest value, if the smallest network is above the smallest
+      target or above a limit.
+    ValueError: if a target or limit is not a positive number, or a larger target is not larger.
   """
+  unit = problem.meter.unit
   if not problem.target > 0:
-    raise ValueError(f"The target must be above 0 {problem.meter.unit}, got {problem.target}.")
-  smallest = problem.meter.measure(problem.space.smallest())
-  if smallest > problem.target:
-    raise UnreachableTarget(
-      f"The target of {problem.target:g} {problem.meter.unit} cannot be met: the smallest "
-      f"network of {problem.space.network.name!r} has {smallest:g} {problem.meter.unit}."
-    )
+    raise ValueError(f"The target must be above 0 {unit}, got {problem.target}.")
+  for target in problem.larger_targets:
+    if not problem.target < target < math.inf:
+      raise ValueError(
+        f"A larger target must be above the target of {problem.target:g} {unit}, got {target}."
+      )
+  for meter, limit in problem.limits:
+    if not 0 < limit < math.inf:
+      raise ValueError(f"A limit must be a number above 0 {meter.unit}, got {limit}.")
+  spec = problem.space.smallest()
+  for kind, meter, most in (
+    ("target", problem.meter, problem.target),
+    *(("limit", *limit) for limit in problem.limits),
+  ):
+    smallest = meter.measure(spec)
+    if smallest > most:
+      raise UnreachableTarget(
+        f"The {kind} of {most:g} {meter.unit} cannot be met: the smallest network of "
+        f"{problem.space.network.name!r} has {smallest:g} {meter.unit}."
+      )

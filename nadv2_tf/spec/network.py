@@ -62,20 +62,25 @@ class NetworkSpec:
       if block.kind == "head" and index != len(self.blocks) - 1:
         raise ValueError(f"Block {index + 1}: a head must be the last block.")
 
-  def _walk(self):
-    """Layers of every block, and each block's output shape."""
-    layers, outputs, shape = [], [], self.input_shape
-    for index, block in enumerate(self.blocks):
-      inner, shape = shapes.block_shapes(block, shape)
-      for skip in self.skips:
-        if skip.target == index:
-          if outputs[skip.source][:2] != shape[:2]:
-            raise ValueError(
-              f"{skip} joins {outputs[skip.source][:2]} and {shape[:2]} (height, width); "
-              "both ends must have the same resolution."
-            )
-          added, shape = shapes.skip_add(outputs[skip.source], shape)
-          inner += (added,)
+  def _walk(self, start=0, before=((), ())):
+    """Layers of every block, and each block's output shape.
+
+    Args:
+      start: the first block that differs from the network that was walked before.
+      before: what walking that network gave.
+    """
+    layers, outputs = list(before[0][:start]), list(before[1][:start])
+    shape = outputs[-1] if outputs else self.input_shape
+    for index in range(start, len(self.blocks)):
+      skips = [skip for skip in self.skips if skip.target == index]
+      skipped = tuple(outputs[skip.source] for skip in skips)
+      inner, shape = shapes.block_shapes(self.blocks[index], shape, skipped)
+      for skip in skips:
+        if outputs[skip.source][:2] != shape[:2]:
+          raise ValueError(
+            f"{skip} joins {outputs[skip.source][:2]} and {shape[:2]} (height, width); "
+            "both ends must have the same resolution."
+          )
       if max(shape[:2]) > checks.LARGEST_SIDE:
         raise ValueError(
           f"Block {index + 1}: the output of {shape[0]}x{shape[1]} is larger than "
@@ -83,6 +88,9 @@ class NetworkSpec:
         )
       layers.append(inner)
       outputs.append(shape)
+      if not self.skips and before[1] and shape == before[1][index]:
+        # What follows sees the input that it saw before.
+        return (*layers, *before[0][index + 1 :]), (*outputs, *before[1][index + 1 :])
     return tuple(layers), tuple(outputs)
 
   def layers(self):
@@ -104,9 +112,17 @@ class NetworkSpec:
 
   def with_block(self, index, **fields):
     """A copy in which the named fields of block `index` are replaced."""
-    blocks = list(self.blocks)
-    blocks[index] = dataclasses.replace(blocks[index], **fields)
-    return dataclasses.replace(self, blocks=tuple(blocks))
+    return self.with_block_at(index, dataclasses.replace(self.blocks[index], **fields))
+
+  def with_block_at(self, index, block):
+    """A copy with another block at `index`; only what it changes is walked again."""
+    index = range(len(self.blocks))[index]
+    changed = object.__new__(type(self))
+    blocks = (*self.blocks[:index], block, *self.blocks[index + 1 :])
+    changed.__dict__.update(self.__dict__, blocks=blocks)
+    changed._check()
+    changed.__dict__["_walked"] = changed._walk(index, self._walked)
+    return changed
 
   def to_json(self):
     """JSON text that `from_json` reads back as an equal value."""

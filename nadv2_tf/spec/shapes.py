@@ -132,24 +132,20 @@ class _ShapeMaker:
 
 
 @functools.lru_cache(maxsize=65536)
-def block_shapes(block, in_shape):
+def block_shapes(block, in_shape, skipped=()):
   """The layers of `block` on an input of `in_shape`, and the shape of its output.
 
   Args:
     block: a `Block`.
     in_shape: (height, width, live channels).
+    skipped: shapes of the outputs that additive skips add to this block's; of its resolution.
 
   Returns:
     (tuple of LayerShape, (height, width, live channels)). Cached: a search counts the same few
-    thousand blocks again and again.
+    thousand blocks again and again, and gets the same tuple for an equal block.
   """
   maker = _ShapeMaker(block)
   out = block.wire(maker, in_shape)
+  for shape in skipped:
+    out = maker.add(shape, out)
   return tuple(maker.layers), out
-
-
-def skip_add(source, target):
-  """The layer that adds output `source` to output `target`, both (height, width, channels)."""
-  maker = _ShapeMaker(None)
-  out = maker.add(source, target)
-  return maker.layers[0], out

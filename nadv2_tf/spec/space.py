@@ -1,5 +1,6 @@
 """`SearchSpace`: the sub-networks of a largest network, as tuples of integers."""
 
+import bisect
 import dataclasses
 import functools
 import operator
@@ -90,9 +91,9 @@ class SearchSpace:
           f"{decision.name} of {spec.name!r} must be an integer from 0 to "
           f"{decision.choices[-1]} in the space of {self.network.name!r}, got {value!r}."
         )
-    rebuilt = self._replace(values)
-    if (rebuilt.blocks, rebuilt.skips, rebuilt.input_shape) != (
-      self._canonical(spec).blocks,
+    rebuilt = self._blocks(values)
+    if (rebuilt, self.network.skips, self.network.input_shape) != (
+      tuple(map(self._canonical, range(len(spec.blocks)), spec.blocks)),
       spec.skips,
       spec.input_shape,
     ):
@@ -101,7 +102,7 @@ class SearchSpace:
         "searched widths and kernel sizes."
       )
     return tuple(
-      getattr(rebuilt.blocks[decision.blocks[0]], decision.field) for decision in self.decisions
+      getattr(rebuilt[decision.blocks[0]], decision.field) for decision in self.decisions
     )
 
   def decode(self, values):
@@ -123,7 +124,7 @@ class SearchSpace:
     for decision, value in zip(self.decisions, values, strict=True):
       if value not in decision.choices:
         raise ValueError(f"{decision.name} must be one of {decision.choices}, got {value}.")
-    return self._replace(values)
+    return dataclasses.replace(self.network, blocks=self._blocks(values))
 
   def contains(self, spec):
     """Whether `spec` is a sub-network with every value on the grid."""
@@ -139,12 +140,14 @@ class SearchSpace:
     """`spec` with decision `column` one grid step smaller, or None at the smallest."""
     decision = self.decisions[column]
     block = spec.blocks[decision.blocks[0]]
-    smaller = [value for value in decision.choices if value < getattr(block, decision.field)]
-    if not smaller or (decision.kind == "kernel" and block.depthwise == 0):
+    position = bisect.bisect_left(decision.choices, getattr(block, decision.field))
+    if position == 0 or (decision.kind == "kernel" and block.depthwise == 0):
       return None
+    fields = ((decision.field, decision.choices[position - 1]),)
     for index in decision.blocks:
-      spec = spec.with_block(index, **{decision.field: smaller[-1]})
-    return self._canonical(spec) if smaller[-1] == 0 else spec
+      smaller = self._canonical(index, _with_fields(spec.blocks[index], fields))
+      spec = spec.with_block_at(index, smaller)
+    return spec
 
   def columns(self, block_index):
     """{field: column of `encode`} of one block's decisions."""
@@ -158,25 +161,26 @@ class SearchSpace:
         table.setdefault(index, {})[decision.field] = column
     return table
 
-  def _replace(self, values):
+  def _blocks(self, values):
+    """The blocks of the sub-network of one int per decision."""
     blocks = list(self.network.blocks)
-    changes = {}
-    for decision, value in zip(self.decisions, values, strict=True):
-      for index in decision.blocks:
-        changes.setdefault(index, {})[decision.field] = value
-    for index, fields in changes.items():
-      blocks[index] = dataclasses.replace(blocks[index], **fields)
-    return self._canonical(dataclasses.replace(self.network, blocks=tuple(blocks)))
+    for index, columns in self._columns.items():
+      fields = tuple((field, values[column]) for field, column in columns.items())
+      blocks[index] = self._canonical(index, _with_fields(blocks[index], fields))
+    return tuple(blocks)
 
-  def _canonical(self, spec):
-    for decision in self.decisions:
-      if decision.kind != "kernel":
-        continue
-      for index in decision.blocks:
-        block = spec.blocks[index]
-        if block.depthwise == 0 and block.kernel != decision.choices[0]:
-          spec = spec.with_block(index, kernel=decision.choices[0])
-    return spec
+  def _canonical(self, index, block):
+    """`block`, the kernel of a removed depthwise layer as the smallest choice."""
+    column = self.columns(index).get("kernel")
+    if column is None or block.depthwise:
+      return block
+    return _with_fields(block, (("kernel", self.decisions[column].choices[0]),))
+
+
+@functools.lru_cache(maxsize=65536)
+def _with_fields(block, fields):
+  """`block` with fields, pairs (name, value), replaced; a search meets the same blocks often."""
+  return dataclasses.replace(block, **dict(fields))
 
 
 def space_of(network, levels, coupled=()):

@@ -7,7 +7,7 @@ import pytest
 
 from nadv2_tf import backbones
 from nadv2_tf.models import slice_network, super_network
-from nadv2_tf.search.mcd import layers_of
+from nadv2_tf.search.descent import layers_of
 from nadv2_tf.spec.blocks import Conv, Head, InvertedResidual
 
 SPACE = backbones.search_space("single_path")

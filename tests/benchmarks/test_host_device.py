@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.metadata
+import json
 import math
 import os
 import pathlib
@@ -127,6 +128,20 @@ def test_the_worker_lets_files_take_turns(monkeypatch, capsys):
   monkeypatch.setattr(sys, "argv", ["worker", "c"])
   litert_worker.main()
   assert made[2] == ("c", 1, True) and len(processors) == 1
+
+
+@pytest.mark.parametrize("flag", ["--seconds=0.02", "--warmup_seconds=0.02"])
+def test_least_times_reach_the_workers_runs(monkeypatch, capsys, flag):
+  from nadv2_tf.export import tflite
+
+  ran = []
+  monkeypatch.setattr(tflite, "interpreter", lambda file, *_, **__: Interpreter(ran, file))
+  flags = ["--runs=1", "--warmup_runs=0", "--repeats=1", flag]
+  monkeypatch.setattr(sys, "argv", ["worker", *flags, "a"])
+  litert_worker.main()
+  counted = json.loads(capsys.readouterr().out)["repeats"][0]["runs"]
+  # Many empty calls fit into 0.02 seconds; they are counted, or warm-up and then one is counted.
+  assert len(ran) > 1 and counted == (len(ran) if flag.startswith("--seconds") else 1)
 
 
 @pytest.mark.parametrize(("runs", "seconds"), [(3, 0.0), (1, 0.02), (0, 0.0)])

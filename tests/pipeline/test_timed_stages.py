@@ -2,6 +2,7 @@
 
 import io
 import json
+import types
 
 import pytest
 from nadv2_tf.benchmarks.errors import DeviceLost
@@ -10,7 +11,7 @@ from nadv2_tf.benchmarks.table_plan import planned_pieces
 from nadv2_tf.pipeline import export_stage, metering
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.search_stage import confirm, make_problem
-from nadv2_tf.search import Candidate, Iteration, Problem, SearchResult, UnreachableTarget
+from nadv2_tf.search import Candidate, Iteration, Problem, UnreachableTarget
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head
 
@@ -135,7 +136,7 @@ def result_of(space, numbers):
     Iteration(number, Candidate(spec, 0.5, Filters().measure(spec)), 8, 8 * number)
     for number, spec in enumerate(specs, start=1)
   )
-  return SearchResult(specs[-1], Filters().measure(specs[-1]), 0.5, 8 * len(specs), iterations)
+  return types.SimpleNamespace(spec=specs[-1], iterations=iterations)
 
 
 def test_the_searchs_path_is_confirmed_on_the_device(space, folder, plug_in, options):
@@ -165,7 +166,7 @@ def test_the_searchs_path_is_confirmed_on_the_device(space, folder, plug_in, opt
 def test_a_search_that_found_its_start_confirms_that_alone(space, folder, plug_in, options):
   device = plug_in()
   spec = space.largest()
-  result = SearchResult(spec, 0.04, None, 0, ())
+  result = types.SimpleNamespace(spec=spec, iterations=())
   problem = Problem(space, spec, Filters(), 1.0)
   confirm(folder, problem, result, options(), Progress(io.StringIO()))
   assert [row["iteration"] for row in folder.metrics()["confirmed"]] == ["found"]

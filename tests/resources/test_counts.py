@@ -5,7 +5,7 @@ import random
 import pytest
 
 from nadv2_tf import backbones
-from nadv2_tf.resources import COUNTS, MacsMeter, ParametersMeter
+from nadv2_tf.resources import COUNTS, MacsMeter, ParametersMeter, counts
 from nadv2_tf.spec import NetworkSpec, Skip
 from nadv2_tf.spec.blocks import Conv, Head, Upsample
 
@@ -42,6 +42,19 @@ def test_costs_of_each_block_worked_by_hand():
   )
   assert MacsMeter().block_costs(spec) == (4 * 3 * 9 * 2, 0, 16 * 5 * 3, 2 * 5)
   assert ParametersMeter().block_costs(spec) == (3 * (9 * 2 + 2), 0, 5 * (3 + 2), 2 * (5 + 1))
+
+
+def test_a_full_memory_of_blocks_forgets_and_still_counts(monkeypatch):
+  space, rng = backbones.search_space("mobilenet_v3_demo"), random.Random(1)
+  monkeypatch.setattr(counts, "LARGEST_MEMORY", 3)
+  meter, asked = MacsMeter(), []
+  sums = counts.LayerSum(lambda layer: asked.append(layer) or layer.macs())
+  for spec in [space.sample(rng) for _ in range(5)]:
+    assert meter.measure(spec) == spec.macs() == sum(sums.of_blocks(spec))
+  monkeypatch.undo()
+  assert sum(sums.of_blocks(spec)) == spec.macs()
+  asked.clear()
+  assert sum(sums.of_blocks(spec)) == spec.macs() and asked == []  # all of it remembered
 
 
 def test_an_unknown_metric_lists_the_known_ones():

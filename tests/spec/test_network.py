@@ -212,6 +212,21 @@ def test_specs_are_values():
     one.name = "other"
 
 
+def test_a_replaced_block_is_checked_like_a_new_one():
+  spec = NetworkSpec("n", (8, 8, 3), (Conv(4), Conv(4), Conv(8)), (Skip(0, 2),))
+  assert spec.with_block_at(-1, Conv(2)) == spec.with_block(2, filters=2)
+  assert spec.with_block_at(0, Conv(5)).block_outputs()[2] == (8, 8, 8)
+  assert spec.with_block_at(0, Conv(9)).block_outputs()[2] == (8, 8, 9)  # through the skip
+  with pytest.raises(ValueError, match="Block 1: .* at least one filter, got 0"):
+    spec.with_block(0, filters=0)
+  with pytest.raises(ValueError, match="Block 2: a head must be the last"):
+    spec.with_block_at(1, Head(2))
+  with pytest.raises(ValueError, match=r"joins \(8, 8\) and \(4, 4\) .* same resolution"):
+    spec.with_block_at(1, Conv(4, 3, 2))
+  with pytest.raises(IndexError):
+    spec.with_block_at(3, Conv(2))
+
+
 CONV, SHAPE = Conv(4), (8, 8, 3)
 # What is built, and what its message must say: the field, what is allowed, what was given.
 REFUSED = (

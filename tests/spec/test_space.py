@@ -270,3 +270,21 @@ def test_removing_a_block_without_residual_widens_nothing():
   kept = NetworkSpec("n", (4, 4, 1), (Conv(8), block, Conv(8)))
   removed = kept.with_block(1, projection=0)
   assert kept.block_outputs()[1] == removed.block_outputs()[1] == (4, 4, 4)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_shrinking_step_by_step_counts_what_the_whole_network_counts(name):
+  # A step walks only the blocks that it changes; read anew, the network must be the same.
+  space, rng = backbones.search_space(name), random.Random(0)
+  spec, steps = space.largest(), 0
+  for _ in range(300):
+    smaller = space.shrink(spec, rng.randrange(len(space)))
+    if smaller is None:
+      continue
+    spec, steps = smaller, steps + 1
+    anew = NetworkSpec(spec.name, spec.input_shape, spec.blocks, spec.skips)
+    assert spec == anew and hash(spec) == hash(anew)
+    assert spec.layers() == anew.layers()
+    assert spec.block_outputs() == anew.block_outputs()
+    assert space.decode(space.encode(spec)) == spec
+  assert steps > min(100, sum(len(decision.choices) - 1 for decision in space.decisions) / 2)

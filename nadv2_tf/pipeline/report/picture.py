@@ -22,7 +22,7 @@ def draw_pareto(entries, metrics, path):
   from matplotlib.figure import Figure
 
   unit = metrics["metric"]["unit"]
-  figure = Figure(figsize=(7.2, 4.6), dpi=120, layout="constrained")
+  figure = Figure(figsize=(7.2, 5.4), dpi=120, layout="constrained")
   FigureCanvasAgg(figure)
   axes = figure.add_subplot()
   samples = [entry for entry in entries if entry["type"] == "sample"]
@@ -63,7 +63,7 @@ def draw_pareto(entries, metrics, path):
   axes.set_ylabel("accuracy (%)")
   axes.set_ylim(bottom=lowest)
   axes.grid(alpha=0.3)
-  axes.legend(fontsize=8)
+  figure.legend(fontsize=8, loc="outside lower center", ncols=2)  # hides no point
   figure.savefig(path)
 
 

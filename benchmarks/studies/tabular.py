@@ -1,0 +1,103 @@
+"""Optimizers on NAS-Bench-Macro: how what they find ranks among all networks within the target.
+
+  python -m nadv2_tf.benchmarks.studies.tabular
+
+The table is read from the tests' folder: run it from the root of the repository, or give --table.
+Rank 1 is the most accurate of the networks within the target. Random search and evolution score as
+many networks as MCD did with the same seed, whose settings stand above them.
+"""
+
+import random
+import statistics
+
+from absl import app, flags
+
+from nadv2_tf.search import (
+  Evolution,
+  MultiLayerCoordinateDescent,
+  NetAdaptV1,
+  RandomSearch,
+  SingleLayerCoordinateDescent,
+  minimize,
+)
+from nadv2_tf.search.tabular import TabularBenchmark
+
+TABLE = flags.DEFINE_string(
+  "table", "tests/search/data/nas_bench_macro_cifar10.csv", "The benchmark's CSV file."
+)
+SEEDS = flags.DEFINE_integer("seeds", 50, "Seeds of each optimizer.", lower_bound=1)
+
+SHARES = (0.3, 0.5, 0.7)
+MCD = {
+  "MCD J=200 L=10 3 % x0.98 (published)": MultiLayerCoordinateDescent(),
+  "MCD J=50 L=4 10 % x0.98": MultiLayerCoordinateDescent(50, 4, 0.1),
+  "MCD J=10 L=4 10 % x0.98": MultiLayerCoordinateDescent(10, 4, 0.1),
+}
+ALONE = {
+  "SCD 3 % x0.98": SingleLayerCoordinateDescent(),
+  "NetAdaptV1 3 % x0.98, by ratio": NetAdaptV1(0.03, 0.98),
+}
+
+
+def evolution(samples):
+  """Evolution of about so many samples, in generations of ten at most."""
+  size = min(10, max(samples // 4, 2))
+  children = size // 2
+  return Evolution(size, max(size // 2, 1), children, 0.2, children, max(samples // size, 1))
+
+
+def line(name, accuracies, samples, rank_of, feasible):
+  """One line of the table; `accuracies` and `samples` have one value for each seed."""
+  ranks = sorted(map(rank_of, accuracies))
+  median = statistics.median(ranks)
+  quarters = [ranks[len(ranks) // 4], ranks[(3 * len(ranks)) // 4]]
+  best = sum(rank <= 0.01 * feasible for rank in ranks) / len(ranks)
+  gap = statistics.mean(accuracies)
+  return (
+    f"  {name:42s}{statistics.mean(samples):8.0f}{median:8g}{100 * median / feasible:8.2f} %"
+    f"{quarters[0]:7d} to {quarters[1]:<5d}{ranks[-1]:6d}{100 * best:7.0f} %{100 * gap:9.2f}"
+  )
+
+
+def study(bench, share, seeds):
+  """The lines of one target."""
+  problem = bench.problem(share)
+  rank_of, feasible = bench.ranks(problem.target)
+  within = [accuracy for accuracy, macs in bench.rows.values() if macs <= problem.target]
+  yield (
+    f"target {share:g} of the largest network's MACs: {feasible} networks, best "
+    f"{100 * max(within):.2f} %, best hundredth down to rank {int(0.01 * feasible)}"
+  )
+
+  def run(name, optimizers):
+    found = [minimize(problem, one, bench, seed=seed) for seed, one in enumerate(optimizers)]
+    samples = [result.samples_scored for result in found]
+    accuracies = [result.accuracy for result in found]
+    return line(name, accuracies, samples, rank_of, feasible), samples
+
+  for name, optimizer in MCD.items():
+    text, samples = run(name, [optimizer] * seeds)
+    yield text
+    yield run("  random search, as many samples", map(RandomSearch, samples))[0]
+    rngs = map(random.Random, range(seeds))
+    drawn = [max(rng.sample(within, count)) for rng, count in zip(rngs, samples, strict=True)]
+    yield line("  drawn uniformly from those within", drawn, samples, rank_of, feasible)
+    yield run("  evolution, about as many samples", map(evolution, samples))[0]
+  for name, optimizer in ALONE.items():
+    yield run(name, [optimizer] * seeds)[0]
+
+
+def main(_):
+  bench = TabularBenchmark.from_csv(TABLE.value)
+  print(f"NAS-Bench-Macro, CIFAR-10, {len(bench.rows)} networks; {SEEDS.value} seeds\n")
+  print(
+    f"  {'optimizer':42s}{'samples':>8s}{'median rank':>18s}{'middle half':>15s}{'worst':>7s}"
+    f"{'in 1 %':>9s}{'accuracy':>9s}"
+  )
+  for share in SHARES:
+    for text in study(bench, share, SEEDS.value):
+      print(text, flush=True)
+
+
+if __name__ == "__main__":
+  app.run(main)

@@ -1,0 +1,175 @@
+"""Coordinate descent: what MCD, SCD and NetAdaptV1 have in common.
+
+Every iteration shrinks a few layers of the best network so far until a goal is met; the best of
+the shrunk networks starts the next iteration. The three differ in which layers they shrink.
+
+Source: NetAdaptV2, section 2.4.
+"""
+
+import dataclasses
+
+from nadv2_tf.search.problem import UnreachableTarget
+
+#: how often the reduction is halved when no sample reaches an iteration's goal
+HALVINGS = 10
+SCORES = ("accuracy", "ratio")
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+  """How much each iteration takes off.
+
+  Attributes:
+    initial_reduction: of the first iteration, as a share of the start's resource.
+    reduction_decay: factor from one iteration to the next.
+  """
+
+  initial_reduction: float
+  reduction_decay: float
+
+  def __post_init__(self):
+    if not 0 < self.initial_reduction < 1:
+      raise ValueError(
+        f"--initial_reduction must lie between 0 and 1, got {self.initial_reduction}."
+      )
+    if not 0 < self.reduction_decay <= 1:
+      raise ValueError(
+        f"--reduction_decay must be above 0 and at most 1, got {self.reduction_decay}."
+      )
+
+  def reduction(self, iteration, start):
+    """What iteration 0, 1, ... takes off, in the unit of `start`, the start's resource."""
+    reduction = self.initial_reduction * start
+    for _ in range(iteration):
+      reduction *= self.reduction_decay
+    return reduction
+
+  def check(self, problem):
+    """Raises `UnreachableTarget` if all reductions together end above the smallest target."""
+    if self.reduction_decay == 1:
+      return
+    stage = problem.at(problem.target)
+    start = stage.meter.measure(problem.start)
+    share = self.initial_reduction / (1 - self.reduction_decay)
+    if start * (1 - share) > stage.target:
+      raise UnreachableTarget(
+        f"With --initial_reduction={self.initial_reduction:g} and --reduction_decay="
+        f"{self.reduction_decay:g} all iterations together take off {share:.0%} of the initial "
+        f"{start:g} {stage.meter.unit}, which ends above the target of {stage.target:g} "
+        f"{stage.meter.unit}: raise one of them."
+      )
+
+
+def check_score(score):
+  if score not in SCORES:
+    raise ValueError(f"score must be 'accuracy' or 'ratio', got {score!r}.")
+
+
+def choose(score, scored, previous=None):
+  """The candidate that the next iteration starts from.
+
+  Args:
+    score: "accuracy" picks the most accurate one, ties to the smaller resource; "ratio" the least
+      accuracy lost per resource saved since `previous` (NetAdaptV1's rule).
+    scored: candidates.
+    previous: what they were shrunk from; None falls back on accuracy.
+  """
+  if score == "accuracy" or previous is None:
+    return max(scored, key=lambda candidate: (candidate.accuracy, -candidate.resource))
+
+  def lost_per_saved(candidate):
+    lost = previous.accuracy - candidate.accuracy
+    saved = previous.resource - candidate.resource
+    # Under a further limit a sample may save of that alone; it comes last.
+    return lost / saved if saved > 0 else float("inf"), candidate.resource
+
+  return min(scored, key=lost_per_saved)
+
+
+def descend(problem, schedule, score, propose):
+  """The generator of `Optimizer.search`, from the start past every target, the largest first.
+
+  The goal of an iteration stops at the next target, because what lies below it is accuracy given
+  away. An iteration that is cut short by a larger target does not count in the schedule: the next
+  one takes as much as this one would have.
+
+  Args:
+    problem: a `Problem`.
+    schedule: a `Schedule`.
+    score: see `choose`.
+    propose: function (one-target problem, spec, goal) -> specs shrunk down to the goal.
+  """
+  schedule.check(problem)
+  best, counted, chosen = problem.start, 0, None
+  for target in problem.targets:
+    stage = problem.at(target)
+    start, resource = (stage.meter.measure(spec) for spec in (problem.start, best))
+    while resource > target:
+      if score == "ratio" and chosen is None:
+        (chosen,) = yield (best,)  # what is lost is counted from here
+      reduction = schedule.reduction(counted, start)
+      counted += resource - reduction >= target
+      scored = yield _samples(stage, best, resource, reduction, propose)
+      chosen = choose(score, scored, chosen)
+      best, resource = chosen.spec, stage.meter.measure(chosen.spec)
+  return best
+
+
+def _samples(stage, best, resource, reduction, propose):
+  """What `propose` makes of the goal, or of the first halved one that anything reaches."""
+  for _ in range(HALVINGS + 1):
+    samples = propose(stage, best, max(resource - reduction, stage.target))
+    if samples:
+      return tuple(samples)
+    reduction /= 2
+  smallest = stage.meter.measure(stage.space.smallest())
+  raise UnreachableTarget(
+    f"No sample gets below {resource:g} {stage.meter.unit} by the layers that it may shrink; the "
+    f"smallest network of the space has {smallest:g}."
+  )
+
+
+def layers_of(space):
+  """Columns of `space.decisions` by layer: a width, and the kernel size that belongs to it.
+
+  A kernel size is its depthwise layer's; where that layer's width is not searched, it is a layer
+  of its own.
+  """
+  kernels = {
+    decision.blocks[0]: column
+    for column, decision in enumerate(space.decisions)
+    if decision.kind == "kernel"
+  }
+  layers = []
+  for column, decision in enumerate(space.decisions):
+    if decision.kind == "width":
+      kernel = kernels.pop(decision.blocks[0], None) if decision.field == "depthwise" else None
+      layers.append((column,) if kernel is None else (column, kernel))
+  return layers + [(column,) for column in kernels.values()]
+
+
+def shrinkable(space, spec, layers):
+  """Those of `layers` that have a grid step left in `spec`."""
+  return [layer for layer in layers if _steps(space, spec, layer)]
+
+
+def shrunk(problem, spec, layers, goal, rng):
+  """`spec` with `layers` shrunk by random grid steps down to `goal`, or None if they end first."""
+  space, measure = problem.space, problem.meter.measure
+  layers = list(layers)
+  while layers:
+    layer = rng.choice(layers)
+    steps = _steps(space, spec, layer)
+    if not steps:
+      layers.remove(layer)
+      continue
+    spec = rng.choice(steps)
+    if measure(spec) <= goal:
+      return spec
+  return None
+
+
+def _steps(space, spec, layer):
+  """`spec` after each single grid step that `layer` still has."""
+  smaller = (space.shrink(spec, column) for column in layer)
+  return [step for step in smaller if step is not None]

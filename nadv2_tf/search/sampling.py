@@ -1,0 +1,74 @@
+"""Random networks within a target, and drawing no network twice: for searches that sample."""
+
+#: how often, on average, a network is drawn for each one that is asked for
+REDRAWS = 10
+#: halvings of the factor's range; after ten the factor is known to a few thousandths
+ROUNDS = 10
+
+
+def random_within(problem, rng):
+  """A random network close to `problem.target` and never above it.
+
+  A network draws how much its decisions differ (its spread, in [0, 1)), and every decision draws
+  a proportion from [1 - spread, 1]; all proportions times one factor, as large as the target
+  allows and cut off at the largest values, give the network. So the samples reach from uniformly
+  scaled networks to such whose decisions have nothing to do with each other, and none is far
+  below the target, as most are when every decision is drawn uniformly until the target is met.
+
+  Args:
+    problem: a `Problem` of one target, which the smallest network of the space meets.
+    rng: a `random.Random`.
+  """
+  space, measure = problem.space, problem.meter.measure
+  choices = [decision.choices for decision in space.decisions]
+  spread = rng.random()
+  proportions = [1 - spread * rng.random() for _ in choices]
+  found, low, high = space.smallest(), 0.0, 1.0
+  for _ in range(ROUNDS):
+    middle = (low + high) / 2
+    factor = middle / (1 - middle)  # from 0 to far above what sets every decision to its largest
+    spec = space.decode(
+      tuple(
+        values[min(int(proportion * factor * len(values)), len(values) - 1)]
+        for values, proportion in zip(choices, proportions, strict=True)
+      )
+    )
+    if measure(spec) <= problem.target:
+      found, low = spec, middle
+    else:
+      high = middle
+  return found
+
+
+class Distinct:
+  """Draws networks of which no two are equal.
+
+  Args:
+    space: gives `encode`.
+  """
+
+  def __init__(self, space):
+    self._encode = space.encode
+    self._drawn = set()
+
+  def draw(self, make, count):
+    """Up to `count` new networks of `make`, which may return None; fewer where none are left."""
+    specs = []
+    for _ in range(REDRAWS * count):
+      if len(specs) == count:
+        break
+      spec = make()
+      if spec is not None and (key := self._encode(spec)) not in self._drawn:
+        self._drawn.add(key)
+        specs.append(spec)
+    return tuple(specs)
+
+
+def best_first(candidates):
+  """The candidates by accuracy, ties by the smaller resource."""
+  return sorted(candidates, key=lambda candidate: (-candidate.accuracy, candidate.resource))
+
+
+def best_so_far(scored, previous=None):
+  """The most accurate of a round and of what was the best before; ties as in `best_first`."""
+  return best_first([*scored, *([previous] if previous else [])])[0]

@@ -1,0 +1,261 @@
+"""The contract of every optimizer; a new one joins by being registered."""
+
+import json
+import random
+import zlib
+
+import pytest
+
+from nadv2_tf.resources import MacsMeter, ParametersMeter
+from nadv2_tf.search import (
+  OPTIMIZERS,
+  Candidate,
+  Evolution,
+  MultiLayerCoordinateDescent,
+  NetAdaptV1,
+  Problem,
+  RandomSearch,
+  SingleLayerCoordinateDescent,
+  UniformScaling,
+  UnreachableTarget,
+  minimize,
+)
+from nadv2_tf.spec import NetworkSpec, space_of
+from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head, InvertedResidual
+
+SPACE = space_of(
+  NetworkSpec(
+    "toy",
+    (8, 8, 1),
+    (
+      Conv(8, 3, 2),
+      InvertedResidual(16, 16, 8, 5, squeeze=4, bypass_cap=4),
+      DepthwiseSeparable(8, 16, 3, 2, bypass_cap=4),
+      Head(4, hidden=16),
+    ),
+  ),
+  levels=4,
+)
+MACS, PARAMETERS = MacsMeter().measure, ParametersMeter().measure
+LARGEST, SMALLEST = MACS(SPACE.largest()), MACS(SPACE.smallest())
+
+QUICK = {
+  "evolution": Evolution(8, 3, 4, 0.2, 2, 5),
+  "mcd": MultiLayerCoordinateDescent(6, 3, 0.1),
+  "netadaptv1": NetAdaptV1(0.1, 0.98),
+  "random": RandomSearch(40),
+  "scd": SingleLayerCoordinateDescent(0.1, 0.98),
+  "uniform": UniformScaling(),
+}
+NAMES = sorted(QUICK)
+#: those that draw nothing
+DETERMINISTIC = {"netadaptv1", "uniform"}
+#: those whose networks need not lie on the grid
+OFF_GRID = {"uniform"}
+
+
+def score(spec):
+  """Says nothing, but is the same for the same network."""
+  return zlib.crc32(repr(SPACE.encode(spec)).encode()) / 2**32
+
+
+class Evaluator:
+  """Gives `score`, and remembers what it was asked."""
+
+  def __init__(self):
+    self.asked = []
+
+  def accuracy(self, specs):
+    self.asked += [SPACE.encode(spec) for spec in specs]
+    return [score(spec) for spec in specs]
+
+
+class Stopwatch:
+  """A meter that is not exact: every measurement gives another number."""
+
+  unit, is_exact = "ms", False
+
+  def __init__(self):
+    self.asked = []
+
+  def measure(self, spec):
+    self.asked.append(SPACE.encode(spec))
+    return MACS(spec) * (1 + len(self.asked) / 1e6)
+
+
+def _problem(share=0.4, meter=None, **details):
+  return Problem(SPACE, SPACE.largest(), meter or MacsMeter(), share * LARGEST, **details)
+
+
+def test_every_optimizer_stands_in_the_table():
+  assert sorted(OPTIMIZERS) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("share", [0.15, 0.2, 0.5, 0.9])
+def test_the_found_network_meets_the_target(name, share):
+  problem = _problem(share)
+  result = minimize(problem, QUICK[name], Evaluator())
+  assert name in OFF_GRID or SPACE.contains(result.spec)
+  assert result.resource == MACS(result.spec) <= problem.target
+  assert result.accuracy == score(result.spec)
+  assert result.spec.name == "toy_found"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_of_what_meets_the_target_the_most_accurate_is_found(name):
+  # A descent scores nothing below the target before its last iteration; the others nothing above.
+  for seed in range(5):
+    scored = []
+
+    class Listening(Evaluator):
+      def accuracy(self, specs, scored=scored):
+        scored += specs
+        return super().accuracy(specs)
+
+    result = minimize(_problem(0.3), QUICK[name], Listening(), seed=seed)
+    met = [score(spec) for spec in scored if MACS(spec) <= 0.3 * LARGEST]
+    if name != "netadaptv1":  # which looks at the resource as well
+      assert result.accuracy == max(met)
+    if name in {"evolution", "random", "uniform"}:
+      assert len(met) == len(scored)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_network_is_scored_twice_or_proposed_twice_in_a_round(name):
+  evaluator = Evaluator()
+  result = minimize(_problem(0.2), QUICK[name], evaluator)
+  assert len(evaluator.asked) == len(set(evaluator.asked)) == result.samples_scored
+  search, scored = QUICK[name].search(_problem(0.2), random.Random(0)), None
+  rounds = 0
+  while True:
+    try:
+      specs = search.send(scored)
+    except StopIteration:
+      break
+    assert 0 < len(specs) == len(set(map(SPACE.encode, specs)))
+    scored, rounds = tuple(Candidate(spec, score(spec), MACS(spec)) for spec in specs), rounds + 1
+  assert rounds == len(result.iterations)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_network_is_measured_twice(name):
+  meter = Stopwatch()
+  result = minimize(_problem(0.2, meter), QUICK[name], Evaluator())
+  assert len(meter.asked) == len(set(meter.asked)) > result.samples_scored
+  assert result.resource <= 0.2 * LARGEST
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("make_meter", [MacsMeter, Stopwatch])
+def test_the_seed_decides_everything(name, make_meter, tmp_path):
+  texts = []
+  for number, seed in enumerate([7, 7, 8]):
+    path = tmp_path / f"{number}.jsonl"
+    minimize(_problem(0.3, make_meter()), QUICK[name], Evaluator(), path, seed)
+    texts.append(path.read_bytes())
+  assert texts[0] == texts[1]
+  # The first line names the seed.
+  same = texts[0].splitlines()[1:] == texts[2].splitlines()[1:]
+  assert same == (name in DETERMINISTIC)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("make_meter", [MacsMeter, Stopwatch])
+def test_cut_anywhere_the_search_goes_on_as_if_nothing_had_happened(name, make_meter, tmp_path):
+  details = {
+    "larger_targets": (0.6 * LARGEST, 0.45 * LARGEST),
+    "limits": ((ParametersMeter(), 0.5 * PARAMETERS(SPACE.largest())),),
+  }
+  whole = tmp_path / "whole.jsonl"
+  result = minimize(_problem(0.3, make_meter(), **details), QUICK[name], Evaluator(), whole)
+  text, rng = whole.read_bytes(), random.Random(zlib.crc32(name.encode()))
+  path = tmp_path / "cut.jsonl"
+  for _ in range(12):
+    cut = text[: rng.randrange(len(text))]
+    path.write_bytes(cut)
+    evaluator = Evaluator()
+    # The values that a new stopwatch gives differ, unless they come from the journal.
+    meter = MacsMeter() if make_meter is MacsMeter else Replay(text)
+    again = minimize(_problem(0.3, meter, **details), QUICK[name], evaluator, path)
+    assert again == result and path.read_bytes() == text
+    known = _rows(cut, "sample")
+    assert sorted([*known, *evaluator.asked]) == sorted(_rows(text, "sample"))
+    if make_meter is Stopwatch:
+      known = _rows(cut, "measurement")
+      assert sorted([*known, *meter.asked]) == sorted(_rows(text, "measurement"))
+
+
+class Replay(Stopwatch):
+  """Measures what the journal of the whole search says, so that the two can be compared."""
+
+  def __init__(self, text):
+    super().__init__()
+    self._values = {
+      tuple(entry["widths"]): entry["value"]
+      for entry in map(json.loads, text.splitlines())
+      if entry["type"] == "measurement"
+    }
+
+  def measure(self, spec):
+    self.asked.append(SPACE.encode(spec))
+    return self._values[self.asked[-1]]
+
+
+def _rows(text, kind):
+  """The widths of all whole entries of a kind."""
+  entries = map(json.loads, text[: text.rfind(b"\n") + 1].splitlines())
+  return [tuple(entry["widths"]) for entry in entries if entry["type"] == kind]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_unreachable_target_is_told_before_anything_is_scored(name):
+  evaluator = Evaluator()
+  problem = Problem(SPACE, SPACE.largest(), MacsMeter(), SMALLEST - 1)
+  message = f"the smallest .* 'toy' has {SMALLEST:g} MACs"
+  with pytest.raises(UnreachableTarget, match=message):
+    minimize(problem, QUICK[name], evaluator)
+  assert evaluator.asked == []
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - OFF_GRID))
+def test_the_smallest_network_of_the_space_can_be_found(name):
+  result = minimize(
+    Problem(SPACE, SPACE.largest(), MacsMeter(), SMALLEST), QUICK[name], Evaluator()
+  )
+  assert result.resource == SMALLEST and MACS(result.spec) == SMALLEST
+
+
+def test_uniform_scaling_stops_at_one_filter_a_layer():
+  problem = Problem(SPACE, SPACE.largest(), MacsMeter(), SMALLEST)
+  with pytest.raises(UnreachableTarget, match="No uniformly scaled network .* smallest has"):
+    minimize(problem, "uniform", Evaluator())
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("share", [1.0, 1.5])
+def test_a_start_that_meets_the_target_is_the_answer(name, share):
+  evaluator = Evaluator()
+  result = minimize(_problem(share), QUICK[name], evaluator)
+  assert result.spec.blocks == SPACE.largest().blocks
+  assert (result.accuracy, result.samples_scored, result.iterations) == (None, 0, ())
+  assert evaluator.asked == []
+
+
+@pytest.mark.parametrize(
+  ("make", "message"),
+  [
+    (lambda: RandomSearch(0), "samples must be at least 1, got 0"),
+    (lambda: Evolution(population=0), "at least 1, got 0, 10 and 20"),
+    (lambda: Evolution(generations=0), "at least 1, got 50, 10 and 0"),
+    (lambda: Evolution(mutations=26), "at most the population of 50, got 26 and 25"),
+    (lambda: Evolution(mutations=-1), "at least 0 .*, got -1 and 25"),
+    (lambda: Evolution(mutation_probability=0.0), "above 0 and at most 1, got 0.0"),
+    (lambda: SingleLayerCoordinateDescent(initial_reduction=1.0), "between 0 and 1, got 1.0"),
+    (lambda: SingleLayerCoordinateDescent(score="loss"), "'accuracy' or 'ratio', got 'loss'"),
+    (lambda: NetAdaptV1(reduction_decay=0.0), "above 0 and at most 1, got 0.0"),
+  ],
+)
+def test_settings_are_checked(make, message):
+  with pytest.raises(ValueError, match=message):
+    make()
