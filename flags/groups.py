@@ -22,8 +22,8 @@ def define_space():
   flags.DEFINE_string(
     "backbone",
     "mobilenet_v3_demo",
-    "Initial network, whose sub-networks are searched: mobilenet_v3_demo, mobilenet_v1, "
-    "mobilenet_v3_large, netadaptv2_latency, netadaptv2_mac, single_path, fastdepth.",
+    "Initial network, whose sub-networks are searched: mobilenet_v3_demo, mobilenet_v3_cifar, "
+    "mobilenet_v1, mobilenet_v3_large, netadaptv2_latency, netadaptv2_mac, single_path, fastdepth.",
   )
   flags.DEFINE_integer(
     "image_size",
@@ -109,6 +109,14 @@ def define_train():
     "How far the layers of a sampled sub-network differ in relative width: small values give "
     "sub-networks of all sizes from near-empty to near-full, inf draws every layer by itself.",
     lower_bound=0,
+  )
+  flags.DEFINE_enum(
+    "execution",
+    "masked",
+    ["masked", "sliced"],
+    "How a batch of sub-networks runs: all channels with masks, or each sub-network's images with "
+    "its own narrower weights, which costs less where --subnetworks_per_batch is small and each "
+    "has many images.",
   )
   flags.DEFINE_enum(
     "strategy",

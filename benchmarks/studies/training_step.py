@@ -1,12 +1,16 @@
 """Seconds of a training step: super-network against the same largest network in plain Keras.
 
-  python -m nadv2_tf.benchmarks.studies.training_step --batch_size=64
+  python -m nadv2_tf.benchmarks.studies.training_step --backbone=mobilenet_v3_cifar --batch_size=256
 
-Both are built, traced and stepped in one process, in turns; the ratio of the medians is what
-counts. Ordered dropout, channel bypass and superkernels are all on.
+All are built, traced and stepped in one process, in turns; the ratio of the medians is what counts.
+Ordered dropout, channel bypass and superkernels are all on. Beside it stands what training without
+ordered dropout costs: N passes over the same images, one sub-network each.
 """
 
+import datetime
+import functools
 import statistics
+import sys
 import time
 
 import keras
@@ -17,30 +21,77 @@ from nadv2_tf.benchmarks.devices.host import processor_name
 
 from nadv2_tf import backbones
 from nadv2_tf.models import stand_alone, super_network
+from nadv2_tf.tasks.classification import Classification
+from nadv2_tf.training.gradients import gradients, sliced_gradients
 from nadv2_tf.training.widths import WidthSampler
 
-BACKBONE = flags.DEFINE_string("backbone", "mobilenet_v3_demo", "Initial network.")
-BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Images per step.")
-STEPS = flags.DEFINE_integer("steps", 30, "Timed steps of each.")
-REPEATS = flags.DEFINE_integer("repeats", 3, "Rounds of --steps; each gives a ratio.")
+BACKBONE = flags.DEFINE_string("backbone", "mobilenet_v3_cifar", "Initial network.")
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images per step.")
+STEPS = flags.DEFINE_integer("steps", 10, "Timed steps of each in a round.")
+REPEATS = flags.DEFINE_integer("repeats", 3, "Rounds; each gives a ratio.")
+PASSES = (4, 32)
+PLAIN = "plain largest network"
 
 
-def make_step(model):
-  """A traced training step of `model`, and how often it has been traced."""
-  loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-  optimizer = keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True)
-  optimizer.build(model.trainable_variables)
-  traces = []
+class Step:
+  """A traced training step.
 
-  def step(inputs, labels):
-    traces.append(1)
-    with tf.GradientTape() as tape:
-      loss = loss_of(labels, model(inputs, training=True))
+  Attributes:
+    subnetworks: different sub-networks in one step.
+    traces: how often it was traced.
+  """
+
+  def __init__(self, model, find, sampler, passes=1):
+    """`find` is gradients(inputs, targets); `passes` that many of them make one step."""
+    self.subnetworks = passes if passes > 1 else sampler.subnetworks if sampler else 1
+    self._sampler, self._passes = sampler, passes
+    self.traces = 0
     variables = model.trainable_variables
-    optimizer.apply(tape.gradient(loss, variables), variables)
-    return loss
+    optimizer = keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True)
+    optimizer.build(variables)
 
-  return tf.function(step, autograph=False), traces
+    def step(images, labels, widths):
+      self.traces += 1
+      inputs = (images,) if widths is None else (images, widths)
+      loss, _, found = find(inputs, labels)
+      optimizer.apply(found, variables)
+      return loss
+
+    self._step = tf.function(step, autograph=False)
+
+  def __call__(self, index, images, labels):
+    for number in range(self._passes):
+      widths = None
+      if self._sampler:
+        widths = tf.constant(self._sampler.batch(index * self._passes + number))
+      loss = self._step(images, labels, widths)
+    return float(loss)
+
+
+def make_steps(space, batch):
+  """{title: `Step`}."""
+  task = Classification("demo", 32, 1, 0)
+  plain = stand_alone(space.largest())
+  steps = {PLAIN: Step(plain, functools.partial(gradients, plain, task, batch), None)}
+  forms = {
+    "paper's form, G = batch, masked": (batch, False),
+    "G = 8, masked": (8, False),
+    "G = 8, sliced": (8, True),
+    "G = 4, sliced": (4, True),
+  }
+  for title, (subnetworks, is_sliced) in forms.items():
+    sampler = WidthSampler(space, batch, subnetworks, size_noise=0.2)
+    model = super_network(space, groups=1 if subnetworks == batch else subnetworks)
+    find = functools.partial(gradients, model, task, batch)
+    if is_sliced:
+      find = functools.partial(sliced_gradients, model, task, batch, subnetworks)
+    steps[title] = Step(model, find, sampler)
+  for passes in PASSES:
+    model = super_network(space)
+    find = functools.partial(sliced_gradients, model, task, batch, 1)
+    sampler = WidthSampler(space, batch, 1)
+    steps[f"{passes} passes, one sub-network each"] = Step(model, find, sampler, passes)
+  return steps
 
 
 def main(_):
@@ -48,37 +99,36 @@ def main(_):
   space = backbones.search_space(BACKBONE.value)
   rng = np.random.default_rng(0)
   images = tf.constant(rng.normal(size=(batch, *space.largest().input_shape)), tf.float32)
-  labels = tf.constant(rng.integers(0, 10, batch))
-  modes = {"paper's form, G = batch": (batch, 1), "G = 8, own statistics": (8, 8)}
-  steps = {"plain largest network": (*make_step(stand_alone(space.largest())), None)}
-  for title, (subnetworks, groups) in modes.items():
-    sampler = WidthSampler(space, batch, subnetworks)
-    steps[title] = (*make_step(super_network(space, groups=groups)), sampler)
-
-  def inputs(sampler, index):
-    return images if sampler is None else [images, tf.constant(sampler.batch(index))]
-
-  for step, _, sampler in steps.values():
-    step(inputs(sampler, 0), labels)
+  labels = tf.constant(rng.integers(0, space.largest().blocks[-1].classes, batch))
+  steps = make_steps(space, batch)
+  for step in steps.values():
+    step(0, images, labels)
   medians = {title: [] for title in steps}
   for repeat in range(REPEATS.value):
     times = {title: [] for title in steps}
     for index in range(STEPS.value):
-      for title, (step, _, sampler) in steps.items():
-        arguments = inputs(sampler, 1 + repeat * STEPS.value + index)
+      for title, step in steps.items():
+        if "passes" in title and index:
+          continue  # long enough once a round
         start = time.perf_counter()
-        float(step(arguments, labels))
+        step(1 + repeat * STEPS.value + index, images, labels)
         times[title].append(time.perf_counter() - start)
     for title, seconds in times.items():
       medians[title].append(statistics.median(seconds))
-  print(f"{BACKBONE.value}, batch {batch}, {processor_name()}, TensorFlow {tf.__version__}")
-  plain = medians["plain largest network"]
-  for title, (_, traces, _) in steps.items():
-    ratios = [one / other for one, other in zip(medians[title], plain, strict=True)]
+  print("$ python -m nadv2_tf.benchmarks.studies.training_step", *sys.argv[1:])
+  print(
+    f"{datetime.date.today()}, {BACKBONE.value}, batch {batch}, {processor_name()}, TensorFlow "
+    f"{tf.__version__}"
+  )
+  print(f"{'':34s}   step (ms)  ratio to plain        sub-networks/s  images x sub-networks/s")
+  for title, step in steps.items():
+    ratios = [one / other for one, other in zip(medians[title], medians[PLAIN], strict=True)]
+    seconds = statistics.median(medians[title])
+    pairs = batch * (step.subnetworks if "passes" in title else 1)
     print(
-      f"{title:28s} {1e3 * statistics.median(medians[title]):7.1f} ms  ratio "
-      f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})  "
-      f"{len(traces)} trace(s) for {1 + REPEATS.value * STEPS.value} batches"
+      f"{title:34s} {1e3 * seconds:9.1f}  {statistics.median(ratios):6.2f} ({min(ratios):.2f} to "
+      f"{max(ratios):.2f})  {step.subnetworks / seconds:12.1f} {pairs / seconds:18.0f}   "
+      f"{step.traces} trace(s)"
     )
 
 

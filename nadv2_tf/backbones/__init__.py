@@ -1,6 +1,7 @@
 """Backbones: tables of blocks, their search spaces, and the published networks."""
 
 from nadv2_tf.backbones import (  # noqa: F401  (they register themselves)
+  cifar,
   demo,
   fastdepth,
   mobilenet_v1,

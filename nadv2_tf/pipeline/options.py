@@ -29,6 +29,7 @@ class TrainOptions:
   subnetworks_per_batch: int
   full_subnetworks: int
   size_noise: float
+  execution: str
   strategy: str
 
 

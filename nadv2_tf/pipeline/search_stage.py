@@ -12,6 +12,9 @@ from nadv2_tf.search import (
 )
 from nadv2_tf.training.scoring import SharedWeightsEvaluator
 
+#: training images whose batch-norm statistics normalise a sample; see docs/decisions/0003
+CALIBRATION_IMAGES = 256
+
 
 def make_problem(options, space, folder, progress):
   """The search problem of a run; says what the space costs and refuses a target out of reach.
@@ -56,7 +59,12 @@ def search(bench, super_model, problem, options, progress):
   """Searches with the shared weights; writes found.json, search.jsonl and the metrics."""
   folder, unit = bench.folder, problem.meter.unit
   start = time.monotonic()
-  evaluator = SharedWeightsEvaluator(super_model, bench.space, bench.task, bench.datasets.holdout)
+  evaluator = SharedWeightsEvaluator(
+    super_model,
+    bench.task,
+    bench.datasets.holdout,
+    bench.datasets.train.take(slice(CALIBRATION_IMAGES)),
+  )
 
   def report(iteration):
     best = iteration.best

@@ -11,6 +11,7 @@ from nadv2_tf.pipeline.data import make_task
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.options import NetworkOptions, TrainOptions
 from nadv2_tf.training.evaluation import evaluate, keras_predictor
+from nadv2_tf.training.gradients import check_execution
 from nadv2_tf.training.loop import TrainingDiverged, TrainingLoop
 from nadv2_tf.training.recalibration import recalibrate
 from nadv2_tf.training.recipe import Recipe
@@ -90,7 +91,7 @@ def check_recipes(bench, finetune_options=None):
   """Raises ValueError for settings that training would trip over only later."""
   examples = len(bench.datasets.train)
   super_recipe(bench.train_options).steps(examples)
-  _sampler(bench)
+  check_execution(bench.train_options.execution, _sampler(bench))
   if finetune_options:
     finetune_recipe(bench.train_options, finetune_options).steps(examples)
 
@@ -132,7 +133,9 @@ def train_super_network(bench, progress):
     model.load_weights(weights)
     return model
   start = time.monotonic()
-  loop = TrainingLoop(model, bench.task, recipe, _sampler(bench), strategy, bench.seed)
+  loop = TrainingLoop(
+    model, bench.task, recipe, _sampler(bench), strategy, bench.seed, options.execution
+  )
   try:
     reports = _run(loop, bench.datasets.train, progress, "super-network", recipe)
   except TrainingDiverged as error:

@@ -5,6 +5,7 @@ several machines alike; Keras 3's `fit` fails under MultiWorkerMirroredStrategy.
 """
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -12,6 +13,7 @@ import tensorflow as tf
 
 from nadv2_tf.models import check_widths
 from nadv2_tf.tasks.examples import epoch_batches, flip_and_shift, normalise
+from nadv2_tf.training.gradients import check_execution, gradients, sliced_gradients
 
 
 class TrainingDiverged(RuntimeError):
@@ -41,9 +43,16 @@ class TrainingLoop:
     strategy: a tf.distribute strategy; None for the default one. Each replica takes its part of
       the rows of every global batch, in order.
     seed: of shuffling and augmentation.
+    execution: how a super-network runs, one of `EXECUTIONS`: all channels with masks, or each
+      group of images with its sub-network's own narrower weights.
+
+  Raises:
+    ValueError: for "sliced" if every image has a sub-network of its own, or no sampler is given.
   """
 
-  def __init__(self, model, task, recipe, sampler=None, strategy=None, seed=0):
+  def __init__(self, model, task, recipe, sampler=None, strategy=None, seed=0, execution="masked"):
+    check_execution(execution, sampler)
+    self._execution = execution
     self._model = model
     self._task = task
     self._recipe = recipe
@@ -121,14 +130,15 @@ class TrainingLoop:
 
   def _traced_step(self, optimizer):
     model, task, size = self._model, self._task, self._recipe.batch_size
+    if self._execution == "sliced":
+      find = functools.partial(sliced_gradients, model, task, size, self._sampler.subnetworks)
+    else:
+      find = functools.partial(gradients, model, task, size)
 
     def replica_step(inputs, targets):
-      with tf.GradientTape() as tape:
-        outputs = model(inputs if len(inputs) > 1 else inputs[0], training=True)
-        loss = tf.reduce_sum(task.loss(targets, outputs)) / size
-      variables = model.trainable_variables
-      optimizer.apply(tape.gradient(loss, variables), variables)
-      return loss, tf.reduce_sum(task.quality(targets, outputs)) / size
+      loss, quality, found = find(inputs, targets)
+      optimizer.apply(found, model.trainable_variables)
+      return loss, quality
 
     def step(*batch):
       self.traces += 1

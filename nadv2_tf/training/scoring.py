@@ -6,41 +6,50 @@ Source: NetAdaptV2, section 2.4: samples are evaluated without any training of t
 import numpy as np
 import tensorflow as tf
 
-from nadv2_tf.models import super_network
+from nadv2_tf.training.sliced import (
+  GivenStatistics,
+  MovingStatistics,
+  OwnStatistics,
+  run_sliced,
+)
 
 
 class SharedWeightsEvaluator:
   """An `Evaluator` on a trained super-network: one trace serves every sub-network.
 
-  Every batch is normalised by its own statistics, in a copy of the super-network that has no
-  moving averages to use or to change. The averages of training are those of a mixture of
-  sub-networks, and scored with them even the full network is near chance.
+  A sample runs with its own narrower weights, so a small one costs little. The moving averages of
+  training are those of a mixture of sub-networks and useless here: each sample is first normalised
+  by its own statistics on calibration images, which then are folded into its kernels. Which
+  statistics rank samples best was measured, see docs/decisions/0003.
 
   Args:
     super_model: the trained super-network.
-    space: its `SearchSpace`.
     task: gives `quality`.
     holdout: `Examples`; decoded once, kept in memory as network inputs.
-    batch_size: images that share their statistics.
+    calibration: `Examples` whose batch-norm statistics each sample takes; None: each batch of the
+      hold-out is normalised by its own; "moving": by the running averages of training.
+    batch_size: images scored at once.
 
   Raises:
     ValueError: if the hold-out is empty.
   """
 
-  def __init__(self, super_model, space, task, holdout, batch_size=500):
+  def __init__(self, super_model, task, holdout, calibration=None, batch_size=500):
     if not len(holdout):
       raise ValueError("The hold-out has no images to score samples with.")
-    self._space = space
+    self._model = super_model
+    self._space = super_model.space
     self._task = task
     batch_size = min(batch_size, len(holdout))
-    # What fills no whole batch would be normalised by too few images; it is left out.
+    # What fills no whole batch is left out: one shape needs one trace.
     self._batches = len(holdout) // batch_size
     used = self._batches * batch_size
     shape = (self._batches, batch_size)
     self._images = tf.constant(holdout.inputs()[:used].reshape(*shape, *holdout.images.shape[1:]))
     self._labels = tf.constant(holdout.labels[:used].reshape(shape))
-    self._model = super_network(space, inference="batch")
-    self._model.set_weights(super_model.get_weights())
+    self._calibration = calibration
+    if calibration is not None and not isinstance(calibration, str):
+      self._calibration = tf.constant(calibration.inputs())
     self._score = tf.function(self._traced_score, autograph=False)
     self.traces = 0
 
@@ -51,9 +60,24 @@ class SharedWeightsEvaluator:
 
   def _traced_score(self, row):
     self.traces += 1
-    widths = tf.tile(row[None], (tf.shape(self._labels)[1], 1))
-    total = 0.0
-    for batch in range(self._batches):
-      outputs = self._model([self._images[batch], widths], training=False)
-      total += tf.reduce_mean(self._task.quality(self._labels[batch], outputs))
+    make_statistics = self._statistics(row)
+
+    def score(batch, total):
+      normalise = make_statistics()
+      outputs = run_sliced(self._model, self._images[batch], row, normalise)
+      return batch + 1, total + tf.reduce_mean(self._task.quality(self._labels[batch], outputs))
+
+    _, total = tf.while_loop(
+      lambda batch, total: batch < self._batches, score, (0, 0.0), parallel_iterations=1
+    )
     return total / self._batches
+
+  def _statistics(self, row):
+    """A function that gives what normalises one batch."""
+    if self._calibration is None:
+      return OwnStatistics
+    if isinstance(self._calibration, str):
+      return MovingStatistics
+    statistics = OwnStatistics()
+    run_sliced(self._model, self._calibration, row, statistics)
+    return lambda: GivenStatistics(statistics.collected)

@@ -31,6 +31,7 @@ TRAIN = options.TrainOptions(
   subnetworks_per_batch=4,
   full_subnetworks=1,
   size_noise=0.2,
+  execution="sliced",
   strategy="one",
 )
 SEARCH = options.SearchOptions(

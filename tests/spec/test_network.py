@@ -19,6 +19,7 @@ MACS = (
   ("netadaptv2_depth_87ms", "459.05", "461.8", None),
   ("mobilenet_v1", "568.74", None, 569),
   ("single_path", "525.31", None, None),
+  ("mobilenet_v3_cifar", "5.64", None, None),
 )
 
 # Channels in, after expansion, after depthwise, after projection (Z), out of the block, for the

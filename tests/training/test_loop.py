@@ -78,7 +78,7 @@ def test_super_network_learns_and_is_traced_once(space, examples, task):
 
 def test_scoring_200_sub_networks_is_one_trace(space, examples, task):
   model = super_network(space)
-  evaluator = SharedWeightsEvaluator(model, space, task, examples, batch_size=64)
+  evaluator = SharedWeightsEvaluator(model, task, examples, batch_size=64)
   rng = random.Random(2)
   specs = list({space.sample(rng) for _ in range(400)})[:200]
   assert len(specs) == 200
@@ -91,7 +91,7 @@ def test_scoring_200_sub_networks_is_one_trace(space, examples, task):
 
 def test_score_is_that_of_the_sliced_network_in_batch_statistics(space, examples, task, randomise):
   model = randomise(super_network(space), seed=3)
-  evaluator = SharedWeightsEvaluator(model, space, task, examples, batch_size=128)
+  evaluator = SharedWeightsEvaluator(model, task, examples, batch_size=128)
   spec = space.sample(random.Random(4))
   (score,) = evaluator.accuracy([spec])
   alone = slice_network(model, spec)

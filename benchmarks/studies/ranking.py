@@ -1,0 +1,167 @@
+"""How well shared weights rank sub-networks, by what normalises them while they are scored.
+
+  python -m nadv2_tf.benchmarks.studies.ranking --data=npz:cifar10.npz --cache=ranking
+
+Trains sub-networks alone, trains super-networks, scores the sub-networks in every way and prints
+Kendall's tau against the accuracy alone, with its 95 % interval, and seconds per sample. What is in
+--cache is not trained again, so the study can be killed and started anew.
+"""
+
+import datetime
+import pathlib
+import random
+import statistics
+import sys
+import time
+
+import keras
+import tensorflow as tf
+from absl import app, flags
+from nadv2_tf.benchmarks.devices.host import processor_name
+from nadv2_tf.benchmarks.partial_table import PartialTable
+from nadv2_tf.benchmarks.rank_correlation import kendall_tau, tau_interval
+from nadv2_tf.benchmarks.table_plan import networks_over_range
+from nadv2_tf.flags import groups
+
+from nadv2_tf.models import stand_alone, super_network
+from nadv2_tf.resources import MacsMeter
+from nadv2_tf.tasks.classification import Classification
+from nadv2_tf.training.evaluation import evaluate, keras_predictor
+from nadv2_tf.training.loop import TrainingLoop
+from nadv2_tf.training.recalibration import recalibrate
+from nadv2_tf.training.recipe import Recipe
+from nadv2_tf.training.scoring import SharedWeightsEvaluator
+from nadv2_tf.training.widths import WidthSampler
+
+FLAGS = flags.FLAGS
+CACHE = flags.DEFINE_string("cache", None, "Folder of what has been trained.", required=True)
+SPREAD = flags.DEFINE_integer("spread", 16, "Sub-networks spread over the range of MACs.")
+NEAR = flags.DEFINE_integer("near", 8, "Sub-networks within 10 % of the same MACs.")
+ALONE = flags.DEFINE_float("alone_epochs", 8, "Epochs of a sub-network alone.")
+EPOCHS = flags.DEFINE_float("super_epochs", 12, "Epochs of a super-network.")
+FULL = flags.DEFINE_float("full_epochs", 2, "Of these, epochs of the full network.")
+BATCH = flags.DEFINE_integer("batch_size", 64, "Images per step.")
+VARIANTS = flags.DEFINE_list("variants", "G8,paper,paper_live", "Super-networks: see VARIANT.")
+
+#: name -> (sub-networks per batch or None for one per image, statistics)
+VARIANT = {
+  "G4": (4, "mixture"),
+  "G8": (8, "mixture"),
+  "paper": (None, "mixture"),
+  "paper_live": (None, "live"),
+}
+CALIBRATIONS = (128, 256, 512, 1000, 2000)
+
+
+def networks(space, spread, near):
+  """(specs over the range of MACs, specs within 10 % of half of the largest)."""
+  macs = MacsMeter().measure
+  goal, rng, close = macs(space.largest()) / 2, random.Random(1), {}
+  while len(close) < near:
+    row = [rng.choice(decision.choices[2:] or decision.choices) for decision in space.decisions]
+    spec = space.decode(row)
+    if abs(macs(spec) / goal - 1) <= 0.05:
+      close[space.encode(spec)] = spec
+  return networks_over_range(space, spread, 0, macs), list(close.values())
+
+
+def accuracy_alone(spec, task, datasets, seed):
+  """Test accuracy of a sub-network trained from scratch."""
+  keras.utils.set_random_seed(seed)
+  model = stand_alone(spec)
+  recipe = Recipe(ALONE.value, BATCH.value, "adam", 3e-3, weight_decay=0.0)
+  TrainingLoop(model, task, recipe, seed=seed).run(datasets.train)
+  recalibrate(model, datasets.train.take(slice(2000)))
+  return evaluate(keras_predictor(model), datasets.test, len(datasets.class_names)).accuracy
+
+
+def trained(variant, space, task, datasets, folder):
+  """The super-network of a variant, and its training's seconds."""
+  subnetworks, kind = VARIANT[variant]
+  size = BATCH.value
+  keras.utils.set_random_seed(0)
+  model = super_network(space, groups=subnetworks or 1, statistics=kind)
+  path, seconds = folder / f"{variant}.weights.h5", None
+  if path.exists():
+    model.load_weights(path)
+    return model, seconds
+  steps = len(datasets.train) // size
+  sampler = WidthSampler(
+    space, size, subnetworks or size, 1, round(FULL.value * steps), size_noise=0.2
+  )
+  start = time.monotonic()
+  recipe = Recipe(EPOCHS.value, size, "adam", 3e-3, weight_decay=0.0)
+  TrainingLoop(model, task, recipe, sampler).run(datasets.train)
+  model.save_weights(path)
+  return model, time.monotonic() - start
+
+
+def scores(evaluator, specs):
+  """(accuracies, median seconds per sample), the trace not counted."""
+  evaluator.accuracy(specs[:1])
+  found, seconds = [], []
+  for spec in specs:
+    start = time.perf_counter()
+    found += evaluator.accuracy([spec])
+    seconds.append(time.perf_counter() - start)
+  return found, statistics.median(seconds)
+
+
+def tau_line(title, found, alone, near, seconds):
+  tau = kendall_tau(found, alone)
+  low, high = tau_interval(found, alone)
+  among = kendall_tau(found[-near:], alone[-near:])
+  return f"{title:34s} {tau:6.2f} ({low:5.2f} to {high:4.2f}) {among:6.2f}   {seconds}"
+
+
+def main(_):
+  folder = pathlib.Path(CACHE.value)
+  folder.mkdir(parents=True, exist_ok=True)
+  space = groups.read_space()
+  task = Classification(FLAGS.data, space.network.input_shape[0], FLAGS.holdout, FLAGS.seed)
+  datasets = task.datasets()
+  spread, near = networks(space, SPREAD.value, NEAR.value)
+  specs = [*spread, *near]
+  settings = {"backbone": FLAGS.backbone, "epochs": ALONE.value, "images": len(datasets.train)}
+  table = PartialTable(folder / "alone.jsonl", settings)
+  for index, spec in enumerate(specs):
+    if space.encode(spec) not in table:
+      table.add({space.encode(spec): accuracy_alone(spec, task, datasets, index)})
+      print(f"alone {index + 1}/{len(specs)}: {table[space.encode(spec)]:.3f}", flush=True)
+  alone = [table[space.encode(spec)] for spec in specs]
+
+  print("$ python -m nadv2_tf.benchmarks.studies.ranking", *sys.argv[1:])
+  print(f"{datetime.date.today()}, {processor_name()}, TensorFlow {tf.__version__}")
+  print(
+    f"{space.network.name}, {len(datasets.train)} images, hold-out {len(datasets.holdout)}, "
+    f"{len(spread)} sub-networks over the range and {len(near)} of about half the MACs; alone "
+    f"{min(alone):.3f} to {max(alone):.3f}, those of half the MACs "
+    f"{min(alone[-len(near) :]):.3f} to {max(alone[-len(near) :]):.3f}"
+  )
+  print(f"{'scored by':34s}    tau (95 % interval)   near   seconds per sample; accuracies")
+  macs = [spec.macs() for spec in specs]
+  print(tau_line("MACs", macs, alone, len(near), "-"))
+  for variant in VARIANTS.value:
+    model, seconds = trained(variant, space, task, datasets, folder)
+    took = "trained before" if seconds is None else f"trained in {seconds:.0f} s"
+    print(f"{variant} ({took})", flush=True)
+    ways = {"running statistics": "moving", "the scored batches": None}
+    ways |= {
+      f"{count} training images": datasets.train.take(slice(count)) for count in CALIBRATIONS
+    }
+    for title, calibration in ways.items():
+      if calibration == "moving" and VARIANT[variant][0]:
+        continue  # sliced training moves no averages
+      evaluator = SharedWeightsEvaluator(model, task, datasets.holdout, calibration)
+      found, each = scores(evaluator, specs)
+      tail = f"{each:.3f} s; {min(found):.3f} to {max(found):.3f}"
+      print(tau_line(f"  {title}", found, alone, len(near), tail), flush=True)
+
+
+if __name__ == "__main__":
+  groups.define_space()
+  groups.define_data()
+  groups.define_seed()
+  flags.DEFINE_integer("holdout", 2000, "Images cut from the training set to score with.")
+  FLAGS.set_default("backbone", "mobilenet_v3_cifar")
+  app.run(main)

@@ -1,0 +1,78 @@
+"""Loss and gradients of one batch: as the model runs it, or group by group with sliced weights."""
+
+import tensorflow as tf
+
+from nadv2_tf.training.sliced import run_sliced
+
+EXECUTIONS = ("masked", "sliced")
+
+
+def check_execution(execution, sampler):
+  """Raises ValueError if a super-network with this `WidthSampler` (or None) cannot run so."""
+  can_slice = sampler is not None and sampler.subnetworks < sampler.batch_size
+  if execution not in EXECUTIONS or (execution == "sliced" and not can_slice):
+    raise ValueError(
+      f"--execution must be one of {', '.join(EXECUTIONS)}, and sliced needs fewer sub-networks "
+      f"than images in a batch; got {execution!r}."
+    )
+
+
+def gradients(model, task, batch_size, inputs, targets):
+  """(loss, quality, gradients) of one batch, or of one replica's part of it.
+
+  Args:
+    model: Keras model of images, or of [images, widths].
+    task: gives `loss` and `quality`.
+    batch_size: of the global batch; loss and quality are sums over the images, divided by it.
+    inputs: (images,) or (images, widths).
+    targets: of the images.
+
+  Returns:
+    loss and quality, scalars; one gradient for every trainable variable.
+  """
+  with tf.GradientTape() as tape:
+    outputs = model(inputs if len(inputs) > 1 else inputs[0], training=True)
+    loss = tf.reduce_sum(task.loss(targets, outputs)) / batch_size
+  quality = tf.reduce_sum(task.quality(targets, outputs)) / batch_size
+  return loss, quality, tape.gradient(loss, model.trainable_variables)
+
+
+def sliced_gradients(model, task, batch_size, subnetworks, inputs, targets):
+  """The same for a super-network whose batch falls into groups with one sub-network each.
+
+  Every group runs with its sub-network's own narrower weights, so a small sub-network costs little.
+  The result is that of the masked super-network with batch norm by group, to rounding; the running
+  averages of batch norm, which nothing reads, are left alone.
+
+  Args:
+    subnetworks: G, groups of the global batch; rows of a group are neighbours and have equal
+      `widths`.
+
+  Others and returned values: see `gradients`.
+  """
+  images, widths = inputs
+  rows = batch_size // subnetworks
+  groups = images.shape[0] // rows
+  variables = model.trainable_variables
+
+  def add_group(group, loss, quality, *sums):
+    part = slice(group * rows, (group + 1) * rows)
+    with tf.GradientTape() as tape:
+      outputs = run_sliced(model, images[part], widths[group * rows], training=True)
+      group_loss = tf.reduce_sum(task.loss(targets[part], outputs)) / batch_size
+    group_quality = tf.reduce_sum(task.quality(targets[part], outputs)) / batch_size
+    # A removed block's weights have no part in the loss.
+    found = tape.gradient(group_loss, variables, unconnected_gradients="zero")
+    # A loop and not G copies of the network in the graph, which would take minutes to trace.
+    return (
+      group + 1,
+      loss + group_loss,
+      quality + group_quality,
+      *(total + tf.convert_to_tensor(value) for total, value in zip(sums, found, strict=True)),
+    )
+
+  zeros = [tf.zeros(variable.shape, variable.dtype) for variable in variables]
+  _, loss, quality, *sums = tf.while_loop(
+    lambda group, *_: group < groups, add_group, (0, 0.0, 0.0, *zeros), parallel_iterations=1
+  )
+  return loss, quality, sums

@@ -1,0 +1,229 @@
+"""One sub-network run with its own narrower weights, cut out of the shared ones inside the graph.
+
+The masked super-network computes every channel and zeroes most of them. Here a row of `widths`, a
+tensor, says how much of the shared weights each layer slices out: the sub-network costs what it
+will cost when it is deployed, gradients flow into the shared weights, and one trace serves every
+sub-network. Needs sizes that are tensors, so TensorFlow; elsewhere the masked form does the same.
+"""
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from nadv2_tf.layers.batch_norm import EPSILON
+from nadv2_tf.layers.channel_bypass import BYPASS_POOL
+from nadv2_tf.models.parts.activations import activate
+from nadv2_tf.models.wiring import LayerMaker, wire
+from nadv2_tf.spec import channels as channel_rules
+
+
+class OwnStatistics:
+  """Batch norm by the statistics of the images themselves; gradients flow through them.
+
+  Attributes:
+    collected: (scale, shift) of every batch norm, in the order in which they run.
+  """
+
+  def __init__(self):
+    self.collected = []
+
+  def __call__(self, convolve, norm, channels):
+    gamma, beta = _sliced(norm.gamma, channels), _sliced(norm.beta, channels)
+    normalised, mean, variance = _batch_norm(convolve(1.0), gamma, beta)
+    scale = gamma * tf.math.rsqrt(variance + EPSILON)
+    self.collected.append((scale, beta - mean * scale))
+    return normalised
+
+
+class GivenStatistics:
+  """Batch norm by the scales and shifts that `OwnStatistics` collected on other images."""
+
+  def __init__(self, collected):
+    self._collected = iter(collected)
+
+  def __call__(self, convolve, norm, channels):
+    return _folded(convolve, *next(self._collected))
+
+
+class MovingStatistics:
+  """Batch norm by the running averages of training, for measuring what they are worth."""
+
+  def __call__(self, convolve, norm, channels):
+    scale = _sliced(norm.gamma, channels)
+    scale = scale * tf.math.rsqrt(_sliced(norm.moving_variance, channels) + EPSILON)
+    mean = _sliced(norm.moving_mean, channels)
+    return _folded(convolve, scale, _sliced(norm.beta, channels) - mean * scale)
+
+
+class _Value(NamedTuple):
+  """Features, [batch, height, width, live], and how many channels that is, a tensor."""
+
+  features: Any
+  live: Any
+
+
+class _SlicedMaker(LayerMaker):
+  """Maker whose values are exactly as wide as the sub-network is."""
+
+  def __init__(self, super_model, row, normalise, training):
+    super().__init__()
+    self._model = super_model
+    self._columns = super_model.space.columns
+    self._row = row
+    self._normalise = normalise
+    self._training = training
+
+  def _layer(self, field):
+    return self._model.get_layer(self.name(field))
+
+  def _width(self, filters):
+    column = self._columns(self.block_index).get(filters.field)
+    return tf.constant(filters.kept) if column is None else self._row[column]
+
+  def convolution(self, x, filters):
+    layer, kept = self._layer(filters.field), self._width(filters)
+    kernel = tf.convert_to_tensor(layer.kernel)[:, :, : x.live, : _at_least_one(kept)]
+
+    def convolve(scale):
+      return tf.nn.conv2d(x.features, kernel * scale, filters.stride, "SAME")
+
+    return self._finished(x, convolve, layer, filters, kept, filters.bypass_cap)
+
+  def depthwise(self, x, filters):
+    layer = self._layer(filters.field)
+    kept = channel_rules.depthwise_kept(x.live, self._width(filters), tf.minimum)
+    computed = _at_least_one(kept)
+    kernel = tf.convert_to_tensor(layer.kernel)
+    size = self._columns(self.block_index).get("kernel")
+    if size is not None:
+      margin = (filters.kernel - self._row[size]) // 2
+      kernel = kernel[margin : filters.kernel - margin, margin : filters.kernel - margin]
+    kernel = kernel[:, :, :computed]
+    features = x.features[..., :computed]
+
+    def convolve(scale):
+      factor = tf.reshape(scale, (-1, 1))
+      strides = (1, filters.stride, filters.stride, 1)
+      return tf.nn.depthwise_conv2d(features, kernel * factor, strides, "SAME")
+
+    return self._finished(x, convolve, layer, filters, kept, None)
+
+  def _finished(self, x, convolve, layer, filters, kept, cap):
+    """Norm and activation of what is convolved, and beside it the channels of `x` that pass."""
+    computed = _at_least_one(kept)
+    if layer.norm is None:
+      y = tf.nn.bias_add(convolve(1.0), _sliced(layer.bias, computed))
+    else:
+      y = self._normalise(convolve, layer.norm, computed)
+    y = activate(y, filters.activation)[..., :kept]
+    if cap == 0:
+      return _Value(y, kept)
+    out = tf.maximum(x.live if cap is None else tf.minimum(x.live, cap), kept)
+    # Pooled before it is cut: an empty slice has no pool, and so no gradient.
+    passed = _downsampled(x.features, filters.stride)[..., kept:out]
+    return _Value(tf.concat([y, passed], axis=-1), out)
+
+  def squeeze_excite(self, x, units, skipped):
+    layer = self._layer("squeeze")
+    reduce = tf.convert_to_tensor(layer.reduce.kernel)[: x.live]
+    expand = tf.convert_to_tensor(layer.expand.kernel)[:, : x.live]
+    bias = _sliced(layer.expand.bias, x.live)
+
+    def gated():
+      gate = tf.nn.relu(tf.reduce_mean(x.features, (1, 2)) @ reduce + layer.reduce.bias)
+      gate = tf.nn.relu6(gate @ expand + bias + 3.0) * (1.0 / 6.0)
+      return x.features * gate[:, None, None, :]
+
+    features = gated() if skipped is None else tf.cond(skipped, lambda: x.features, gated)
+    return _Value(features, x.live)
+
+  def add(self, shortcut, x):
+    live = tf.maximum(shortcut.live, x.live)
+    return _Value(_padded(shortcut, live) + _padded(x, live), live)
+
+  def upsample(self, x, factor):
+    return _Value(tf.repeat(tf.repeat(x.features, factor, 1), factor, 2), x.live)
+
+  def global_pool(self, x):
+    return _Value(tf.reduce_mean(x.features, (1, 2), keepdims=True), x.live)
+
+  def dropout(self, x, rate):
+    if not rate or not self._training:
+      return x
+    return _Value(tf.nn.dropout(x.features, rate), x.live)
+
+  def classifier(self, x, classes):
+    layer = self._layer("classes")
+    kernel = tf.convert_to_tensor(layer.kernel)[: x.live]
+    return _Value(x.features[:, 0, 0, :] @ kernel + layer.bias, tf.constant(classes))
+
+  def all_removed(self, fields):
+    columns = self._columns(self.block_index)
+    if not all(field in columns for field in fields):
+      return None
+    return tf.add_n([self._row[columns[field]] for field in fields]) == 0
+
+  def choose(self, condition, if_true, if_false):
+    if condition is None:
+      return if_false()
+    # Both are there before one is taken: statistics made inside a tf.cond could not leave it. What
+    # is thrown away is a block whose every layer has one filter.
+    true, false = if_true(), if_false()
+    features = tf.cond(condition, lambda: true.features, lambda: false.features)
+    return _Value(features, tf.where(condition, true.live, false.live))
+
+
+def _at_least_one(count):
+  """A convolution without filters is an error in TensorFlow; the one too many is cut off again."""
+  return tf.maximum(count, 1)
+
+
+def _sliced(variable, channels):
+  return tf.convert_to_tensor(variable)[:channels]
+
+
+def _folded(convolve, scale, shift):
+  """Scale in the kernel, as at deployment: no pass over the features beside the convolution."""
+  return tf.nn.bias_add(convolve(scale), shift)
+
+
+def _batch_norm(features, gamma, beta):
+  """(normalised features, mean, biased variance) by the batch's own statistics."""
+  normalised, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+    x=features,
+    scale=gamma,
+    offset=beta,
+    mean=tf.zeros([0]),
+    variance=tf.zeros([0]),
+    epsilon=EPSILON,
+    is_training=True,
+  )
+  # The operator normalises by the biased variance, and returns the unbiased one.
+  count = tf.cast(tf.size(features) // tf.size(gamma), features.dtype)
+  return normalised, mean, variance * (count - 1.0) / count
+
+
+def _downsampled(features, stride):
+  if stride == 1:
+    return features
+  return tf.nn.avg_pool2d(features, BYPASS_POOL, stride, "SAME")
+
+
+def _padded(value, channels):
+  missing = channels - value.live
+  return tf.pad(value.features, ((0, 0), (0, 0), (0, 0), (0, missing)))
+
+
+def run_sliced(super_model, images, row, normalise=None, training=False):
+  """Outputs of one sub-network of the super-network.
+
+  Args:
+    super_model: a `SuperNetwork`, built.
+    images: float [batch, height, width, channels].
+    row: int32 [decisions], `space.encode(spec)`; may be a tensor.
+    normalise: `OwnStatistics` (the default) or `GivenStatistics`.
+    training: whether dropout is on.
+  """
+  maker = _SlicedMaker(super_model, row, normalise or OwnStatistics(), training)
+  value = _Value(tf.convert_to_tensor(images), tf.constant(images.shape[-1]))
+  return wire(super_model.space.largest(), maker, value).features
