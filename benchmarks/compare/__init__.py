@@ -1,0 +1,1 @@
+"""NetAdaptV2 against the alternatives, in one table and one picture."""

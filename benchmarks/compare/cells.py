@@ -1,0 +1,171 @@
+"""One cell of the comparison: a method with a seed, kept on disk when it is done."""
+
+import dataclasses
+import json
+import time
+
+import keras
+from nadv2_tf.benchmarks.compare.methods import make_optimizer, without_bypass
+from nadv2_tf.benchmarks.devices import open_device
+from nadv2_tf.benchmarks.latency_table import TableMeasurement, check_header
+from nadv2_tf.benchmarks.meter import DeviceMeter
+from nadv2_tf.benchmarks.timing import TimingSettings
+from nadv2_tf.export.tflite import write_atomically
+
+from nadv2_tf import backbones
+from nadv2_tf.models import slice_network, super_network
+from nadv2_tf.resources.latency_table import LatencyTable
+from nadv2_tf.search import Problem, minimize
+from nadv2_tf.spec import NetworkSpec
+from nadv2_tf.training.evaluation import evaluate, keras_predictor
+from nadv2_tf.training.loop import TrainingLoop
+from nadv2_tf.training.recalibration import recalibrate
+from nadv2_tf.training.recipe import Recipe
+from nadv2_tf.training.scoring import SharedWeightsEvaluator
+from nadv2_tf.training.widths import WidthSampler
+
+RECALIBRATION = 2000
+
+
+class Comparison:
+  """Runs cells; what stands in its folder is not run again.
+
+  Args:
+    plan: a `Plan`.
+    task: gives loss and quality.
+    datasets: of the task.
+    folder: where everything is kept.
+    say: called with lines of progress.
+  """
+
+  def __init__(self, plan, task, datasets, folder, say=print):
+    self._plan = plan
+    self._task = task
+    self._datasets = datasets
+    self._folder = folder
+    self._say = say
+    space = backbones.search_space(
+      plan.backbone,
+      datasets.train.images.shape[1:],
+      classes=len(datasets.class_names),
+    )
+    self._spaces = {True: space, False: without_bypass(space)}
+    for name in ("tables", "supers", "cells"):
+      (folder / name).mkdir(parents=True, exist_ok=True)
+
+  def cell(self, name, method, seed):
+    """{"super_seconds", "search_seconds", "samples", "found": [for each target {...}]}."""
+    path = self._folder / "cells" / f"{name}_{seed}.json"
+    if path.exists():
+      return json.loads(path.read_text(encoding="utf-8"))
+    model, super_seconds = self._super_network(method, seed)
+    table = self._table(model.space)
+    largest = float(table.facts["largest_ms"])
+    targets = [share * largest for share in sorted(self._plan.targets)]
+    problem = Problem(
+      model.space, model.space.largest(), table, targets[0], larger_targets=tuple(targets[1:])
+    )
+    calibration = self._datasets.train.take(slice(self._plan.calibration))
+    evaluator = SharedWeightsEvaluator(model, self._task, self._datasets.holdout, calibration)
+    start = time.monotonic()
+    journal = self._folder / "cells" / f"{name}_{seed}.jsonl"
+    optimizer = make_optimizer(method.optimizer, self._plan)
+    result = minimize(problem, optimizer, evaluator, journal, seed)
+    search_seconds = time.monotonic() - start
+    self._say(f"{method.title}, seed {seed}: {result.samples_scored} samples")
+    cell = {
+      "super_seconds": super_seconds,
+      "search_seconds": search_seconds,
+      "samples": result.samples_scored,
+      "found": [self._found(model, found, seed) for found in result.found],
+    }
+    write_atomically(path, json.dumps(cell, indent=2).encode())
+    return cell
+
+  def measure(self, cells):
+    """Times all found networks in turns, once; milliseconds of each target of each cell."""
+    path = self._folder / "latency.json"
+    texts = [found["spec"] for cell in cells for found in cell["found"]]
+    if path.exists():
+      known = json.loads(path.read_text(encoding="utf-8"))
+      if known["specs"] == texts:
+        return known["milliseconds"]
+    specs = [NetworkSpec.from_json(text) for text in texts]
+    with open_device("host") as device:
+      measured = DeviceMeter(device, TimingSettings(seconds=0.1, repeats=7)).measure_all(specs)
+    write_atomically(path, json.dumps({"specs": texts, "milliseconds": measured}).encode())
+    return measured
+
+  def _found(self, model, found, seed):
+    """Cuts a found network out, trains it on, and tells what came of it."""
+    start = time.monotonic()
+    keras.utils.set_random_seed(seed)
+    network = slice_network(model, found.spec)
+    recalibrate(network, self._datasets.train.take(slice(RECALIBRATION)))
+    recipe = Recipe(self._plan.found_epochs, self._plan.batch_size, "adam", 2e-3, weight_decay=0.0)
+    TrainingLoop(network, self._task, recipe, seed=seed).run(self._datasets.train)
+    classes = len(self._datasets.class_names)
+    accuracy = evaluate(keras_predictor(network), self._datasets.test, classes).accuracy
+    self._say(f"  {found.target:.3f} ms: predicted {found.resource:.3f}, accuracy {accuracy:.2%}")
+    return {
+      "target": found.target,
+      "predicted": found.resource,
+      "score": found.accuracy,
+      "accuracy": accuracy,
+      "macs": found.spec.macs(),
+      "seconds": time.monotonic() - start,
+      "spec": found.spec.to_json(),
+    }
+
+  def _super_network(self, method, seed):
+    """(the trained super-network, seconds of its training)."""
+    plan = self._plan
+    space = self._spaces[method.has_bypass]
+    subnetworks = plan.subnetworks if method.has_ordered_dropout else 1
+    keras.utils.set_random_seed(seed)
+    model = super_network(space, groups=subnetworks)
+    stem = self._folder / "supers" / f"{method.super_network}_{seed}"
+    weights, log = stem.with_suffix(".weights.h5"), stem.with_suffix(".json")
+    if log.exists():
+      model.load_weights(weights)
+      return model, json.loads(log.read_text(encoding="utf-8"))["seconds"]
+    steps = len(self._datasets.train) // plan.batch_size
+    sampler = WidthSampler(
+      space,
+      plan.batch_size,
+      subnetworks,
+      full=1 if method.has_ordered_dropout else 0,
+      full_steps=round(plan.full_epochs * steps),
+      size_noise=plan.size_noise,
+      seed=seed,
+    )
+    start = time.monotonic()
+    recipe = Recipe(plan.super_epochs, plan.batch_size, "adam", 3e-3, weight_decay=0.0)
+    TrainingLoop(model, self._task, recipe, sampler, seed=seed).run(self._datasets.train)
+    seconds = time.monotonic() - start
+    model.save_weights(weights)
+    write_atomically(log, json.dumps({"seconds": seconds}).encode())
+    self._say(f"super-network {stem.name}: {seconds:.0f} s")
+    return model, seconds
+
+  def _table(self, space):
+    """The latency table of a space on this machine, measured once."""
+    path = self._folder / "tables" / f"{space.network.name}.csv"
+    with open_device("host") as device:
+      measurement = TableMeasurement(space, device, TimingSettings(), path)
+      if path.exists():
+        check_header(path, measurement.header)
+      else:
+        write_atomically(path, measurement.measure(10).to_csv().encode())
+      measurement.finish()
+    return LatencyTable.from_csv(path)
+
+
+def check_plan(folder, plan):
+  """Raises ValueError if the folder holds a comparison of another size; else notes the plan."""
+  path = folder / "plan.json"
+  text = json.dumps(dataclasses.asdict(plan), indent=2)
+  if path.exists() and path.read_text(encoding="utf-8") != text:
+    raise ValueError(f"--output={folder} holds another comparison, see {path}; choose another.")
+  folder.mkdir(parents=True, exist_ok=True)
+  write_atomically(path, text.encode())

@@ -1,0 +1,91 @@
+"""What is compared: each method is a space, a way to train the super-network, and an optimizer."""
+
+import dataclasses
+
+from nadv2_tf.search import (
+  Evolution,
+  MultiLayerCoordinateDescent,
+  RandomSearch,
+  SingleLayerCoordinateDescent,
+  UniformScaling,
+)
+from nadv2_tf.spec import SearchSpace
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+  """One row of the table.
+
+  Attributes:
+    title: as the table has it.
+    optimizer: name, see `make_optimizer`.
+    has_bypass: channel-level bypass connections, CBC.
+    has_ordered_dropout: OD; without it every step trains one sub-network on all of its images.
+  """
+
+  title: str
+  optimizer: str
+  has_bypass: bool = True
+  has_ordered_dropout: bool = True
+
+  @property
+  def super_network(self):
+    """Name of the super-network that it searches; several methods share one."""
+    bypass = "cbc" if self.has_bypass else "no_cbc"
+    return f"{bypass}_{'od' if self.has_ordered_dropout else 'no_od'}"
+
+
+METHODS = {
+  "uniform": Method("uniform scaling", "uniform"),
+  "random": Method("random search", "random"),
+  "evolution": Method("evolution", "evolution"),
+  "scd": Method("without MCD (SCD)", "scd"),
+  "no_cbc": Method("without CBC", "mcd", has_bypass=False),
+  "no_od": Method("without OD", "mcd", has_ordered_dropout=False),
+  "netadaptv2": Method("NetAdaptV2", "mcd"),
+}
+
+
+def make_optimizer(name, plan):
+  """The optimizer of a method, random search and evolution with as many samples as MCD takes."""
+  if name == "mcd":
+    return MultiLayerCoordinateDescent(
+      plan.samples_per_iteration,
+      plan.layers_per_sample,
+      plan.initial_reduction,
+      plan.reduction_decay,
+    )
+  if name == "scd":
+    return SingleLayerCoordinateDescent(plan.initial_reduction, plan.reduction_decay)
+  if name == "random":
+    return RandomSearch(plan.samples)
+  if name == "evolution":
+    size = min(50, plan.samples)
+    return Evolution(
+      population=size,
+      parents=max(size // 5, 1),
+      mutations=size // 2,
+      crossovers=size // 2,
+      generations=max(plan.samples // size, 1),
+    )
+  return UniformScaling()
+
+
+def without_bypass(space):
+  """The space without channel-level bypass: no layer can be removed.
+
+  A depthwise layer has as many filters as channels, so its width is no decision of its own.
+  """
+  network = space.network
+  for index, block in enumerate(network.blocks):
+    if hasattr(block, "bypass_cap"):
+      network = network.with_block(index, bypass_cap=0)
+  decisions = []
+  for decision in space.decisions:
+    if decision.field == "depthwise":
+      continue
+    if decision.kind == "width" and decision.choices[0] == 0:
+      decision = dataclasses.replace(decision, choices=decision.choices[1:])
+    decisions.append(decision)
+  name = f"{network.name}_no_cbc"
+  return SearchSpace(dataclasses.replace(network, name=name), tuple(decisions))

@@ -1,0 +1,79 @@
+"""How large a comparison is."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """Sizes of a comparison; equal for all methods.
+
+  Attributes:
+    backbone: the initial network.
+    seeds: how often every method runs.
+    super_epochs, full_epochs: of super-network training; of these with the full network alone.
+    found_epochs: of every found network, and of the uniformly scaled one, after it was cut out.
+    batch_size, subnetworks, size_noise: of super-network training.
+    holdout, calibration: images for scoring.
+    targets: shares of the largest network's latency.
+    samples_per_iteration, layers_per_sample, initial_reduction, reduction_decay: of MCD; the last
+      two of SCD too.
+    samples: of random search and evolution, for each target.
+  """
+
+  backbone: str
+  seeds: int
+  super_epochs: float
+  full_epochs: float
+  found_epochs: float
+  batch_size: int
+  subnetworks: int
+  size_noise: float
+  holdout: int
+  calibration: int
+  targets: tuple[float, ...]
+  samples_per_iteration: int
+  layers_per_sample: int
+  initial_reduction: float
+  reduction_decay: float
+  samples: int
+
+
+PRESETS = {
+  "cifar10": Plan(
+    backbone="mobilenet_v3_cifar",
+    seeds=3,
+    super_epochs=12,
+    full_epochs=3,
+    found_epochs=6,
+    batch_size=64,
+    subnetworks=8,
+    size_noise=0.2,
+    holdout=2000,
+    calibration=256,
+    targets=(0.6, 0.4),
+    samples_per_iteration=30,
+    layers_per_sample=6,
+    initial_reduction=0.08,
+    reduction_decay=0.98,
+    samples=150,
+  ),
+  # Every stage for real, in minutes: whether the comparison runs, and nothing else.
+  "smoke": Plan(
+    backbone="mobilenet_v3_cifar",
+    seeds=1,
+    super_epochs=0.05,
+    full_epochs=0,
+    found_epochs=0.05,
+    batch_size=32,
+    subnetworks=4,
+    size_noise=0.2,
+    holdout=100,
+    calibration=64,
+    targets=(0.6, 0.4),
+    samples_per_iteration=3,
+    layers_per_sample=6,
+    initial_reduction=0.2,
+    reduction_decay=0.98,
+    samples=6,
+  ),
+}

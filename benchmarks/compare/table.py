@@ -1,0 +1,85 @@
+"""The table and the picture of a comparison."""
+
+import statistics
+
+
+def rows_of(cells, measured):
+  """[{title, target, and lists over the seeds}] for every method and target.
+
+  Args:
+    cells: [(`Method`, [its cells, one for each seed])].
+    measured: milliseconds of all found networks, in the order of the cells.
+  """
+  rows, times = [], iter(measured)
+  for method, of_method in cells:
+    latencies = [[next(times) for _ in cell["found"]] for cell in of_method]
+    for index in range(len(of_method[0]["found"])):
+      found = [cell["found"][index] for cell in of_method]
+      rows.append(
+        {
+          "title": method.title,
+          "target": found[0]["target"],
+          "accuracy": [100 * item["accuracy"] for item in found],
+          "latency": [of_cell[index] for of_cell in latencies],
+          "macs": [item["macs"] / 1e6 for item in found],
+          "samples": [cell["samples"] for cell in of_method],
+          "super": [cell["super_seconds"] for cell in of_method],
+          "search": [cell["search_seconds"] for cell in of_method],
+          "found": [item["seconds"] for item in found],
+        }
+      )
+  return rows
+
+
+def text_of(rows):
+  """The table as text: means over the seeds, of accuracy and latency with their range."""
+  lines = [
+    f"{'method':20s} {'target':>9s} {'accuracy (%)':>22s} {'measured (ms)':>24s} {'MACs (M)':>9s} "
+    f"{'samples':>8s} {'seconds: super, samples, found':>32s}"
+  ]
+  for row in rows:
+    mean = {name: statistics.mean(values) for name, values in row.items() if name in LISTS}
+    lines.append(
+      f"{row['title']:20s} {row['target']:9.3f} {_spread(row['accuracy'], '.2f'):>22s} "
+      f"{_spread(row['latency'], '.3f'):>24s} {mean['macs']:9.2f} {mean['samples']:8.0f} "
+      f"{mean['super']:12.0f} {mean['search']:9.0f} {mean['found']:9.0f}"
+    )
+  return "\n".join(lines)
+
+
+LISTS = ("accuracy", "latency", "macs", "samples", "super", "search", "found")
+
+
+def _spread(values, form):
+  low, high = format(min(values), form), format(max(values), form)
+  return f"{format(statistics.mean(values), form)} ({low} to {high})"
+
+
+def draw(rows, path):
+  """Writes the picture: accuracy over latency, a line for each method, a point for each target."""
+  from matplotlib.backends.backend_agg import FigureCanvasAgg
+  from matplotlib.figure import Figure
+
+  figure = Figure(figsize=(7.2, 5.0), dpi=120, layout="constrained")
+  FigureCanvasAgg(figure)
+  axes = figure.add_subplot()
+  markers = dict(zip(dict.fromkeys(row["title"] for row in rows), "osD^vP*Xh", strict=False))
+  for title, marker in markers.items():
+    of_method = [row for row in rows if row["title"] == title]
+    axes.errorbar(
+      [statistics.mean(row["latency"]) for row in of_method],
+      [statistics.mean(row["accuracy"]) for row in of_method],
+      yerr=[
+        [statistics.mean(row["accuracy"]) - min(row["accuracy"]) for row in of_method],
+        [max(row["accuracy"]) - statistics.mean(row["accuracy"]) for row in of_method],
+      ],
+      marker=marker,
+      capsize=3,
+      linewidth=1,
+      label=title,
+    )
+  axes.set_xlabel("measured latency (ms)")
+  axes.set_ylabel("test accuracy (%), mean and range over seeds")
+  axes.grid(alpha=0.3)
+  figure.legend(fontsize=8, loc="outside lower center", ncols=3)
+  figure.savefig(path)
