@@ -82,7 +82,12 @@ def define_train():
     lower_bound=0,
   )
   flags.DEFINE_integer("batch_size", 64, "Images per step, over all replicas.", lower_bound=1)
-  flags.DEFINE_enum("optimizer", "adam", ["sgd", "rmsprop", "adam"], "Of all trainings.")
+  flags.DEFINE_enum(
+    "optimizer",
+    "adam",
+    ["sgd", "rmsprop", "adam"],
+    "Of all trainings; that of the search is --search_optimizer.",
+  )
   flags.DEFINE_float("learning_rate", 3e-3, "Largest learning rate of the super-network.")
   flags.DEFINE_enum(
     "schedule",
@@ -124,38 +129,6 @@ def define_train():
     ["auto", "one", "mirrored"],
     "tf.distribute strategy: one device, or all GPUs of this machine; auto takes mirrored where "
     "there are several GPUs.",
-  )
-
-
-def define_search():
-  flags.DEFINE_enum(
-    "metric", "latency_ms", ["latency_ms", "macs", "parameters"], "The resource that is limited."
-  )
-  flags.DEFINE_string(
-    "target",
-    "50%",
-    "Largest resource of the found network: a number (milliseconds, MACs, parameters; 225e6 and "
-    "225M are the same), or a share of the largest network's, such as 50%.",
-  )
-  define_device("; table:FILE (a latency table, no device needed)")
-  flags.DEFINE_integer(
-    "confirm_every",
-    5,
-    "The best sample of every n-th iteration, and the found network, are also measured on the "
-    "device itself.",
-    lower_bound=1,
-  )
-  flags.DEFINE_integer(
-    "samples_per_iteration", 24, "J: samples scored in each iteration.", lower_bound=1
-  )
-  flags.DEFINE_integer(
-    "layers_per_sample", 10, "L: layers that each sample shrinks.", lower_bound=1
-  )
-  flags.DEFINE_float(
-    "initial_reduction", 0.05, "Share of the resource that the first iteration takes off."
-  )
-  flags.DEFINE_float(
-    "reduction_decay", 0.98, "Factor on the reduction from one iteration to the next."
   )
 
 

@@ -5,6 +5,7 @@ import time
 from nadv2_tf.benchmarks.meter import DeviceMeter
 from nadv2_tf.export import predictor, to_tflite
 from nadv2_tf.pipeline import metering
+from nadv2_tf.resources import COUNTS
 from nadv2_tf.search.uniform import scaled_to
 from nadv2_tf.training.evaluation import evaluate
 
@@ -20,34 +21,45 @@ def export(bench, model, name):
   path = to_tflite(model, folder.tflite(name))
   classes = len(bench.datasets.class_names)
   accuracy = evaluate(predictor(path), bench.datasets.test, classes).accuracy
-  _add(folder, name, test_accuracy_tflite=accuracy, size_bytes=path.stat().st_size)
+  _add(folder, name, test_accuracy_tflite=accuracy, tflite_bytes=path.stat().st_size)
   _add_seconds(folder, name, export=time.monotonic() - start)
   return path
 
 
-def time_networks(folder, names, options, progress):
-  """Times `NAME.tflite` of all networks in turns; the record goes into their metrics.
+def time_networks(networks, options, progress):
+  """Times the files of all networks in turns; the record goes into their metrics.
 
   With --device=table:FILE there is no device, and nothing is timed.
+
+  Args:
+    networks: pairs (`RunFolder`, name).
+    options: `SearchOptions`.
+    progress: a `Progress`.
   """
   if options.device.startswith(metering.TABLE_DEVICE):
     progress.line(f"the networks were not timed: --device={options.device} is no device")
     return []
   start = time.monotonic()
-  paths = [folder.need(folder.tflite(name), "nadv2-export") for name in names]
+  paths = [folder.need(folder.tflite(name), "nadv2-export") for folder, name in networks]
   settings = metering.timing_settings(options, runs=100, repeats=7, seconds=0.1)
   with metering.device_of(options) as device:
     timings = device.time_files(paths, settings)
-  seconds = (time.monotonic() - start) / len(names)
-  for name, timing in zip(names, timings, strict=True):
+  seconds = (time.monotonic() - start) / len(networks)
+  for (folder, name), timing in zip(networks, timings, strict=True):
     _add(folder, name, timing=vars(timing), latency_ms=timing.median_ms)
     _add_seconds(folder, name, time=seconds)
     if not timing.steady:
       progress.line(
-        f"the timing of {name} is unsteady: its repeats lie {timing.spread:.0%} apart, something "
-        "else keeps the device busy"
+        f"the timing of {name} in {folder.path} is unsteady: its repeats lie {timing.spread:.0%} "
+        "apart, something else keeps the device busy"
       )
   return timings
+
+
+def record_resource(folder, name, spec, problem, options):
+  """Notes what a meter of the user's own gives for a network; counts and latency stand there."""
+  if options.metric not in (metering.LATENCY, *COUNTS):
+    _add(folder, name, resource=problem.meter.measure(spec))
 
 
 def equally_fast(bench, problem, found, options):
@@ -82,17 +94,28 @@ def _timed_equally_fast(space, table, found, goal, meter):
 
 
 def summarise(folder, options):
-  """Copies the found network's figures to the top of metrics.json."""
+  """Copies the figures of the found networks to the top of metrics.json.
+
+  With several targets, to the top of each target's metrics.json, and in short into the run's.
+  """
+  places = folder.found_folders()
+  summaries = [_summarise(place, options) for place in places]
+  if places != [folder]:
+    targets = folder.metrics()["targets"]
+    folder.update_metrics(
+      targets=[entry | summary for entry, summary in zip(targets, summaries, strict=True)]
+    )
+
+
+def _summarise(folder, options):
   metrics = folder.metrics()
   found = metrics["networks"]["found"]
   metric = dict(metrics["metric"])
   if metering.is_timed(options):
     metric["measured"] = found["latency_ms"]
-  folder.update_metrics(
-    seconds=found["seconds"],
-    metric=metric,
-    **{key: found[key] for key in SUMMARY if key in found},
-  )
+  summary = {key: found[key] for key in SUMMARY if key in found}
+  folder.update_metrics(seconds=found["seconds"], metric=metric, **summary)
+  return {"predicted": metric["predicted"], "measured": metric["measured"], **summary}
 
 
 def _add_seconds(folder, name, **seconds):

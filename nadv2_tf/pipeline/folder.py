@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.metadata
+import itertools
 import json
 import pathlib
 import platform
@@ -56,6 +57,20 @@ class RunFolder:
   metrics_file = property(lambda self: self.path / "metrics.json")
   report = property(lambda self: self.path / "report.html")
   pareto = property(lambda self: self.path / "pareto.png")
+
+  def journal_of(self, number):
+    """The journal of one round of a search; the first is `journal`."""
+    return self.journal if number == 1 else self.path / f"search_{number}.jsonl"
+
+  def journals(self):
+    """The journals of all rounds so far."""
+    numbers = itertools.count(1)
+    return list(itertools.takewhile(lambda path: path.exists(), map(self.journal_of, numbers)))
+
+  def found_folders(self):
+    """A `RunFolder` for each target, the largest first; this one if there is one target alone."""
+    names = [entry["folder"] for entry in self.metrics().get("targets", [])]
+    return [RunFolder(self.path / name) for name in names] or [self]
 
   def spec(self, name):
     return self.path / f"{name}.json"
@@ -140,6 +155,7 @@ class RunFolder:
       raise ValueError(f"{path}: {error}") from None
 
   def write_spec(self, name, spec):
+    self.path.mkdir(parents=True, exist_ok=True)
     write_atomically(self.spec(name), spec.to_json().encode())
 
   def metrics(self):
@@ -151,6 +167,7 @@ class RunFolder:
     metrics["seconds"] = metrics.get("seconds", {}) | {
       stage: round(value, 1) for stage, value in (seconds or {}).items()
     }
+    self.path.mkdir(parents=True, exist_ok=True)
     self._write(self.metrics_file, metrics)
 
   def write_json(self, path, value):

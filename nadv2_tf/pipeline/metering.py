@@ -8,10 +8,12 @@ from nadv2_tf.benchmarks.devices import open_device
 from nadv2_tf.benchmarks.timing import TimingSettings
 from nadv2_tf.resources import COUNTS
 from nadv2_tf.resources.block_table import BlockTable
+from nadv2_tf.resources.custom import load_meter
 from nadv2_tf.resources.latency_table import LatencyTable
 
 SUFFIXES = {"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
 TABLE_DEVICE = "table:"
+LATENCY = "latency_ms"
 #: networks that a run's own table is checked with; nadv2-latency-table takes more
 CHECK_NETWORKS = 10
 
@@ -27,6 +29,30 @@ def parse_target(text, largest):
     ValueError: if it is none of these.
   """
   return _number("--target", ", such as 30, 225e6 or 225M, or a share such as 50%", text, largest)
+
+
+def parse_targets(text, largest):
+  """All targets of --target, the largest first.
+
+  Args:
+    text: one or several targets, as `parse_target` takes them, with commas between.
+    largest: the largest network's resource.
+
+  Returns:
+    A list of pairs (target, its text).
+
+  Raises:
+    ValueError: if one is no target, or two are the same.
+  """
+  targets = {}
+  for part in text.split(","):
+    value = parse_target(part, largest)
+    if value in targets:
+      raise ValueError(
+        f"--target must name each target once; {part.strip()!r} is {targets[value]!r} again."
+      )
+    targets[value] = part.strip()
+  return sorted(targets.items(), reverse=True)
 
 
 def parse_limits(text, space):
@@ -67,13 +93,9 @@ def _number(flag, hint, text, largest):
   return largest * value / 100 if match[2] == "%" else value * SUFFIXES[match[2]]
 
 
-def unit_of(options):
-  return COUNTS[options.metric].unit if options.metric in COUNTS else "ms"
-
-
 def is_timed(options):
   """Whether the metric is latency on a device, and not a count or a table's word for it."""
-  return options.metric == "latency_ms" and not options.device.startswith(TABLE_DEVICE)
+  return options.metric == LATENCY and not options.device.startswith(TABLE_DEVICE)
 
 
 def device_of(options):
@@ -89,7 +111,7 @@ def check_timing(options):
   timing_settings(options)
   if not options.device.startswith(TABLE_DEVICE):
     device_of(options)
-  elif options.metric not in COUNTS:
+  elif options.metric == LATENCY:
     read_table(options)
 
 
@@ -114,28 +136,87 @@ def middle(space):
   return space.decode([d.choices[len(d.choices) // 2] for d in space.decisions])
 
 
-def resource_range(options, space, folder):
+def ready_meter(options, space):
+  """The meter of a run that needs no table of its own, else None.
+
+  Raises:
+    ValueError: if --metric names no meter, or --device no table.
+  """
+  if options.metric in COUNTS:
+    return COUNTS[options.metric]()
+  if options.metric != LATENCY:
+    meter = load_meter(options.metric)
+    return meter if meter.is_exact else _Once(meter, space)
+  return None if is_timed(options) else read_table(options)
+
+
+class _Once:
+  """A meter that is not exact, asked once for each network; `known` is {widths: value}."""
+
+  is_exact = False
+
+  def __init__(self, meter, space):
+    self._meter = meter
+    self._encode = space.encode
+    self.unit = meter.unit
+    self.known = {}
+
+  def measure(self, spec):
+    key = self._encode(spec)
+    if key not in self.known:
+      self.known[key] = self._meter.measure(spec)
+    return self.known[key]
+
+
+def range_of(space):
+  """The networks that tell what a space costs, by name."""
+  return {"smallest": space.smallest(), "middle": middle(space), "largest": space.largest()}
+
+
+def resource_range(options, space, folder, meter):
   """What the smallest, middle and largest network cost: {name: resource}.
 
   Latency is measured on the device itself, once for a folder, and not taken from a table of
-  layers: it comes before the table, and before any training.
+  layers: it comes before the table, and before any training. So is what a meter of the user's own
+  measures.
+
+  Args:
+    options: `SearchOptions`.
+    space: the `SearchSpace`.
+    folder: the `RunFolder`.
+    meter: of `ready_meter`.
   """
-  specs = {"smallest": space.smallest(), "middle": middle(space), "largest": space.largest()}
-  if options.metric in COUNTS:
-    meter = COUNTS[options.metric]()
+  specs = range_of(space)
+  if meter is None:
+    return _timed_range(options, space, folder, specs)
+  if meter.is_exact:
     return {name: meter.measure(spec) for name, spec in specs.items()}
-  if not is_timed(options):
-    meter = read_table(options)
-    return {name: meter.measure(spec) for name, spec in specs.items()}
+  header = {"metric": options.metric, "space": space.network.name}
+  header["input_shape"] = list(space.network.input_shape)
+  values = _known_range(folder, header)
+  if values is None:
+    values = {name: meter.measure(spec) for name, spec in specs.items()}
+    folder.update_metrics(range={"measured_with": header, "values": values})
+  meter.known |= {space.encode(spec): values[name] for name, spec in specs.items()}
+  return values
+
+
+def _known_range(folder, header):
+  """The values that an earlier command of the same folder measured, or None."""
+  known = folder.metrics().get("range", {})
+  return known["values"] if known.get("measured_with") == header else None
+
+
+def _timed_range(options, space, folder, specs):
   from nadv2_tf.benchmarks.latency_table import header_of
   from nadv2_tf.benchmarks.meter import DeviceMeter
 
   settings = timing_settings(options, seconds=0.1)
   with device_of(options) as device:
     header = header_of(space, device, settings)
-    known = folder.metrics().get("range", {})
-    if known.get("measured_with") == header:
-      return known["values"]
+    known = _known_range(folder, header)
+    if known:
+      return known
     measured = DeviceMeter(device, settings).measure_all(list(specs.values()))
   values = dict(zip(specs, measured, strict=True))
   folder.update_metrics(range={"measured_with": header, "values": values})
@@ -148,8 +229,8 @@ def describe_range(values, unit):
   return ", ".join(parts).replace("middle network", "middle").replace("largest network", "largest")
 
 
-def make_meter(options, space, folder, progress):
-  """The meter of a run; measures the latency table first if the folder has none.
+def device_table(options, space, folder, progress):
+  """The latency table of the run's device; measured first if the folder has none.
 
   Args:
     options: `SearchOptions`.
@@ -157,10 +238,6 @@ def make_meter(options, space, folder, progress):
     folder: the `RunFolder`.
     progress: a `Progress`.
   """
-  if options.metric in COUNTS:
-    return COUNTS[options.metric]()
-  if not is_timed(options):
-    return read_table(options)
   from nadv2_tf.benchmarks.latency_table import TableMeasurement, check_header, header_of
   from nadv2_tf.export.tflite import write_atomically
 

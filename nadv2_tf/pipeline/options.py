@@ -39,6 +39,7 @@ class SearchOptions:
 
   metric: str
   target: str
+  limit: str
   device: str
   benchmark_binary: str | None
   benchmark_url: str | None
@@ -46,10 +47,14 @@ class SearchOptions:
   cpu_mask: str | None
   delegate: str
   confirm_every: int
+  tighten: int
+  search_optimizer: str
   samples_per_iteration: int
   layers_per_sample: int
   initial_reduction: float
   reduction_decay: float
+  samples: int | None
+  generations: int | None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """All stages of a run, one after the other; a stage whose files are there is not run again."""
 
+import dataclasses
+
 from nadv2_tf.pipeline import export_stage, search_stage, training_stages
 from nadv2_tf.pipeline.folder import RunFolder, versions
 from nadv2_tf.pipeline.report import write_report
@@ -35,17 +37,35 @@ def run(
   folder.open(search=search_options)
   folder.update_metrics(seed=bench.seed, versions=versions())
   super_model = training_stages.train_super_network(bench, progress)
-  result = search_stage.search(bench, super_model, problem, search_options, progress)
-  specs = {"found": result.spec}
-  if references:
-    progress.line("looking for the uniformly scaled network that is as fast")
-    specs["uniform"] = export_stage.equally_fast(bench, problem, result.spec, search_options)
-    specs["full"] = bench.space.largest()
-  for name, spec in specs.items():
-    model, _ = training_stages.finetune(bench, super_model, spec, finetune_options, name, progress)
-    export_stage.export(bench, model, name)
-  export_stage.time_networks(folder, list(specs), search_options, progress)
+  landings = search_stage.search(bench, super_model, problem, search_options, progress)
+  networks = _networks(bench, problem, landings, search_options, references, progress)
+  for place, name, spec in networks:
+    if len(landings) > 1:
+      progress.line(f"{place.path.name}: {name}")
+    there = dataclasses.replace(bench, folder=place)
+    model, _ = training_stages.finetune(there, super_model, spec, finetune_options, name, progress)
+    export_stage.export(there, model, name)
+    export_stage.record_resource(place, name, spec, problem, search_options)
+  files = [(place, name) for place, name, _ in networks]
+  export_stage.time_networks(files, search_options, progress)
   export_stage.summarise(folder, search_options)
   progress.line("")
   progress.line(write_report(folder))
   progress.line(f"everything is in {folder.path}; the report is {folder.report}")
+
+
+def _networks(bench, problem, landings, options, references, progress):
+  """(folder, name, spec) of every network that is trained on.
+
+  References are a uniformly scaled network for each target, and the full one once.
+  """
+  networks = []
+  for landing in landings:
+    networks.append((landing.folder, "found", landing.spec))
+    if references:
+      progress.line("looking for the uniformly scaled network that is as fast")
+      scaled = export_stage.equally_fast(bench, problem, landing.spec, options)
+      networks.append((landing.folder, "uniform", scaled))
+  if references:
+    networks.append((bench.folder, "full", bench.space.largest()))
+  return networks

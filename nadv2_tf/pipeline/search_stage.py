@@ -1,15 +1,12 @@
 """The stage that searches."""
 
+import dataclasses
 import time
 
-from nadv2_tf.pipeline import metering
-from nadv2_tf.search import (
-  MultiLayerCoordinateDescent,
-  Problem,
-  UnreachableTarget,
-  check_target,
-  minimize,
-)
+from nadv2_tf.pipeline import metering, optimizers
+from nadv2_tf.pipeline.confirmation import Confirmation
+from nadv2_tf.pipeline.rounds import search_in_rounds
+from nadv2_tf.search import Problem, UnreachableTarget, check_target, journal, minimize
 from nadv2_tf.training.scoring import SharedWeightsEvaluator
 
 #: training images whose batch-norm statistics normalise a sample; see docs/decisions/0003
@@ -22,101 +19,150 @@ def make_problem(options, space, folder, progress):
   Raises:
     UnreachableTarget: naming the smallest reachable resource.
     TimingError: if the device cannot time.
-    ValueError: for a target that is no number.
+    ValueError: for a target or limit that is no number, or a meter or optimizer that is none.
   """
-  metering.parse_target(options.target, 1.0)  # a typing mistake, before minutes of measuring
+  metering.parse_targets(options.target, 1.0)  # a typing mistake, before minutes of measuring
+  limits = metering.parse_limits(options.limit, space)
+  optimizers.check(options)
   metering.check_timing(options)
   start = time.monotonic()
   measured_before = folder.latency_table.exists()
-  costs = metering.resource_range(options, space, folder)
-  unit = metering.unit_of(options)
-  target = metering.parse_target(options.target, costs["largest"])
-  progress.line(f"{metering.describe_range(costs, unit)}, target {target:.4g} {unit}")
-  if costs["smallest"] > target:
-    raise UnreachableTarget(
-      f"The target of {target:g} {unit} cannot be met: the smallest network of "
-      f"{space.network.name!r} has {costs['smallest']:g} {unit}."
-    )
-  meter = metering.make_meter(options, space, folder, progress)
-  if metering.is_timed(options) and not measured_before:
-    folder.update_metrics(seconds={"table": time.monotonic() - start})
-  problem = Problem(space, space.largest(), meter, target)
+  meter = metering.ready_meter(options, space)
+  targets = _check_range(options, space, folder, meter, limits, progress)
+  if meter is None:
+    meter = metering.device_table(options, space, folder, progress)
+    if not measured_before:
+      folder.update_metrics(seconds={"table": time.monotonic() - start})
+  *larger, target = (target for target, _ in targets)
+  problem = Problem(space, space.largest(), meter, target, tuple(larger), limits)
   check_target(problem)
-  optimizer_of(options).check_schedule(problem)
+  optimizers.optimizer_of(options, problem)
+  _name_folders(folder, targets)
   return problem
 
 
-def optimizer_of(options):
-  return MultiLayerCoordinateDescent(
-    options.samples_per_iteration,
-    options.layers_per_sample,
-    options.initial_reduction,
-    options.reduction_decay,
-  )
+def _check_range(options, space, folder, meter, limits, progress):
+  """Tells what the space costs beside targets and limits; the targets, or `UnreachableTarget`."""
+  costs = metering.resource_range(options, space, folder, meter)
+  unit = meter.unit if meter else "ms"
+  targets = metering.parse_targets(options.target, costs["largest"])
+  told = ", ".join(f"{target:.4g}" for target, _ in targets)
+  title = "target" if len(targets) == 1 else "targets"
+  progress.line(f"{metering.describe_range(costs, unit)}, {title} {told} {unit}")
+  _check_smallest(space, "target", costs, targets[-1][0], unit)
+  for limit_meter, limit in limits:
+    costs = {name: limit_meter.measure(spec) for name, spec in metering.range_of(space).items()}
+    unit = limit_meter.unit
+    progress.line(f"{metering.describe_range(costs, unit)}, limit {limit:.4g} {unit}")
+    _check_smallest(space, "limit", costs, limit, unit)
+  return targets
+
+
+def _check_smallest(space, kind, costs, most, unit):
+  if costs["smallest"] > most:
+    raise UnreachableTarget(
+      f"The {kind} of {most:g} {unit} cannot be met: the smallest network of "
+      f"{space.network.name!r} has {costs['smallest']:g} {unit}."
+    )
+
+
+def _name_folders(folder, targets):
+  """Notes the sub-folder of each target; a single one has none."""
+  entries = [
+    {"folder": f"target_{text.replace(' ', '').replace('%', 'pct')}", "target": target}
+    for target, text in targets
+  ]
+  if len(entries) > 1 or "targets" in folder.metrics():
+    folder.update_metrics(targets=entries if len(entries) > 1 else [])
+
+
+@dataclasses.dataclass(frozen=True)
+class Landing:
+  """The network that is kept for one target, and the `RunFolder` of its files."""
+
+  folder: object
+  spec: object
 
 
 def search(bench, super_model, problem, options, progress):
-  """Searches with the shared weights; writes found.json, search.jsonl and the metrics."""
-  folder, unit = bench.folder, problem.meter.unit
-  start = time.monotonic()
+  """Searches with the shared weights; writes found.json, the journals and the metrics.
+
+  Returns:
+    A `Landing` for each target, the largest first.
+  """
+  folder, start = bench.folder, time.monotonic()
   evaluator = SharedWeightsEvaluator(
     super_model,
     bench.task,
     bench.datasets.holdout,
     bench.datasets.train.take(slice(CALIBRATION_IMAGES)),
   )
+  optimizer = optimizers.optimizer_of(options, problem)
+  confirmation = None
+  if metering.is_timed(options):
+    confirmation = Confirmation(folder, problem, options, progress)
 
-  def report(iteration):
+  def find(number, asked):
+    earlier = [folder.journal_of(before) for before in range(1, number)]
+    known = [entry for path in earlier for entry in journal.read(path)]
+    tell = _teller(number, asked, progress)
+    path = folder.journal_of(number)
+    return minimize(asked, optimizer, evaluator, path, bench.seed, tell, known)
+
+  measure = confirmation and confirmation.measure
+  kept = search_in_rounds(problem, find, measure, options.tighten, progress)
+  seconds = time.monotonic() - start - (confirmation.seconds if confirmation else 0)
+  folder.update_metrics(seconds={"search": seconds}, **_work(folder))
+  if confirmation:
+    confirmation.finish(kept)
+  return tuple(
+    _land(there, problem, target, attempt, options)
+    for there, (target, attempt) in zip(folder.found_folders(), kept.items(), strict=True)
+  )
+
+
+def _teller(number, problem, progress):
+  """Prints a line after each iteration."""
+  unit, targets = problem.meter.unit, ", ".join(f"{target:.4g}" for target in problem.targets)
+  title = "search" if number == 1 else f"round {number}, search"
+
+  def tell(iteration):
     best = iteration.best
     progress.line(
-      f"  search {iteration.number}: {best.resource:.4g} {unit} (target {problem.target:.4g}), "
+      f"  {title} {iteration.number}: {best.resource:.4g} {unit} (target {targets}), "
       f"accuracy {best.accuracy:.3f}, {iteration.samples_scored} samples"
     )
 
-  result = minimize(problem, optimizer_of(options), evaluator, folder.journal, bench.seed, report)
-  folder.write_spec("found", result.spec)
+  return tell
+
+
+def _work(folder):
+  """How much was scored in all rounds together; what a round takes over counts once."""
+  entries = [entry for path in folder.journals() for entry in journal.read(path)]
+  samples = {tuple(entry["widths"]) for entry in entries if entry["type"] == "sample"}
+  iterations = {
+    (entry["iteration"], *entry["widths"]) for entry in entries if entry["type"] == "iteration"
+  }
+  return {"samples_scored": len(samples), "iterations": len(iterations)}
+
+
+def _land(folder, problem, target, attempt, options):
+  """Writes what was kept for one target."""
+  found = attempt.found
+  name = f"{problem.space.network.name}_found"
+  if problem.larger_targets:
+    name += f"_at_{target:g}"
+  spec = dataclasses.replace(found.spec, name=name)
+  timed = options.metric == metering.LATENCY
   folder.update_metrics(
-    seconds={"search": time.monotonic() - start},
-    samples_scored=result.samples_scored,
-    iterations=len(result.iterations),
-    holdout_accuracy_of_found_in_search=result.accuracy,
+    holdout_accuracy_of_found_in_search=found.accuracy,
     metric={
       "name": options.metric,
-      "unit": unit,
-      "target": problem.target,
-      "predicted": result.resource,
-      "measured": None if options.metric == "latency_ms" else result.resource,
+      "unit": problem.meter.unit,
+      "target": target,
+      "predicted": found.resource,
+      "measured": attempt.measured if timed else found.resource,
     },
   )
-  if metering.is_timed(options):
-    confirm(folder, problem, result, options, progress)
-  return result
-
-
-def confirm(folder, problem, result, options, progress):
-  """Measures networks of the search's path on the device itself, beside what the table predicts.
-
-  They are the best of every n-th iteration and the found network, with random weights.
-  """
-  from nadv2_tf.benchmarks.meter import DeviceMeter
-
-  specs = {
-    iteration.number: iteration.best.spec
-    for iteration in result.iterations
-    if iteration.number % options.confirm_every == 0
-  }
-  specs["found"] = result.spec
-  start = time.monotonic()
-  with metering.device_of(options) as device:
-    meter = DeviceMeter(device, metering.timing_settings(options, seconds=0.1, repeats=5))
-    measured = meter.measure_all(list(specs.values()))
-  rows = []
-  for (iteration, spec), value in zip(specs.items(), measured, strict=True):
-    predicted = problem.meter.measure(spec)
-    rows.append({"iteration": iteration, "predicted": predicted, "measured": value})
-    where = iteration if iteration == "found" else f"best of iteration {iteration}"
-    progress.line(
-      f"  {where}: predicted {predicted:.4g} ms, measured {value:.4g} ms "
-      f"({value / predicted - 1:+.1%})"
-    )
-  folder.update_metrics(confirmed=rows, seconds={"confirm": time.monotonic() - start})
+  folder.write_spec("found", spec)
+  return Landing(folder, spec)

@@ -10,6 +10,7 @@ from nadv2_tf.models import slice_network, super_network
 from nadv2_tf.pipeline.data import make_task
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.options import NetworkOptions, TrainOptions
+from nadv2_tf.resources import COUNTS
 from nadv2_tf.training.evaluation import evaluate, keras_predictor
 from nadv2_tf.training.gradients import check_execution
 from nadv2_tf.training.loop import TrainingDiverged, TrainingLoop
@@ -202,8 +203,7 @@ def finetune(bench, super_model, spec, finetune_options, name, progress):
     "holdout_accuracy_before": before,
     "holdout_accuracy": evaluate(predict, bench.datasets.holdout, classes).accuracy,
     "test_accuracy": evaluate(predict, bench.datasets.test, classes).accuracy,
-    "macs": spec.macs(),
-    "parameters": spec.parameters(),
+    **{name: int(COUNTS[name]().measure(spec)) for name in COUNTS},
     "seconds": {"finetune": round(time.monotonic() - start, 1)},
   }
   temporary = path.with_name(f"partial_{path.name}")

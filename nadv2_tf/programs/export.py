@@ -13,7 +13,11 @@ FLAGS = flags.FLAGS
 
 def define_flags():
   groups.define_output()
-  flags.DEFINE_string("network", None, "A .keras file to export; default: found.keras in --output.")
+  flags.DEFINE_string(
+    "network",
+    None,
+    "A .keras file to export; default: found.keras in --output, or that of each target.",
+  )
 
 
 def main():
@@ -23,11 +27,16 @@ def main():
   from nadv2_tf.programs.load import load_keras
 
   folder = RunFolder(FLAGS.output)
-  source = pathlib.Path(FLAGS.network) if FLAGS.network else folder.keras("found")
-  network = load_keras(folder.need(source, "nadv2-finetune"))
+  if FLAGS.network:
+    source = pathlib.Path(FLAGS.network)
+    files = [(source, folder.path / f"{source.stem}.tflite")]
+  else:
+    files = [(place.keras("found"), place.tflite("found")) for place in folder.found_folders()]
+  networks = [(load_keras(folder.need(path, "nadv2-finetune")), target) for path, target in files]
   folder.path.mkdir(parents=True, exist_ok=True)
-  path = to_tflite(network, folder.path / f"{source.stem}.tflite")
-  print(f"{path}: {path.stat().st_size:,} bytes")
+  for network, target in networks:
+    path = to_tflite(network, target)
+    print(f"{path}: {path.stat().st_size:,} bytes")
 
 
 def start():

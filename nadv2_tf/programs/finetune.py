@@ -1,4 +1,6 @@
-"""nadv2-finetune: cut the found network out of the super-network and train it on."""
+"""nadv2-finetune: cut the found network, or that of each target, out and train it on."""
+
+import dataclasses
 
 from absl import flags
 
@@ -23,14 +25,17 @@ def main():
   progress = Progress()
   bench = training_stages.reopen_workbench(FLAGS.output)
   bench.folder.need(bench.folder.super_weights, "nadv2-train")
-  spec = bench.folder.read_spec("found")
+  places = bench.folder.found_folders()
+  specs = [place.read_spec("found") for place in places]
   training_stages.check_recipes(bench, options)
   bench.folder.open(finetune=options)
   super_model = training_stages.train_super_network(bench, progress)
-  _, metrics = training_stages.finetune(bench, super_model, spec, options, "found", progress)
-  progress.line(
-    f"test accuracy {metrics['test_accuracy']:.4f}; the network is in {bench.folder.keras('found')}"
-  )
+  for place, spec in zip(places, specs, strict=True):
+    there = dataclasses.replace(bench, folder=place)
+    _, metrics = training_stages.finetune(there, super_model, spec, options, "found", progress)
+    progress.line(
+      f"test accuracy {metrics['test_accuracy']:.4f}; the network is in {place.keras('found')}"
+    )
 
 
 def start():

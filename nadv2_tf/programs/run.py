@@ -3,6 +3,7 @@
 from absl import flags
 
 from nadv2_tf.flags import groups
+from nadv2_tf.flags.search import define_search
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
 
@@ -12,7 +13,7 @@ FLAGS = flags.FLAGS
 def define_flags():
   groups.define_network()
   groups.define_train()
-  groups.define_search()
+  define_search()
   groups.define_finetune()
   groups.define_output()
   flags.DEFINE_bool(

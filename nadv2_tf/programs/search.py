@@ -3,6 +3,7 @@
 from absl import flags
 
 from nadv2_tf.flags import groups
+from nadv2_tf.flags.search import define_search
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
 
@@ -10,7 +11,7 @@ FLAGS = flags.FLAGS
 
 
 def define_flags():
-  groups.define_search()
+  define_search()
   groups.define_output()
 
 
@@ -18,7 +19,7 @@ def main():
   start_tensorflow()
   from nadv2_tf.pipeline import search_stage, training_stages
   from nadv2_tf.pipeline.progress import Progress
-  from nadv2_tf.pipeline.report import tables
+  from nadv2_tf.pipeline.report import overview, tables
 
   options = groups.read(groups.SearchOptions)
   progress = Progress()
@@ -28,9 +29,11 @@ def main():
   problem = search_stage.make_problem(options, bench.space, bench.folder, progress)
   bench.folder.open(search=options)
   super_model = training_stages.train_super_network(bench, progress)
-  search_stage.search(bench, super_model, problem, options, progress)
-  progress.line(tables.metric_line(bench.folder.metrics()))
-  progress.line(f"the found network is in {bench.folder.spec('found')}")
+  landings = search_stage.search(bench, super_model, problem, options, progress)
+  for line in tables.metric_lines(overview(bench.folder)):
+    progress.line(line)
+  for landing in landings:
+    progress.line(f"the found network is in {landing.folder.spec('found')}")
 
 
 def start():

@@ -1,4 +1,4 @@
-"""MACs and parameters as resource meters."""
+"""MACs, parameters and bytes as resource meters."""
 
 from nadv2_tf.spec.registry import Registry
 
@@ -6,6 +6,7 @@ from nadv2_tf.spec.registry import Registry
 COUNTS = Registry("counted metric")
 #: blocks whose cost is remembered
 LARGEST_MEMORY = 65536
+BYTES_OF_FLOAT32 = 4
 
 
 class LayerSum:
@@ -70,3 +71,18 @@ class ParametersMeter(_CountMeter):
   @staticmethod
   def _cost(layer):
     return layer.parameters()
+
+
+@COUNTS.register("size_bytes")
+class SizeMeter(_CountMeter):
+  """Bytes of the exported float32 weights: 4 for every kernel weight and every bias.
+
+  Batch norm is folded: its scale goes into the kernel, its shift into the bias. A .tflite file is
+  larger, because it also holds the graph: operators, shapes and names.
+  """
+
+  unit = "bytes"
+
+  @staticmethod
+  def _cost(layer):
+    return BYTES_OF_FLOAT32 * layer.exported_weights()

@@ -59,6 +59,25 @@ class Schedule:
         f"{stage.meter.unit}: raise one of them."
       )
 
+  def iterations(self, problem):
+    """How many iterations take off enough for the smallest target.
+
+    A search may take a few more or less, because samples land below the goals or, at the limits
+    of what their layers can shrink, do not reach them.
+
+    Raises:
+      UnreachableTarget: see `check`.
+    """
+    self.check(problem)
+    stage = problem.at(problem.target)
+    start = resource = stage.meter.measure(problem.start)
+    number = 0
+    # The reductions of a schedule that ends at the very target get lost in rounding before it.
+    while resource > stage.target and resource - self.reduction(number, start) < resource:
+      resource -= self.reduction(number, start)
+      number += 1
+    return number
+
 
 def check_score(score):
   if score not in SCORES:

@@ -54,7 +54,9 @@ class SearchResult:
     return tuple(iteration.best.spec for iteration in self.iterations)
 
 
-def minimize(problem, optimizer="mcd", evaluator=None, journal=None, seed=0, on_iteration=None):
+def minimize(
+  problem, optimizer="mcd", evaluator=None, journal=None, seed=0, on_iteration=None, known=()
+):
   """Searches `problem.space` for the most accurate network within each target and all limits.
 
   Args:
@@ -65,6 +67,8 @@ def minimize(problem, optimizer="mcd", evaluator=None, journal=None, seed=0, on_
       nothing twice and measures nothing twice. None keeps no journal.
     seed: of all that is random in the search.
     on_iteration: called with an `Iteration` after each round.
+    known: entries of journals of other searches with the same space, evaluator, meter and limits;
+      what they scored and measured is not asked for again.
 
   Returns:
     A `SearchResult`. The same seed gives the same journal, byte for byte.
@@ -76,7 +80,7 @@ def minimize(problem, optimizer="mcd", evaluator=None, journal=None, seed=0, on_
   optimizer = OPTIMIZERS[optimizer]() if isinstance(optimizer, str) else optimizer
   iterations = []
   with Journal(journal) as record:
-    memory = Memory(problem, evaluator, record)
+    memory = Memory(problem, evaluator, record, known)
     record.write(_header(problem, optimizer, seed))
     problem = memory.problem
     check_target(problem)

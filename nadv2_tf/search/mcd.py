@@ -61,6 +61,10 @@ class MultiLayerCoordinateDescent:
     """Raises `UnreachableTarget` if all reductions together end above the target."""
     self._schedule().check(problem)
 
+  def iterations(self, problem):
+    """See `descent.Schedule.iterations`."""
+    return self._schedule().iterations(problem)
+
   def _schedule(self):
     return descent.Schedule(self.initial_reduction, self.reduction_decay)
 

@@ -11,23 +11,23 @@ class Memory:
   """Scores and measured values by encoded spec.
 
   A value that was journalled counts as known, but is written to the journal again at its turn,
-  where the journal checks that the replay is true.
+  where the journal checks that the replay is true. `known` has entries of other journals.
   """
 
-  def __init__(self, problem, evaluator, journal):
+  def __init__(self, problem, evaluator, journal, known=()):
     self._space = problem.space
     self._evaluator = evaluator
     self._journal = journal
     #: number of the meter -> {widths: value}; 0 is the problem's meter, 1, 2, ... its limits'
     self._known_values = {}
     self._known_scores = {}
-    for entry in journal.entries:
+    for entry in [*known, *journal.entries]:
       try:
         if entry["type"] == "sample":
           self._known_scores[tuple(entry["widths"])] = float(entry["accuracy"])
         elif entry["type"] == "measurement":
-          known = self._known_values.setdefault(entry.get("limit", 0), {})
-          known[tuple(entry["widths"])] = float(entry["value"])
+          values = self._known_values.setdefault(entry.get("limit", 0), {})
+          values[tuple(entry["widths"])] = float(entry["value"])
       except (KeyError, TypeError, ValueError, OverflowError):
         raise JournalError(f"The journal has a damaged entry: {entry}.") from None
     self._scored = {}

@@ -66,6 +66,10 @@ class LayerShape:
       return self.kept * (self.in_channels + 1)
     return 0
 
+  def exported_weights(self):
+    """Kernel weights and biases once the batch norm is folded: scale and shift become one bias."""
+    return self.parameters() - (self.kept if self.batch_norm else 0)
+
 
 class _ShapeMaker:
   """Maker whose values are (height, width, live channels)."""

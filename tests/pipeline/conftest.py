@@ -26,11 +26,16 @@ def _search_options(metric="latency_ms", **changes):
     "num_threads": 1,
     "cpu_mask": None,
     "delegate": "xnnpack",
+    "limit": "",
     "confirm_every": 5,
+    "tighten": 0,
+    "search_optimizer": "mcd",
     "samples_per_iteration": 24,
     "layers_per_sample": 10,
     "initial_reduction": 0.2,
     "reduction_decay": 0.98,
+    "samples": None,
+    "generations": None,
   }
   return SearchOptions(metric=metric, **values | changes)
 

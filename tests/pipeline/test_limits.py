@@ -38,10 +38,10 @@ def test_limits_are_meters_with_numbers(space, text, expected):
 @pytest.mark.parametrize(
   ("text", "message"),
   [
-    ("parameters", "each of macs, parameters at most once .* got 'parameters'"),
+    ("parameters", "each of macs, parameters, size_bytes at most once .* got 'parameters'"),
     ("parameters=5", "such as parameters<=2e6, .* got 'parameters=5'"),
-    ("energy<=5", "each of macs, parameters .* got 'energy<=5'"),
-    ("latency_ms<=5", "each of macs, parameters .* got 'latency_ms<=5'"),
+    ("energy<=5", "each of macs, parameters, size_bytes .* got 'energy<=5'"),
+    ("latency_ms<=5", "each of macs, parameters, size_bytes .* got 'latency_ms<=5'"),
     ("macs<=5,macs<=6", "at most once .* got 'macs<=6'"),
     ("macs<=5,", "commas between them; got ''"),
     (",", "got ''"),

@@ -83,9 +83,13 @@ def space():
   return made
 
 
+def cost(options, space, folder):
+  return metering.resource_range(options, space, folder, metering.ready_meter(options, space))
+
+
 def test_range_of_counted_macs(space, folder, options):
   # Filters n: 2x2 places x 9 taps x n, and n x 2 classes: 36 n + 2 n. The middle of 2 and 4 is 4.
-  values = metering.resource_range(options("macs"), space, folder)
+  values = cost(options("macs"), space, folder)
   assert values == {"smallest": 76, "middle": 152, "largest": 152}
   assert folder.metrics() == {}
   assert metering.describe_range(values, "MACs") == (
@@ -111,9 +115,9 @@ def test_range_of_a_table_file_needs_no_device(space, folder, tmp_path, monkeypa
   monkeypatch.setattr(metering, "open_device", None)
   ours, _ = write_tables(tmp_path)
   given = options(device=f"table:{ours}")
-  values = metering.resource_range(given, space, folder)
+  values = cost(given, space, folder)
   assert values == pytest.approx({"smallest": 1.11, "middle": 3.22, "largest": 3.22}, abs=1e-9)
-  meter = metering.make_meter(given, space, folder, progress=None)
+  meter = metering.ready_meter(given, space)
   assert meter.rows == ROWS and not folder.latency_table.exists()
   assert not metering.is_timed(given) and metering.is_timed(options())
   assert not metering.is_timed(options("macs"))
@@ -125,26 +129,27 @@ def test_a_published_table_is_read_by_its_ending(folder, tmp_path, options):
   made = SearchSpace(network, (Decision("width", "expansion", (1,), (24, 48)),))
   made = dataclasses.replace(made, network=network.with_block(1, expansion=48))
   _, published = write_tables(tmp_path)
-  values = metering.resource_range(options(device=f"table:{published}"), made, folder)
+  values = cost(options(device=f"table:{published}"), made, folder)
   assert values == {"smallest": 1.5, "middle": 2.5, "largest": 2.5}
 
 
 @pytest.mark.parametrize("name", ["none.csv", "none.json", ""])
-def test_a_missing_table_is_named(space, folder, tmp_path, name, options):
-  for use in (metering.resource_range, lambda *given: metering.make_meter(*given, None)):
-    with pytest.raises(ValueError, match=f"--device=table:{tmp_path}/{name}: there is no file"):
-      use(options(device=f"table:{tmp_path}/{name}"), space, folder)
+def test_a_missing_table_is_named(space, tmp_path, name, options):
+  with pytest.raises(ValueError, match=f"--device=table:{tmp_path}/{name}: there is no file"):
+    metering.ready_meter(options(device=f"table:{tmp_path}/{name}"), space)
 
 
 @pytest.mark.parametrize("metric", list(COUNTS))
-def test_a_counted_metric_needs_no_table(metric, space, folder, options):
-  meter = metering.make_meter(options(metric), space, folder, progress=None)
-  assert type(meter) is COUNTS[metric] and not folder.latency_table.exists()
-  assert metering.unit_of(options(metric)) == meter.unit
-  assert metering.unit_of(options()) == LatencyTable(ROWS).unit
+def test_a_counted_metric_needs_no_table(metric, space, options):
+  assert type(metering.ready_meter(options(metric), space)) is COUNTS[metric]
+
+
+def test_latency_on_a_device_has_no_meter_before_its_table(space, options):
+  assert metering.ready_meter(options(), space) is None
 
 
 def test_other_devices_are_refused(space, folder, options):
-  for use in (metering.resource_range, lambda *given: metering.make_meter(*given, Progress())):
+  progress = Progress()
+  for use in (cost, lambda *given: metering.device_table(*given, progress)):
     with pytest.raises(ValueError, match="--device must be host, adb or adb:SERIAL.*got 'phone'"):
       use(options(device="phone"), space, folder)

@@ -37,6 +37,7 @@ TRAIN = options.TrainOptions(
 SEARCH = options.SearchOptions(
   metric="macs",
   target="60%",
+  limit="",
   device="host",
   benchmark_binary=None,
   benchmark_url=None,
@@ -44,10 +45,14 @@ SEARCH = options.SearchOptions(
   cpu_mask=None,
   delegate="xnnpack",
   confirm_every=5,
+  tighten=2,
+  search_optimizer="mcd",
   samples_per_iteration=4,
   layers_per_sample=8,
   initial_reduction=0.15,
   reduction_decay=0.98,
+  samples=None,
+  generations=None,
 )
 FINETUNE = options.FinetuneOptions(1, 2e-3)
 

@@ -1,5 +1,6 @@
 """The stages that ask a device: range and table before a search, timings after it."""
 
+import dataclasses
 import io
 import json
 import types
@@ -9,9 +10,11 @@ from nadv2_tf.benchmarks.errors import DeviceLost
 from nadv2_tf.benchmarks.table_plan import planned_pieces
 
 from nadv2_tf.pipeline import export_stage, metering
+from nadv2_tf.pipeline.confirmation import Confirmation
 from nadv2_tf.pipeline.progress import Progress
-from nadv2_tf.pipeline.search_stage import confirm, make_problem
-from nadv2_tf.search import Candidate, Iteration, Problem, UnreachableTarget
+from nadv2_tf.pipeline.rounds import Attempt
+from nadv2_tf.pipeline.search_stage import make_problem
+from nadv2_tf.search import Candidate, Found, Iteration, Problem, UnreachableTarget
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head
 
@@ -25,7 +28,7 @@ def space():
 def test_a_devices_range_is_measured_once(space, folder, plug_in, options):
   device = plug_in()
   for _ in range(2):
-    values = metering.resource_range(options(), space, folder)
+    values = metering.resource_range(options(), space, folder, None)
     assert values == {"smallest": 0.02, "middle": 0.04, "largest": 0.04}
   assert len(device.contents) == 3
   assert device.opened[0] == ("host", None, None)
@@ -37,8 +40,8 @@ def test_a_devices_range_is_measured_once(space, folder, plug_in, options):
 )
 def test_other_settings_measure_the_range_again(space, folder, plug_in, changes, options):
   device = plug_in()
-  metering.resource_range(options(), space, folder)
-  metering.resource_range(options(**changes), space, folder)
+  metering.resource_range(options(), space, folder, None)
+  metering.resource_range(options(**changes), space, folder, None)
   assert len(device.contents) == 6
   for name, value in changes.items():
     assert getattr(device.settings[1], name) == value != getattr(device.settings[0], name)
@@ -46,11 +49,11 @@ def test_other_settings_measure_the_range_again(space, folder, plug_in, changes,
 
 def test_a_devices_table_is_measured_once(space, folder, plug_in, options):
   device = plug_in()
-  meter = metering.make_meter(options(), space, folder, Progress(io.StringIO()))
+  meter = metering.device_table(options(), space, folder, Progress(io.StringIO()))
   assert meter.facts["check_networks"] == str(min(metering.CHECK_NETWORKS, 2))
   measured = len(device.contents)
   assert measured > len(meter.rows)
-  again = metering.make_meter(options(), space, folder, Progress(io.StringIO()))
+  again = metering.device_table(options(), space, folder, Progress(io.StringIO()))
   assert len(device.contents) == measured and again.to_csv() == meter.to_csv()
   assert sorted(path.name for path in folder.path.iterdir()) == ["latency_table.csv", "run.json"]
 
@@ -59,10 +62,10 @@ def test_a_killed_table_goes_on(space, folder, plug_in, options):
   rows = len(planned_pieces(space))
   plug_in(most_files=rows + 1)  # the pieces and a call
   with pytest.raises(DeviceLost):
-    metering.make_meter(options(), space, folder, Progress(io.StringIO()))
+    metering.device_table(options(), space, folder, Progress(io.StringIO()))
   assert not folder.latency_table.exists()
   device = plug_in()
-  meter = metering.make_meter(options(), space, folder, Progress(io.StringIO()))
+  meter = metering.device_table(options(), space, folder, Progress(io.StringIO()))
   assert len(meter.rows) == rows
   assert device.contents and all(content.startswith(b"{") for content in device.contents)
 
@@ -70,13 +73,13 @@ def test_a_killed_table_goes_on(space, folder, plug_in, options):
 def test_a_table_of_other_threads_is_refused(space, folder, plug_in, options):
   device = plug_in()
   progress = Progress(io.StringIO())
-  first = metering.make_meter(options(), space, folder, progress)
+  first = metering.device_table(options(), space, folder, progress)
   measured = len(device.contents)
   message = r"latency_table\.csv was measured with num_threads = 1, now it is 4"
   with pytest.raises(ValueError, match=message):
-    metering.make_meter(options(num_threads=4), space, folder, progress)
+    metering.device_table(options(num_threads=4), space, folder, progress)
   # The refused attempt leaves nothing behind that the right one would trip over.
-  assert metering.make_meter(options(), space, folder, progress).rows == first.rows
+  assert metering.device_table(options(), space, folder, progress).rows == first.rows
   assert len(device.contents) == measured
 
 
@@ -139,15 +142,25 @@ def result_of(space, numbers):
   return types.SimpleNamespace(spec=specs[-1], iterations=iterations)
 
 
-def test_the_searchs_path_is_confirmed_on_the_device(space, folder, plug_in, options):
+def confirm(folder, problem, result, options, progress):
+  """Measures a first round, and keeps what it found."""
+  found = Found(problem.target, result.spec, problem.meter.measure(result.spec), 0.5)
+  attempt = Attempt(1, problem.target, found)
+  confirmation = Confirmation(folder, problem, options, progress)
+  measured = confirmation.measure(result, {problem.target: attempt})
+  kept = dataclasses.replace(attempt, measured=measured[problem.target])
+  confirmation.finish({problem.target: kept})
+
+
+def test_the_searchs_path_is_confirmed_on_the_device(folder, plug_in, options):
 
   def ten_percent_slower(content):
     return 0.011 * NetworkSpec.from_json(content.decode()).blocks[0].filters
 
   device, stream = plug_in(milliseconds=ten_percent_slower), io.StringIO()
-  problem = Problem(space, space.largest(), Filters(), 0.02)
+  problem = Problem(WIDE, WIDE.largest(), Filters(), 0.02)
   given = options(confirm_every=2, num_threads=3, cpu_mask="f")
-  confirm(folder, problem, result_of(space, [9, 8, 7, 6, 5]), given, Progress(stream))
+  confirm(folder, problem, result_of(WIDE, [9, 8, 7, 6, 5]), given, Progress(stream))
   rows = folder.metrics()["confirmed"]
   assert [row["iteration"] for row in rows] == [2, 4, "found"]
   for row, filters in zip(rows, (8, 6, 5), strict=True):
@@ -180,7 +193,9 @@ def test_networks_are_timed_in_turns_and_recorded(folder, plug_in, options):
     folder.tflite(name).write_bytes(bytes(size))
   stream = io.StringIO()
   given = options(num_threads=2, delegate="none")
-  timings = export_stage.time_networks(folder, ["found", "full"], given, Progress(stream))
+  timings = export_stage.time_networks(
+    [(folder, "found"), (folder, "full")], given, Progress(stream)
+  )
   networks = folder.metrics()["networks"]
   assert [networks[name]["latency_ms"] for name in ("found", "full")] == [3, 5]
   assert networks["found"]["macs"] == 7 and set(networks["found"]["seconds"]) == {"train", "time"}
@@ -198,22 +213,24 @@ def test_an_unsteady_timing_is_told(folder, plug_in, options):
     [Repeat(value, value, 9, "median") for value in (1.0, 1.0, 1.5)] for _ in paths
   ]
   folder.tflite("found").write_bytes(b"network")
-  export_stage.time_networks(folder, ["found"], options(), Progress(stream))
-  assert "timing of found is unsteady: its repeats lie 50% apart" in stream.getvalue()
+  export_stage.time_networks([(folder, "found")], options(), Progress(stream))
+  assert (
+    f"timing of found in {folder.path} is unsteady: its repeats lie 50% apart" in stream.getvalue()
+  )
   assert not folder.metrics()["networks"]["found"]["timing"]["steady"]
 
 
 def test_a_network_that_is_not_exported_is_named(folder, plug_in, options):
   plug_in()
   with pytest.raises(ValueError, match=r"found\.tflite is missing; nadv2-export makes it"):
-    export_stage.time_networks(folder, ["found"], options(), Progress(io.StringIO()))
+    export_stage.time_networks([(folder, "found")], options(), Progress(io.StringIO()))
 
 
 def test_a_table_times_nothing(folder, monkeypatch, options):
   monkeypatch.setattr(metering, "open_device", None)
   stream = io.StringIO()
   given = options(device="table:pixel1.json")
-  assert export_stage.time_networks(folder, ["found"], given, Progress(stream)) == []
+  assert export_stage.time_networks([(folder, "found")], given, Progress(stream)) == []
   assert "not timed: --device=table:pixel1.json is no device" in stream.getvalue()
   assert folder.metrics() == {}
 

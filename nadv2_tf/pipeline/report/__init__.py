@@ -9,18 +9,58 @@ from nadv2_tf.search import journal
 def write_report(folder):
   """Writes pareto.png and report.html of a run; returns the closing table as text.
 
+  With several targets the run's folder gets one report of all of them, and the folder of each
+  target one of its own.
+
   Raises:
-    ValueError: if the run has no finished search.
+    ValueError: if the folder holds no run, or one without a finished search.
   """
-  folder.need(folder.spec("found"), "nadv2-search")
-  metrics, settings = folder.metrics(), folder.settings()
-  found = folder.read_spec("found")
+  places = folder.found_folders()
+  for place in places:
+    folder.need(place.spec("found"), "nadv2-search")
+  settings = folder.settings()
+  if "network" not in settings:
+    raise ValueError(
+      f"--output={folder.path} holds no run.json; a report is made of a whole run's folder."
+    )
+  found = {place.path.name: place.read_spec("found") for place in places}
+  entries = [entry for path in folder.journals() for entry in journal.read(path)]
+  if places != [folder]:
+    for place in places:
+      metrics = folder.metrics() | place.metrics() | {"seconds": folder.metrics()["seconds"]}
+      _write(place, metrics, settings, [("", found[place.path.name])], entries)
+    named = [(tables.target_title(name), spec) for name, spec in found.items()]
+  else:
+    named = [("", found[folder.path.name])]
+  metrics = overview(folder)
+  _write(folder, metrics, settings, named, entries)
+  return tables.text_table(metrics)
+
+
+def overview(folder):
+  """The metrics of a run; with several targets, with those of all their folders.
+
+  Then "by_target" has the metrics of each target's folder by its name, and the networks of
+  "networks" are named FOLDER/NAME.
+  """
+  metrics, places = folder.metrics(), folder.found_folders()
+  if places == [folder]:
+    return metrics
+  by_target = {place.path.name: place.metrics() for place in places}
+  networks = {
+    f"{name}/{network}": values
+    for name, part in by_target.items()
+    for network, values in part.get("networks", {}).items()
+  }
+  return metrics | {"networks": metrics.get("networks", {}) | networks, "by_target": by_target}
+
+
+def _write(place, metrics, settings, found, entries):
   largest = backbones.search_space(
     settings["network"]["backbone"],
-    input_shape=found.input_shape,
-    classes=found.blocks[-1].classes,
+    input_shape=found[0][1].input_shape,
+    classes=found[0][1].blocks[-1].classes,
   ).largest()
-  picture.draw_pareto(journal.read(folder.journal), metrics, folder.pareto)
-  text = page.render(metrics, settings, found, largest, folder.pareto.read_bytes())
-  write_atomically(folder.report, text.encode())
-  return tables.text_table(metrics)
+  picture.draw_pareto(entries, metrics, place.pareto)
+  text = page.render(metrics, settings, found, largest, place.pareto.read_bytes())
+  write_atomically(place.report, text.encode())

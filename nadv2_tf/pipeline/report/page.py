@@ -24,21 +24,23 @@ def render(metrics, settings, found, largest, picture):
   """The page as text.
 
   Args:
-    metrics: the run's metrics.json.
+    metrics: the run's metrics (`report.overview`).
     settings: the run's settings, {group: {option: value}}.
-    found, largest: `NetworkSpec`s of the found and the largest network.
+    found: pairs (title of the target, `NetworkSpec` of its found network); one target has no title.
+    largest: the `NetworkSpec` of the largest network.
     picture: bytes of pareto.png.
   """
+  metric = tables.metrics_of_targets(metrics)[0]
   image = base64.b64encode(picture).decode()
   parts = [
     "<h1>NetAdaptV2 run</h1>",
-    f"<p>{html.escape(tables.metric_line(metrics))}</p>",
+    *(f"<p>{html.escape(line)}</p>" for line in tables.metric_lines(metrics)),
     _networks(metrics),
-    f'<img alt="Accuracy over {html.escape(metrics["metric"]["name"])}: scored samples, the best '
+    f'<img alt="Accuracy over {html.escape(metric["name"])}: scored samples, the best '
     f'sample of each iteration, and the finished networks" src="data:image/png;base64,{image}">',
+    _rounds(metrics),
     _confirmed(metrics),
-    "<h2>The found network beside the largest one</h2>",
-    _blocks(found, largest),
+    *(_found(title, spec, largest) for title, spec in found),
     "<h2>Everything needed to repeat it</h2>",
     f"<pre>{html.escape(json.dumps(settings, indent=2))}</pre>",
     f"<pre>{html.escape(json.dumps(metrics.get('versions', {}), indent=2))}</pre>",
@@ -64,10 +66,10 @@ def _confirmed(metrics):
   rows = metrics.get("confirmed", [])
   if not rows:
     return ""
-  unit = html.escape(metrics["metric"]["unit"])
+  unit = tables.metrics_of_targets(metrics)[0]["unit"]
   cells = [
     (
-      "found network" if row["iteration"] == "found" else f"best of iteration {row['iteration']}",
+      _confirmed_title(row["iteration"]),
       f"{row['predicted']:.4g}",
       f"{row['measured']:.4g}",
       f"{row['measured'] / row['predicted'] - 1:+.1%}",
@@ -76,6 +78,32 @@ def _confirmed(metrics):
   ]
   header = ["", f"predicted ({unit})", f"measured ({unit})", "difference"]
   return "<h2>Predicted and measured latency</h2>" + _table(header, cells)
+
+
+def _confirmed_title(iteration):
+  kind = tables.kind_of(str(iteration))
+  return tables.network_title(iteration) if kind == "found" else f"best of iteration {iteration}"
+
+
+def _rounds(metrics):
+  """What each round searched for and found, where a target took more than one."""
+  parts = metrics.get("by_target", {"": metrics})
+  if all(len(part.get("rounds", [])) < 2 for part in parts.values()):
+    return ""
+  rows = []
+  for part in parts.values():
+    asked, unit = part["metric"]["target"], part["metric"]["unit"]
+    for one in part.get("rounds", []):
+      values = (one["target"], one["predicted"], one["measured"])
+      above = f"{one['measured'] / asked - 1:+.1%}"
+      rows.append((f"{asked:.4g}", one["round"], *(f"{value:.4g}" for value in values), above))
+  header = [f"target ({unit})", "round", "searched for", "predicted", "measured", "to the target"]
+  return "<h2>Rounds of the search</h2>" + _table(header, rows)
+
+
+def _found(title, found, largest):
+  name = f"The found network, {title}," if title else "The found network"
+  return f"<h2>{html.escape(name)} beside the largest one</h2>" + _blocks(found, largest)
 
 
 def _blocks(found, largest):

@@ -1,5 +1,7 @@
 """`pareto.png`: accuracy over resource, the search's path and the finished networks."""
 
+from nadv2_tf.pipeline.report import tables
+
 MARKERS = {"full": "s", "found": "*", "uniform": "D"}
 #: points of accuracy under the search's path that the picture shows
 BELOW_PATH = 25
@@ -14,19 +16,21 @@ def draw_pareto(entries, metrics, path):
   """Writes the picture.
 
   Args:
-    entries: the journal's entries (`search.journal.read`).
-    metrics: the run's metrics.json.
+    entries: those of the journals of all rounds (`search.journal.read`).
+    metrics: the run's metrics (`report.overview`).
     path: of the .png file.
   """
   from matplotlib.backends.backend_agg import FigureCanvasAgg
   from matplotlib.figure import Figure
 
-  unit = metrics["metric"]["unit"]
+  targets = tables.metrics_of_targets(metrics)
   figure = Figure(figsize=(7.2, 5.4), dpi=120, layout="constrained")
   FigureCanvasAgg(figure)
   axes = figure.add_subplot()
-  samples = [entry for entry in entries if entry["type"] == "sample"]
-  path_entries = [entry for entry in entries if entry["type"] == "iteration"]
+  # A later round writes down again what it takes over from an earlier one.
+  samples = list({tuple(e["widths"]): e for e in entries if e["type"] == "sample"}.values())
+  paths = _paths(entries)
+  path_entries = [entry for path in paths for entry in path]
   lowest = max(
     100 * min((entry["accuracy"] for entry in path_entries or samples), default=0.0) - BELOW_PATH, 0
   )
@@ -38,28 +42,31 @@ def draw_pareto(entries, metrics, path):
     color="0.72",
     label=f"{len(samples)} samples, shared weights, hold-out ({hidden} below the picture)",
   )
-  axes.plot(
-    [entry["resource"] for entry in path_entries],
-    [100 * entry["accuracy"] for entry in path_entries],
-    ".-",
-    color="tab:blue",
-    linewidth=1,
-    label="best of each iteration",
-  )
+  for number, entries_of_path in enumerate(paths):
+    axes.plot(
+      [entry["resource"] for entry in entries_of_path],
+      [100 * entry["accuracy"] for entry in entries_of_path],
+      ".-",
+      color="tab:blue",
+      linewidth=1,
+      label="" if number else "best of each iteration",
+    )
   for name, network in metrics.get("networks", {}).items():
-    value = _resource(network, metrics["metric"])
+    value, kind = tables.resource_of(metrics, name), tables.kind_of(name)
     if value is not None and network.get("test_accuracy") is not None:
       axes.plot(
         [value],
         [100 * network["test_accuracy"]],
-        MARKERS.get(name, "o"),
+        MARKERS.get(kind, "o"),
         markersize=11,
         markeredgecolor="black",
         linestyle="none",
-        label=f"{TITLES.get(name, name)}, test set",
+        label=_title(name, kind),
       )
-  axes.axvline(metrics["metric"]["target"], color="tab:red", linestyle=":", label="target")
-  axes.set_xlabel(_axis_title(metrics["metric"]["name"], unit))
+  for number, metric in enumerate(targets):
+    label = "" if number else "target" if len(targets) == 1 else "targets"
+    axes.axvline(metric["target"], color="tab:red", linestyle=":", label=label)
+  axes.set_xlabel(_axis_title(targets[0]["name"], targets[0]["unit"]))
   axes.set_ylabel("accuracy (%)")
   axes.set_ylim(bottom=lowest)
   axes.grid(alpha=0.3)
@@ -67,9 +74,21 @@ def draw_pareto(entries, metrics, path):
   figure.savefig(path)
 
 
-def _resource(network, metric):
-  key = {"latency_ms": "latency_ms", "macs": "macs", "parameters": "parameters"}[metric["name"]]
-  return network.get(key)
+def _paths(entries):
+  """The iterations of each round, one list for each of them that has any."""
+  paths = [[]]
+  for entry in entries:
+    if entry["type"] == "search":
+      paths.append([])
+    elif entry["type"] == "iteration":
+      paths[-1].append(entry)
+  return [path for path in paths if path] or [[]]
+
+
+def _title(name, kind):
+  folder = name.rpartition("/")[0]
+  where = f", {tables.target_title(folder)}" if folder else ""
+  return f"{TITLES.get(kind, kind)}, test set{where}"
 
 
 def _axis_title(name, unit):

@@ -9,28 +9,76 @@ ORDER = ("full", "found", "uniform")
 STAGES = ("train", "table", "search", "confirm", "finetune", "export", "time")
 
 
+#: of metrics that have a column of their own
+COLUMNS = ("latency_ms", "macs", "parameters")
+
+
 def network_rows(metrics):
   """[(title, {column: text})] of the networks of a run, the full one first.
 
   Seconds of the super-network are in every row: all networks are cut from it. Seconds of table,
-  search and confirmation are the found network's alone.
+  search and confirmation are those of found networks alone; one search finds all of them.
   """
   rows = []
   networks = metrics.get("networks", {})
-  for name in [*ORDER, *sorted(set(networks) - set(ORDER))]:
+  for name in [*ORDER, *(name for name in networks if name not in ORDER)]:
     if name in networks:
       shared = {"train": metrics.get("seconds", {}).get("train")}
-      if name == "found":
+      if kind_of(name) == "found":
         shared |= {key: metrics["seconds"].get(key) for key in ("table", "search", "confirm")}
-      rows.append((TITLES.get(name, name), _columns(networks[name], shared)))
+      columns = _columns(networks[name], shared, _own_column(metrics, name))
+      rows.append((network_title(name), columns))
   return rows
 
 
-def _columns(network, shared_seconds):
+def kind_of(name):
+  """ "found" of "found" and of "target_30/found"."""
+  return name.rpartition("/")[2]
+
+
+def target_title(folder):
+  """ "target 30%" of "target_30pct"."""
+  return folder.replace("_", " ").replace("pct", "%")
+
+
+def network_title(name):
+  """The title of a network, with its target if there are several."""
+  folder, _, kind = name.rpartition("/")
+  title = TITLES.get(kind, kind)
+  return f"{title}, {target_title(folder)}" if folder else title
+
+
+def metrics_of_targets(metrics):
+  """What was searched for and found, one `metric` for each target."""
+  return [part["metric"] for part in _parts(metrics) if "metric" in part]
+
+
+def resource_of(metrics, name):
+  """The searched resource of a network of the run, None if nobody measured it."""
+  network = metrics["networks"][name]
+  metric = metrics.get("by_target", {}).get(name.rpartition("/")[0], metrics).get("metric")
+  metric = metric or metrics_of_targets(metrics)[0]
+  if metric["name"] == "latency_ms":
+    return network.get("latency_ms")
+  predicted = metric["predicted"] if kind_of(name) == "found" else None
+  return network.get(metric["name"], network.get("resource", predicted))
+
+
+def _own_column(metrics, name):
+  """{title: value} of a searched resource that has no column in every table."""
+  for metric in metrics_of_targets(metrics)[:1]:
+    if metric["name"] not in COLUMNS:
+      value = _format(resource_of(metrics, name), "{:,.6g} " + metric["unit"])
+      return {metric["name"].rpartition(":")[2]: value}
+  return {}
+
+
+def _columns(network, shared_seconds, own):
   seconds = shared_seconds | network.get("seconds", {})
   return {
     "test accuracy": _format(network.get("test_accuracy"), "{:.2%}"),
     "in TFLite": _format(network.get("test_accuracy_tflite"), "{:.2%}"),
+    **own,
     "latency": _format(network.get("latency_ms"), "{:.3f} ms"),
     "MACs": _format(_millions(network.get("macs")), "{:.3f} M"),
     "parameters": _format(network.get("parameters"), "{:,}"),
@@ -59,22 +107,30 @@ def text_table(metrics):
     for title, row in rows:
       cells = [row[column].rjust(size) for column, size in zip(columns, widths, strict=True)]
       lines.append("  ".join([title.ljust(width), *cells]))
-  lines.append(metric_line(metrics))
-  return "\n".join(line for line in lines if line)
+  return "\n".join([*lines, *metric_lines(metrics)])
 
 
-def metric_line(metrics):
-  """Target, prediction and measurement of the searched resource in one line."""
-  metric = metrics.get("metric")
-  if not metric:
-    return ""
+def metric_lines(metrics):
+  """Target, prediction and measurement of the searched resource, a line for each target."""
+  lines = [_metric_line(metric) for metric in metrics_of_targets(metrics)]
+  if lines:
+    rounds = max(len(part.get("rounds", [])) for part in _parts(metrics))
+    lines[-1] += (
+      f"; {metrics.get('samples_scored', 0)} samples in {metrics.get('iterations', 0)} iterations"
+      + (f" of {rounds} rounds" if rounds > 1 else "")
+    )
+  return lines
+
+
+def _parts(metrics):
+  return metrics.get("by_target", {"": metrics}).values()
+
+
+def _metric_line(metric):
   measured = metric.get("measured")
   parts = [
     f"{metric['name']}: target {metric['target']:.4g} {metric['unit']}",
     f"predicted {metric['predicted']:.4g}",
     "not measured" if measured is None else f"measured {measured:.4g}",
   ]
-  counts = (
-    f"{metrics.get('samples_scored', 0)} samples in {metrics.get('iterations', 0)} iterations"
-  )
-  return ", ".join(parts) + f"; {counts}"
+  return ", ".join(parts)
