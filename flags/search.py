@@ -27,8 +27,9 @@ def define_search():
   flags.DEFINE_string(
     "limit",
     "",
-    "What the found network must meet besides, such as parameters<=2e6,size_bytes<=1e6: each of "
-    f"{', '.join(COUNTS)} at most once, with a number or a share of the largest network's.",
+    "What the found network must meet besides, such as 'parameters<=2e6,size_bytes<=1e6' (quoted, "
+    f"for the shell): each of {', '.join(COUNTS)} at most once, with a number or a share of the "
+    "largest network's.",
   )
   define_device("; table:FILE (a latency table, no device needed)")
   flags.DEFINE_integer(

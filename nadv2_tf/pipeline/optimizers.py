@@ -21,8 +21,7 @@ def check_name(name):
   if name == "netadaptv1":
     raise ValueError(
       "netadaptv1 trains every sample, and the commands only score samples with shared weights; "
-      "from Python it takes a TrainingEvaluator (nadv2_tf.search.NetAdaptV1). Its rule without "
-      "training is scd's."
+      "it is there from Python alone, with a TrainingEvaluator (nadv2_tf.search.NetAdaptV1)."
     )
   if name not in NAMES:
     raise ValueError(f"must be one of {', '.join(NAMES)}, got {name!r}.")

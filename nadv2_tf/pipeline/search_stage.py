@@ -112,7 +112,10 @@ def search(bench, super_model, problem, options, progress):
   measure = confirmation and confirmation.measure
   kept = search_in_rounds(problem, find, measure, options.tighten, progress)
   seconds = time.monotonic() - start - (confirmation.seconds if confirmation else 0)
-  folder.update_metrics(seconds={"search": seconds}, **_work(folder))
+  work, before = _work(folder), folder.metrics()
+  if work.items() <= before.items():
+    seconds = before["seconds"]["search"]  # all of it was replayed
+  folder.update_metrics(seconds={"search": seconds}, **work)
   if confirmation:
     confirmation.finish(kept)
   return tuple(

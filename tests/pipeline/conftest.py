@@ -1,14 +1,40 @@
 """Options and devices that the tests of the pipeline share."""
 
+import io
 import math
 import re
+import shutil
 
+import numpy as np
 import pytest
 
 from nadv2_tf.pipeline import metering
 from nadv2_tf.pipeline.folder import RunFolder
-from nadv2_tf.pipeline.options import SearchOptions
+from nadv2_tf.pipeline.options import (
+  FinetuneOptions,
+  NetworkOptions,
+  SearchOptions,
+  TrainOptions,
+)
+from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.spec import NetworkSpec
+
+TRAIN = TrainOptions(
+  epochs=2,
+  full_epochs=1,
+  batch_size=32,
+  optimizer="adam",
+  learning_rate=3e-3,
+  schedule="cosine",
+  weight_decay=0.0,
+  label_smoothing=0.1,
+  subnetworks_per_batch=4,
+  full_subnetworks=1,
+  size_noise=0.2,
+  execution="sliced",
+  strategy="one",
+)
+FINETUNE = FinetuneOptions(1, 2e-3)
 
 
 @pytest.fixture
@@ -44,6 +70,63 @@ def _search_options(metric="latency_ms", **changes):
 def options():
   """Function (metric, **changes) -> `SearchOptions`, for a target of half the latency here."""
   return _search_options
+
+
+@pytest.fixture(scope="session")
+def bands(tmp_path_factory):
+  """Three classes told apart by which third of the image is bright."""
+  rng = np.random.default_rng(0)
+  arrays = {}
+  for part, count in (("train", 320), ("test", 60)):
+    labels = rng.integers(0, 3, count)
+    images = rng.integers(0, 80, (count, 32, 32, 1))
+    for image, label in zip(images, labels, strict=True):
+      image[10 * label : 10 * label + 10] += 150
+    arrays |= {f"x_{part}": images.astype(np.uint8), f"y_{part}": labels}
+  path = tmp_path_factory.mktemp("data") / "bands.npz"
+  np.savez(path, **arrays)
+  return f"npz:{path}"
+
+
+@pytest.fixture(scope="session")
+def run_small(bands):
+  """Function (folder, metric, **changes) -> what a whole run on `bands` prints."""
+
+  def run_in(folder, metric="macs", references=True, **changes):
+    # Imports Keras, which the other tests of this folder can do without.
+    from nadv2_tf.pipeline.run import run
+
+    stream = io.StringIO()
+    network = NetworkOptions("mobilenet_v1", 32, bands, 64, 0)
+    small = {"target": "60%", "samples_per_iteration": 4, "layers_per_sample": 8, "tighten": 2}
+    search = _search_options(metric, **small | {"initial_reduction": 0.15} | changes)
+    run(folder, network, TRAIN, search, FINETUNE, references, Progress(stream))
+    return stream.getvalue()
+
+  return run_in
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory, run_small):
+  """A finished run of one target, and what it printed."""
+  folder = tmp_path_factory.mktemp("runs") / "run"
+  return folder, run_small(folder)
+
+
+@pytest.fixture(scope="session")
+def trained(finished_run):
+  """Function (folder) -> that folder, with the super-network of `finished_run` in it."""
+
+  def copy_to(path):
+    finished = RunFolder(finished_run[0])
+    folder = RunFolder(path)
+    folder.path.mkdir()
+    shutil.copy(finished.super_weights, folder.super_weights)
+    settings = {group: finished.settings()[group] for group in ("network", "train", "finetune")}
+    folder.write_json(folder.settings_file, settings)
+    return path
+
+  return copy_to
 
 
 def _milliseconds(content):

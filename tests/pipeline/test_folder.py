@@ -184,6 +184,24 @@ def test_every_file_has_a_place_of_its_own(place):
   assert len(set(paths)) == len(paths) and {path.parent for path in paths} == {place}
 
 
+def test_the_journals_of_all_rounds(place):
+  folder = RunFolder(place).open()
+  assert folder.journal_of(1) == folder.journal and folder.journals() == []
+  for number in (1, 2, 4):  # a round without the one before it is none of this run
+    folder.journal_of(number).write_text("")
+  assert [path.name for path in folder.journals()] == ["search.jsonl", "search_2.jsonl"]
+
+
+def test_the_folders_of_targets_are_told_by_metrics(place):
+  folder = RunFolder(place).open()
+  assert folder.found_folders() == [folder]
+  folder.update_metrics(targets=[{"folder": "target_3"}, {"folder": "target_2"}])
+  assert [there.path for there in folder.found_folders()] == [
+    place / "target_3",
+    place / "target_2",
+  ]
+
+
 def test_versions_name_what_a_result_depends_on():
   found = versions()
   assert {"python", "nadv2-tf", "tensorflow", "keras", "ai-edge-litert", "numpy"} <= set(found)

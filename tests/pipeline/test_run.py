@@ -1,7 +1,5 @@
 """A whole run, small: every stage for real, resumed, and what it leaves behind."""
 
-import dataclasses
-import io
 import json
 import shutil
 
@@ -10,80 +8,15 @@ import numpy as np
 import pytest
 
 from nadv2_tf import export
-from nadv2_tf.pipeline import options
 from nadv2_tf.pipeline.folder import RunFolder
-from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.report import write_report
-from nadv2_tf.pipeline.run import run
 from nadv2_tf.search import UnreachableTarget
 from nadv2_tf.spec import NetworkSpec
 
-NETWORK = options.NetworkOptions("mobilenet_v1", 32, "", 64, 0)
-TRAIN = options.TrainOptions(
-  epochs=2,
-  full_epochs=1,
-  batch_size=32,
-  optimizer="adam",
-  learning_rate=3e-3,
-  schedule="cosine",
-  weight_decay=0.0,
-  label_smoothing=0.1,
-  subnetworks_per_batch=4,
-  full_subnetworks=1,
-  size_noise=0.2,
-  execution="sliced",
-  strategy="one",
-)
-SEARCH = options.SearchOptions(
-  metric="macs",
-  target="60%",
-  limit="",
-  device="host",
-  benchmark_binary=None,
-  benchmark_url=None,
-  num_threads=1,
-  cpu_mask=None,
-  delegate="xnnpack",
-  confirm_every=5,
-  tighten=2,
-  search_optimizer="mcd",
-  samples_per_iteration=4,
-  layers_per_sample=8,
-  initial_reduction=0.15,
-  reduction_decay=0.98,
-  samples=None,
-  generations=None,
-)
-FINETUNE = options.FinetuneOptions(1, 2e-3)
 
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-  """Three classes told apart by which third of the image is bright."""
-  rng = np.random.default_rng(0)
-  arrays = {}
-  for part, count in (("train", 320), ("test", 60)):
-    labels = rng.integers(0, 3, count)
-    images = rng.integers(0, 80, (count, 32, 32, 1))
-    for image, label in zip(images, labels, strict=True):
-      image[10 * label : 10 * label + 10] += 150
-    arrays |= {f"x_{part}": images.astype(np.uint8), f"y_{part}": labels}
-  path = tmp_path_factory.mktemp("data") / "bands.npz"
-  np.savez(path, **arrays)
-  return f"npz:{path}"
-
-
-def start(folder, data, search=SEARCH):
-  stream = io.StringIO()
-  network = dataclasses.replace(NETWORK, data=data)
-  run(folder, network, TRAIN, search, FINETUNE, references=True, progress=Progress(stream))
-  return stream.getvalue()
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, data):
-  folder = tmp_path_factory.mktemp("runs") / "run"
-  return folder, start(folder, data)
+@pytest.fixture
+def finished(finished_run):
+  return finished_run
 
 
 def test_every_file_of_a_run_is_there(finished):
@@ -114,10 +47,10 @@ def test_metrics_say_what_was_measured(finished):
   assert uniform["macs"] <= spec.macs() < 1.1 * uniform["macs"]
 
 
-def test_files_hold_the_network_that_was_measured(finished, data):
+def test_files_hold_the_network_that_was_measured(finished, bands):
   folder, _ = finished
   metrics = json.loads((folder / "metrics.json").read_text())
-  archive = np.load(data.removeprefix("npz:"))
+  archive = np.load(bands.removeprefix("npz:"))
   images = archive["x_test"].astype(np.float32) / 127.5 - 1
   for predict in (
     keras.saving.load_model(folder / "found.keras"),
@@ -159,12 +92,12 @@ def test_plain_lines_where_the_output_is_no_terminal(finished):
   assert "super-network:" in printed
 
 
-def test_the_same_run_goes_on_and_does_nothing_twice(finished, data):
+def test_the_same_run_goes_on_and_does_nothing_twice(finished, run_small):
   folder, _ = finished
   names = ("super.weights.h5", "found.keras", "found.json", "search.jsonl")
   before = {name: (folder / name).read_bytes() for name in names}
   metrics = json.loads((folder / "metrics.json").read_text())
-  printed = start(folder, data)
+  printed = run_small(folder)
   assert "trained weights in" in printed and "trained network in" in printed
   assert {name: (folder / name).read_bytes() for name in names} == before
   again = json.loads((folder / "metrics.json").read_text())
@@ -172,16 +105,15 @@ def test_the_same_run_goes_on_and_does_nothing_twice(finished, data):
     assert again[key] == metrics[key], key
 
 
-def test_another_run_does_not_get_the_folder(finished, data):
+def test_another_run_does_not_get_the_folder(finished, run_small):
   folder, _ = finished
-  other = dataclasses.replace(SEARCH, target="50%")
   with pytest.raises(ValueError, match="holds another run: it has --target=60%"):
-    start(folder, data, other)
+    run_small(folder, target="50%")
 
 
-def test_a_target_below_the_smallest_network_stops_before_training(tmp_path, data):
+def test_a_target_below_the_smallest_network_stops_before_training(tmp_path, run_small):
   with pytest.raises(UnreachableTarget, match="smallest network of 'mobilenet_v1' has"):
-    start(tmp_path / "run", data, dataclasses.replace(SEARCH, target="10"))
+    run_small(tmp_path / "run", target="10")
   assert not (tmp_path / "run" / "super.weights.h5").exists()
   # The corrected target may use the same folder.
   assert "search" not in json.loads((tmp_path / "run" / "run.json").read_text())

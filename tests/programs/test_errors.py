@@ -52,6 +52,10 @@ def test_missing_output_is_named(run_command, command):
     ("delegate", "tpu"),
     ("num_threads", "0"),
     ("confirm_every", "0"),
+    ("search_optimizer", "anneal"),
+    ("samples", "0"),
+    ("generations", "0"),
+    ("tighten", "-1"),
     ("subnetworks_per_batch", "0"),
   ],
 )
@@ -67,6 +71,14 @@ def test_unknown_flag_is_named(run_command, output):
   assert status in (1, 2)
   assert "epoch_count" in stderr and "Traceback" not in stderr
   assert not output.exists()
+
+
+@pytest.mark.parametrize("command", ["run", "search"])
+def test_an_optimizer_that_trains_is_explained(run_command, output, command):
+  status, _, stderr = run_command(command, f"--output={output}", "--search_optimizer=netadaptv1")
+  assert status in (1, 2) and not output.exists()
+  assert "--search_optimizer=netadaptv1: netadaptv1 trains every sample" in stderr
+  assert "TrainingEvaluator" in stderr and "Traceback" not in stderr
 
 
 @pytest.mark.parametrize("command", ["run", "train", "search", "export", "report"])
@@ -106,6 +118,23 @@ def test_target_below_the_smallest_network_names_it(fails, small, output):
 def test_target_that_is_no_number_is_quoted(fails, small, output, target):
   flags = [*small, f"--output={output}", "--metric=latency_ms", f"--target={target}"]
   fails(f"--target must be a number above 0, .* got '{target}'", "run", *flags)
+
+
+@pytest.mark.parametrize(
+  ("flag", "message"),
+  [
+    ("--target=50%,fast", "--target must be a number above 0, .* got 'fast'"),
+    ("--target=50%,50%", "--target must name each target once; '50%' is '50%' again"),
+    ("--limit=energy<=5", "--limit must be such as parameters<=2e6, .* got 'energy<=5'"),
+    ("--limit=size_bytes<=9", "limit of 9 bytes cannot be met: the smallest network of"),
+    ("--samples=9", "--samples is for --search_optimizer=random; mcd does not take it"),
+    ("--generations=9", "--generations is for --search_optimizer=evolution; mcd does not take it"),
+    ("--metric=no_such.module:Meter", "module 'no_such.module' cannot be imported"),
+    ("--metric=json:dumps", "json:dumps: the class must be made without arguments"),
+  ],
+)
+def test_what_cannot_be_searched_for_is_named(fails, small, output, flag, message):
+  fails(message, "run", *small, f"--output={output}", "--metric=macs", flag)
 
 
 def test_unknown_device_is_named(fails, small, output):
@@ -257,6 +286,13 @@ def test_damaged_run_is_named(fails, output, command):
   fails(r"Cannot read .*run\.json", command, f"--output={output}")
   (output / "run.json").write_text('{"network": {"backbone": 3}}')
   fails(r"run\.json: the options of 'network' must be backbone, ", command, f"--output={output}")
+
+
+def test_a_targets_folder_is_no_run(fails, output):
+  """A folder as several targets leave it, without the run around it."""
+  folder = RunFolder(output)
+  folder.write_spec("found", backbones.network("mobilenet_v3_demo"))
+  fails("holds no run.json; a report is made of a whole run's folder", "report", "--output", output)
 
 
 # --- the same without a fork

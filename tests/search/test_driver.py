@@ -10,6 +10,7 @@ from nadv2_tf.resources import MacsMeter
 from nadv2_tf.search import (
   MultiLayerCoordinateDescent,
   Problem,
+  journal,
   minimize,
 )
 from nadv2_tf.spec import NetworkSpec, space_of
@@ -92,6 +93,29 @@ def test_the_journal_has_a_line_for_the_search_each_sample_and_each_iteration(tm
   last = entries[-1]
   assert SPACE.decode(last["widths"]).blocks == result.spec.blocks
   assert (last["accuracy"], last["resource"]) == (result.accuracy, result.resource)
+
+
+def test_what_another_search_scored_and_measured_is_not_asked_for_again(tmp_path):
+  class Wattmeter(MacsMeter):
+    is_exact = False
+    measured = 0
+
+    def measure(self, spec):
+      type(self).measured += 1
+      return super().measure(spec)
+
+  first, second = tmp_path / "search.jsonl", tmp_path / "search_2.jsonl"
+  problem, evaluator = _problem(0.4, Wattmeter()), Evaluator()
+  minimize(problem, SETTINGS, evaluator, first)
+  measured, asked = Wattmeter.measured, list(evaluator.asked)
+  lower = dataclasses.replace(problem, target=0.38 * LARGEST)
+  again = minimize(lower, SETTINGS, evaluator, second, known=journal.read(first))
+  assert len(evaluator.asked) == len(set(evaluator.asked))  # nothing twice
+  assert again.samples_scored > len(evaluator.asked) - len(asked) > 0
+  assert Wattmeter.measured - measured < measured
+  # The second journal is whole: it is the one of a search that knew nothing.
+  alone = minimize(lower, SETTINGS, Evaluator(), tmp_path / "alone.jsonl")
+  assert alone == again and (tmp_path / "alone.jsonl").read_bytes() == second.read_bytes()
 
 
 def test_an_optimizer_may_be_given_by_name():

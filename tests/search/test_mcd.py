@@ -76,7 +76,7 @@ def test_published_schedules_take_34_and_23_iterations(
   optimizer = MultiLayerCoordinateDescent(1, 1, initial_reduction, 0.98)
   problem = Problem(FinelyDivided(), start, Identity(), target)
   found, resources = _drive(optimizer, problem, lambda spec: 0.5)
-  assert len(resources) == iterations
+  assert len(resources) == iterations == optimizer.iterations(problem)
   assert found == target == resources[-1]  # the last iteration stops at the target
   first, second = start - resources[0], resources[0] - resources[1]
   assert first == pytest.approx(start * initial_reduction, abs=1)
