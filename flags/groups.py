@@ -120,8 +120,8 @@ def define_train():
     "masked",
     ["masked", "sliced"],
     "How a batch of sub-networks runs: all channels with masks, or each sub-network's images with "
-    "its own narrower weights, which costs less where --subnetworks_per_batch is small and each "
-    "has many images.",
+    "its own narrower weights, which can pay where each of a few sub-networks has many images; "
+    "benchmarks/studies/training_step.py measures both.",
   )
   flags.DEFINE_enum(
     "strategy",

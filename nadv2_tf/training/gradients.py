@@ -40,7 +40,7 @@ def gradients(model, task, batch_size, inputs, targets):
 def sliced_gradients(model, task, batch_size, subnetworks, inputs, targets):
   """The same for a super-network whose batch falls into groups with one sub-network each.
 
-  Every group runs with its sub-network's own narrower weights, so a small sub-network costs little.
+  Every group runs with its sub-network's own narrower weights.
   The result is that of the masked super-network with batch norm by group, to rounding; the running
   averages of batch norm, which nothing reads, are left alone.
 
