@@ -26,8 +26,12 @@ class TrainOptions:
   schedule: str
   weight_decay: float
   label_smoothing: float
+  ema: float
   subnetworks_per_batch: int
   full_subnetworks: int
+  smallest_subnetworks: int
+  own_kernels: bool
+  distillation: float
   size_noise: float
   execution: str
   strategy: str

@@ -85,14 +85,16 @@ def super_recipe(options):
     options.learning_rate,
     options.schedule,
     weight_decay=options.weight_decay,
+    ema=options.ema,
   )
 
 
 def check_recipes(bench, finetune_options=None):
   """Raises ValueError for settings that training would trip over only later."""
   examples = len(bench.datasets.train)
-  super_recipe(bench.train_options).steps(examples)
-  check_execution(bench.train_options.execution, _sampler(bench))
+  options = bench.train_options
+  super_recipe(options).steps(examples)
+  check_execution(options.execution, _sampler(bench), options.distillation)
   if finetune_options:
     finetune_recipe(bench.train_options, finetune_options).steps(examples)
 
@@ -113,6 +115,8 @@ def _sampler(bench):
     full_steps=round(options.full_epochs * steps_per_epoch),
     size_noise=options.size_noise,
     seed=bench.seed,
+    smallest=options.smallest_subnetworks,
+    own_kernels=options.own_kernels,
   )
 
 
@@ -135,7 +139,14 @@ def train_super_network(bench, progress):
     return model
   start = time.monotonic()
   loop = TrainingLoop(
-    model, bench.task, recipe, _sampler(bench), strategy, bench.seed, options.execution
+    model,
+    bench.task,
+    recipe,
+    _sampler(bench),
+    strategy,
+    bench.seed,
+    options.execution,
+    options.distillation,
   )
   try:
     reports = _run(loop, bench.datasets.train, progress, "super-network", recipe)
@@ -174,6 +185,7 @@ def finetune_recipe(train_options, finetune_options):
     finetune_options.finetune_learning_rate,
     train_options.schedule,
     weight_decay=train_options.weight_decay,
+    ema=train_options.ema,
   )
 
 

@@ -43,15 +43,29 @@ class TrainingLoop:
     strategy: a tf.distribute strategy; None for the default one. Each replica takes its part of
       the rows of every global batch, in order.
     seed: of shuffling and augmentation.
+    distillation: share of a sliced super-network's loss that compares every sub-network with the
+      full network on the same images; 0 for none.
     execution: how a super-network runs, one of `EXECUTIONS`: all channels with masks, or each
       group of images with its sub-network's own narrower weights.
 
   Raises:
-    ValueError: for "sliced" if every image has a sub-network of its own, or no sampler is given.
+    ValueError: for "sliced" if every image has a sub-network of its own, or no sampler is given;
+      for distillation or a sampler's own kernels with masked execution.
   """
 
-  def __init__(self, model, task, recipe, sampler=None, strategy=None, seed=0, execution="masked"):
-    check_execution(execution, sampler)
+  def __init__(
+    self,
+    model,
+    task,
+    recipe,
+    sampler=None,
+    strategy=None,
+    seed=0,
+    execution="masked",
+    distillation=0.0,
+  ):
+    check_execution(execution, sampler, distillation)
+    self._distillation = distillation
     self._execution = execution
     self._model = model
     self._task = task
@@ -97,6 +111,8 @@ class TrainingLoop:
         sums[:] = 0
         if report:
           report(reports[-1])
+    if self._recipe.ema and steps:
+      optimizer.finalize_variable_values(self._model.trainable_variables)
     return reports
 
   def _batches(self, examples):
@@ -110,7 +126,8 @@ class TrainingLoop:
           yield (images,), batch.labels
         else:
           widths = self._sampler.batch(step)
-          check_widths(self._sampler.space, widths)
+          if self._execution == "masked":
+            check_widths(self._sampler.space, widths)
           yield (images, widths), batch.labels
         step += 1
       epoch += 1
@@ -131,7 +148,14 @@ class TrainingLoop:
   def _traced_step(self, optimizer):
     model, task, size = self._model, self._task, self._recipe.batch_size
     if self._execution == "sliced":
-      find = functools.partial(sliced_gradients, model, task, size, self._sampler.subnetworks)
+      find = functools.partial(
+        sliced_gradients,
+        model,
+        task,
+        size,
+        self._sampler.subnetworks,
+        distillation=self._distillation,
+      )
     else:
       find = functools.partial(gradients, model, task, size)
 
