@@ -3,7 +3,7 @@
   python -m nadv2_tf.benchmarks.compare --data=npz:cifar10.npz --preset=cifar10 --output=compare
 
 Every found network, and the uniformly scaled one, gets equal gradient steps. Killed, it goes on
-cell by cell. NetAdaptV1 itself, which trains every sample, is not among the methods yet.
+cell by cell.
 """
 
 import datetime

@@ -18,6 +18,9 @@ class Plan:
     samples_per_iteration, layers_per_sample, initial_reduction, reduction_decay: of MCD; the last
       two of SCD too.
     samples: of random search and evolution, for each target.
+    netadaptv1_steps: training steps of each of NetAdaptV1's samples.
+    netadaptv1_reduction, netadaptv1_decay: its schedule. That of its authors, 0.025 and 0.96, ends
+      at 0.375 of the initial resource, and so takes some 80 iterations down to 0.4.
   """
 
   backbone: str
@@ -36,6 +39,9 @@ class Plan:
   initial_reduction: float
   reduction_decay: float
   samples: int
+  netadaptv1_steps: int = 20
+  netadaptv1_reduction: float = 0.04
+  netadaptv1_decay: float = 0.98
 
 
 PRESETS = {
@@ -75,5 +81,7 @@ PRESETS = {
     initial_reduction=0.2,
     reduction_decay=0.98,
     samples=6,
+    netadaptv1_steps=2,
+    netadaptv1_reduction=0.2,
   ),
 }

@@ -2,6 +2,13 @@
 
 import statistics
 
+EQUAL = """\
+Equal for all: images, batch, training steps of the network that is searched, the targets in ms, and
+the training steps and recipe of every found network, the uniformly scaled one included. Accuracy is
+that of the test set after that training. Not equal: samples, and their seconds. NetAdaptV1 starts
+from the plain largest network and trains every sample; uniform scaling needs no search, and its
+network starts like the others' from the super-network's weights."""
+
 
 def rows_of(cells, measured):
   """[{title, target, and lists over the seeds}] for every method and target.
@@ -34,8 +41,9 @@ def rows_of(cells, measured):
 def text_of(rows):
   """The table as text: means over the seeds, of accuracy and latency with their range."""
   lines = [
+    *EQUAL.splitlines(),
     f"{'method':20s} {'target':>9s} {'accuracy (%)':>22s} {'measured (ms)':>24s} {'MACs (M)':>9s} "
-    f"{'samples':>8s} {'seconds: super, samples, found':>32s}"
+    f"{'samples':>8s} {'seconds: super, samples, found':>32s}",
   ]
   for row in rows:
     mean = {name: statistics.mean(values) for name, values in row.items() if name in LISTS}

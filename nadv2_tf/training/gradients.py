@@ -37,7 +37,7 @@ def gradients(model, task, batch_size, inputs, targets):
   return loss, quality, tape.gradient(loss, model.trainable_variables)
 
 
-def sliced_gradients(model, task, batch_size, subnetworks, inputs, targets):
+def sliced_gradients(model, task, batch_size, subnetworks, inputs, targets, dropout_seed=None):
   """The same for a super-network whose batch falls into groups with one sub-network each.
 
   Every group runs with its sub-network's own narrower weights.
@@ -47,6 +47,7 @@ def sliced_gradients(model, task, batch_size, subnetworks, inputs, targets):
   Args:
     subnetworks: G, groups of the global batch; rows of a group are neighbours and have equal
       `widths`.
+    dropout_seed: see `run_sliced`.
 
   Others and returned values: see `gradients`.
   """
@@ -58,7 +59,9 @@ def sliced_gradients(model, task, batch_size, subnetworks, inputs, targets):
   def add_group(group, loss, quality, *sums):
     part = slice(group * rows, (group + 1) * rows)
     with tf.GradientTape() as tape:
-      outputs = run_sliced(model, images[part], widths[group * rows], training=True)
+      row = widths[group * rows]
+      seed = None if dropout_seed is None else dropout_seed + [0, group]
+      outputs = run_sliced(model, images[part], row, training=True, dropout_seed=seed)
       group_loss = tf.reduce_sum(task.loss(targets[part], outputs)) / batch_size
     group_quality = tf.reduce_sum(task.quality(targets[part], outputs)) / batch_size
     # A removed block's weights have no part in the loss.
