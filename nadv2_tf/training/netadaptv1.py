@@ -9,13 +9,13 @@ import math
 import pathlib
 
 import numpy as np
-import tensorflow as tf
 
 from nadv2_tf.models.pruning import order_by_norm
 from nadv2_tf.tasks.examples import flip_and_shift, normalise
 from nadv2_tf.training.gradients import sliced_gradients
 from nadv2_tf.training.loop import TrainingDiverged
 from nadv2_tf.training.scoring import SharedWeightsEvaluator
+from nadv2_tf.training.tracing import traced
 
 
 class FineTuningEvaluator:
@@ -65,7 +65,7 @@ class FineTuningEvaluator:
     self._steps = recipe.steps(len(train))
     self._optimizer = recipe.make_optimizer(len(train), super_model.trainable_variables)
     self._fresh = [variable.numpy() for variable in self._optimizer.variables]
-    self._step = tf.function(self._traced_step, autograph=False)
+    self._step = traced(self._traced_step)
     self.traces = 0
     #: what all weights follow from: the initial ones, the settings, and every choice so far
     self._history = hashlib.sha256(f"{recipe} {seed}".encode())
