@@ -14,6 +14,7 @@ import tensorflow as tf
 from nadv2_tf.models import check_widths
 from nadv2_tf.tasks.examples import epoch_batches, flip_and_shift, normalise
 from nadv2_tf.training.gradients import check_execution, gradients, sliced_gradients
+from nadv2_tf.training.tracing import traced
 
 
 class TrainingDiverged(RuntimeError):
@@ -173,6 +174,4 @@ class TrainingLoop:
         self._strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for value in values
       )
 
-    # Keras layers need no AutoGraph, and without it a super-network is traced in two thirds of
-    # the time.
-    return tf.function(step, autograph=False)
+    return traced(step)

@@ -6,7 +6,8 @@ before it is used without training.
 
 import keras
 import numpy as np
-import tensorflow as tf
+
+from nadv2_tf.training.tracing import traced
 
 
 def recalibrate(model, examples, batch_size=128):
@@ -26,7 +27,7 @@ def recalibrate(model, examples, batch_size=128):
   try:
     for norm in norms:
       norm.momentum = 0.0  # the averages become the last batch's statistics
-    forward = tf.function(lambda images: model(images, training=True), autograph=False)
+    forward = traced(lambda images: model(images, training=True))
     for batch in range(batches):
       part = slice(batch * batch_size, (batch + 1) * batch_size)
       forward(examples.take(part).inputs())

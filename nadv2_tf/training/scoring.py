@@ -12,6 +12,7 @@ from nadv2_tf.training.sliced import (
   OwnStatistics,
   run_sliced,
 )
+from nadv2_tf.training.tracing import traced
 
 
 class SharedWeightsEvaluator:
@@ -50,7 +51,7 @@ class SharedWeightsEvaluator:
     self._calibration = calibration
     if calibration is not None and not isinstance(calibration, str):
       self._calibration = tf.constant(calibration.inputs())
-    self._score = tf.function(self._traced_score, autograph=False)
+    self._score = traced(self._traced_score)
     self.traces = 0
 
   def accuracy(self, specs):
