@@ -4,7 +4,9 @@ import dataclasses
 
 from nadv2_tf.pipeline import export_stage, search_stage, training_stages
 from nadv2_tf.pipeline.folder import RunFolder, versions
+from nadv2_tf.pipeline.options import TrustOptions
 from nadv2_tf.pipeline.report import write_report
+from nadv2_tf.pipeline.trust import check_trust, measure_trust
 
 
 def run(
@@ -15,6 +17,7 @@ def run(
   finetune_options,
   references,
   progress,
+  trust_options=None,
 ):
   """Runs everything and prints the closing table.
 
@@ -23,10 +26,13 @@ def run(
     network_options, train_options, search_options, finetune_options: the option groups.
     references: also train, export and time the full and the uniformly scaled network.
     progress: a `Progress`.
+    trust_options: `TrustOptions`, which may change when a run goes on; None trains no samples.
 
   Raises:
     ValueError: before any training, if an option, the data or the target cannot be used.
   """
+  trust_options = trust_options or TrustOptions()
+  check_trust(trust_options)
   bench = training_stages.make_workbench(RunFolder(output), network_options, train_options)
   training_stages.check_recipes(bench, finetune_options)
   groups = {"network": network_options, "train": train_options, "finetune": finetune_options}
@@ -49,6 +55,7 @@ def run(
   files = [(place, name) for place, name, _ in networks]
   export_stage.time_networks(files, search_options, progress)
   export_stage.summarise(folder, search_options)
+  measure_trust(bench, super_model, finetune_options, trust_options, progress)
   progress.line("")
   progress.line(write_report(folder))
   progress.line(f"everything is in {folder.path}; the report is {folder.report}")

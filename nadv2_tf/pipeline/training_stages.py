@@ -189,6 +189,20 @@ def finetune_recipe(train_options, finetune_options):
   )
 
 
+def cut_out(bench, super_model, spec):
+  """The sub-network as a Keras model with batch-norm statistics of its own, ready for training."""
+  keras.utils.set_random_seed(bench.seed + 1)
+  model = slice_network(super_model, spec)
+  recalibrate_on(bench, model)
+  return model
+
+
+def train_on(bench, model, recipe, title, progress):
+  """Trains a network that was cut out."""
+  loop = TrainingLoop(model, bench.task, recipe, seed=bench.seed + 1)
+  _run(loop, bench.datasets.train, progress, title, recipe)
+
+
 def finetune(bench, super_model, spec, finetune_options, name, progress):
   """Cuts `spec` out, trains it on, saves it as `NAME.json` and `NAME.keras`.
 
@@ -202,14 +216,11 @@ def finetune(bench, super_model, spec, finetune_options, name, progress):
     progress.line(f"{name}: trained network in {path} is used")
     return keras.saving.load_model(path, safe_mode=True), folder.metrics()["networks"][name]
   start = time.monotonic()
-  keras.utils.set_random_seed(bench.seed + 1)
-  model = slice_network(super_model, spec)
-  recalibrate_on(bench, model)
+  model = cut_out(bench, super_model, spec)
   classes = len(bench.datasets.class_names)
   before = evaluate(keras_predictor(model), bench.datasets.holdout, classes).accuracy
   recipe = finetune_recipe(bench.train_options, finetune_options)
-  loop = TrainingLoop(model, bench.task, recipe, seed=bench.seed + 1)
-  _run(loop, bench.datasets.train, progress, f"fine-tune {name}", recipe)
+  train_on(bench, model, recipe, f"fine-tune {name}", progress)
   predict = keras_predictor(model)
   metrics = {
     "holdout_accuracy_before": before,

@@ -13,15 +13,19 @@ FLAGS = flags.FLAGS
 
 def define_flags():
   groups.define_finetune()
+  groups.define_trust()
   groups.define_output()
 
 
 def main():
   start_tensorflow()
-  from nadv2_tf.pipeline import training_stages
+  from nadv2_tf.pipeline import training_stages, trust
   from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.report import tables
 
   options = groups.read(groups.FinetuneOptions)
+  trust_options = groups.read(groups.TrustOptions)
+  trust.check_trust(trust_options)
   progress = Progress()
   bench = training_stages.reopen_workbench(FLAGS.output)
   bench.folder.need(bench.folder.super_weights, "nadv2-train")
@@ -36,6 +40,8 @@ def main():
     progress.line(
       f"test accuracy {metrics['test_accuracy']:.4f}; the network is in {place.keras('found')}"
     )
+  trust.measure_trust(bench, super_model, options, trust_options, progress)
+  progress.line(tables.trust_line(bench.folder.metrics()))
 
 
 def start():

@@ -98,6 +98,19 @@ def test_a_prefix_holds_the_largest_norms(randomise):
     assert np.all(np.diff(values) <= 1e-12) and values[0] > values[-1]
 
 
+def test_what_only_the_wider_of_two_tied_layers_has_stays_behind(images, randomise, relative_gap):
+  space = without_depthwise(RESIDUAL)
+  model = randomise(super_network(space), seed=4)
+  spec = RESIDUAL.with_block(1, projection=4)
+  stem = model.get_layer("block01_filters").kernel
+  stem.assign(np.array(stem) * np.where(np.arange(8) == 7, 100, 1).astype(np.float32))
+  before = _outputs(model, spec, images)
+  order_by_norm(model, spec)
+  largest = np.argmax(_norms(model.get_layer("block01_filters"), spec.layers()[0][0]))
+  assert largest == 4  # first of those that the projection has no filter for
+  assert relative_gap(_outputs(model, spec, images), before) < 1e-5
+
+
 def test_what_was_cut_off_stays_cut_off_and_does_not_count(randomise):
   space = without_depthwise(NetworkSpec("plain", (8, 8, 3), (Conv(4, 3), Conv(4, 3), Head(2))))
   model = randomise(super_network(space), seed=3)

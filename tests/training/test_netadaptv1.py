@@ -83,11 +83,20 @@ def test_the_chosen_sample_is_what_the_next_ones_are_cut_from(space, make):
   evaluator = make()
   spec = space.decode((8, 8, 8, 8))
   (score,) = evaluator.accuracy([spec])
+  trained = evaluator._samples[space.encode(spec)]
+  (place,) = (
+    index
+    for index, weight in enumerate(evaluator.model.weights)
+    if weight.path == "block02_expansion/kernel"
+  )
+  trained[place][..., 5] *= 10  # which batch norm takes back
+  largest = trained[place][..., 5].copy()
   evaluator.go_on_from(spec)
   # Ordered anew, not trained anew: it scores as it did.
   assert evaluator._scorer.accuracy([spec]) == pytest.approx([score], abs=0.01)
   kernel = np.asarray(evaluator.model.get_layer("block02_expansion").kernel)[..., :8]
   assert np.all(np.diff(np.sqrt((kernel**2).sum((0, 1, 2)))) <= 1e-6)
+  assert sorted(kernel[..., 0].ravel()) == sorted(largest.ravel())
   with pytest.raises(ValueError, match="block02_expansion must be at most 8, got 16"):
     evaluator.accuracy([space.largest()])
 
