@@ -1,5 +1,6 @@
 """The folder of a run: its settings, the files of its stages, its metrics."""
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import itertools
@@ -8,8 +9,9 @@ import pathlib
 import platform
 import subprocess
 
-from nadv2_tf.export.tflite import write_atomically
+from nadv2_tf.pipeline.lock import LOCK, locked
 from nadv2_tf.spec import NetworkSpec
+from nadv2_tf.spec.files import PARTIAL, remove_partial_files, write_atomically
 
 PACKAGES = ("nadv2-tf", "tensorflow", "keras", "ai-edge-litert", "numpy")
 
@@ -72,6 +74,18 @@ class RunFolder:
     names = [entry["folder"] for entry in self.metrics().get("targets", [])]
     return [RunFolder(self.path / name) for name in names] or [self]
 
+  def checkpoints(self, training):
+    """The folder of the checkpoints of one training."""
+    return self.path / "checkpoints" / training
+
+  @contextlib.contextmanager
+  def locked(self):
+    """Keeps other commands out while the block runs; what a killed one left half is removed."""
+    with locked(self.path):
+      for place in (self.path, *(path for path in self.path.iterdir() if path.is_dir())):
+        remove_partial_files(place)
+      yield
+
   def spec(self, name):
     return self.path / f"{name}.json"
 
@@ -100,7 +114,7 @@ class RunFolder:
     if self.path.exists() and not self.path.is_dir():
       raise ValueError(f"--output={self.path} is a file; a folder is needed.")
     saved = self.settings()
-    if not saved and self.path.exists() and any(self.path.iterdir()):
+    if not saved and self.path.exists() and any(map(_is_foreign, self.path.iterdir())):
       raise ValueError(f"--output={self.path} is not empty and holds no run; choose another.")
     for group, options in groups.items():
       for option, value in dataclasses.asdict(options).items():
@@ -161,6 +175,15 @@ class RunFolder:
   def metrics(self):
     return _read_object(self.metrics_file) if self.metrics_file.exists() else {}
 
+  def network_metrics(self, name):
+    """What metrics.json says of one trained network; ValueError if it says nothing."""
+    networks = self.metrics().get("networks")
+    if not isinstance(networks, dict) or not isinstance(networks.get(name), dict):
+      raise ValueError(
+        f"{self.metrics_file} says nothing of {name}; remove {self.keras(name)} to train it again."
+      )
+    return networks[name]
+
   def update_metrics(self, seconds=None, **values):
     """Adds to metrics.json; `seconds` is {stage: seconds}."""
     metrics = self.metrics() | values
@@ -176,6 +199,11 @@ class RunFolder:
   @staticmethod
   def _write(path, value):
     write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def _is_foreign(path):
+  """Whether no killed command can have left the file before it wrote the settings."""
+  return path.name != LOCK and not path.name.endswith(PARTIAL)
 
 
 def _read_object(path):
