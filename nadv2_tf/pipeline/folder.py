@@ -11,8 +11,11 @@ import subprocess
 
 from nadv2_tf.pipeline.lock import LOCK, locked
 from nadv2_tf.spec import NetworkSpec
-from nadv2_tf.spec.files import PARTIAL, remove_partial_files, write_atomically
+from nadv2_tf.spec.files import PARTIAL, read_bounded, remove_partial_files, write_atomically
+from nadv2_tf.spec.serialization import LARGEST_TEXT
 
+#: of run.json and metrics.json, which have some kilobytes
+LARGEST_JSON = 64 * 2**20
 PACKAGES = ("nadv2-tf", "tensorflow", "keras", "ai-edge-litert", "numpy")
 
 
@@ -164,7 +167,7 @@ class RunFolder:
   def read_spec(self, name):
     path = self.need(self.spec(name), "nadv2-search")
     try:
-      return NetworkSpec.from_json(path.read_text(encoding="utf-8"))
+      return NetworkSpec.from_json(read_bounded(path, LARGEST_TEXT).decode("utf-8"))
     except ValueError as error:
       raise ValueError(f"{path}: {error}") from None
 
@@ -208,8 +211,8 @@ def _is_foreign(path):
 
 def _read_object(path):
   try:
-    value = json.loads(path.read_text(encoding="utf-8"))
-  except (OSError, ValueError) as error:
+    value = json.loads(read_bounded(path, LARGEST_JSON).decode("utf-8"))
+  except (OSError, ValueError, RecursionError) as error:
     raise ValueError(f"Cannot read {path}: {error}") from None
   if not isinstance(value, dict):
     raise ValueError(f"{path} must hold a JSON object, got {type(value).__name__}.")

@@ -65,6 +65,9 @@ class CheckpointOptions:
   keep_checkpoints: int = 2
 
 
+DEFAULT_CHECKPOINTS = CheckpointOptions()
+
+
 @dataclasses.dataclass(frozen=True)
 class FinetuneOptions:
   """How a network that was cut out is trained on."""

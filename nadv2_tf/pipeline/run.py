@@ -4,7 +4,7 @@ import dataclasses
 
 from nadv2_tf.pipeline import export_stage, search_stage, training_stages
 from nadv2_tf.pipeline.folder import RunFolder, versions
-from nadv2_tf.pipeline.options import CheckpointOptions
+from nadv2_tf.pipeline.options import DEFAULT_CHECKPOINTS
 from nadv2_tf.pipeline.report import write_report
 
 
@@ -16,7 +16,7 @@ def run(
   finetune_options,
   references,
   progress,
-  checkpoint_options=CheckpointOptions(),
+  checkpoint_options=DEFAULT_CHECKPOINTS,
 ):
   """Runs everything and prints the closing table.
 

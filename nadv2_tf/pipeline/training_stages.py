@@ -12,7 +12,7 @@ from nadv2_tf import backbones
 from nadv2_tf.models import slice_network, super_network
 from nadv2_tf.pipeline.data import make_task
 from nadv2_tf.pipeline.folder import RunFolder
-from nadv2_tf.pipeline.options import CheckpointOptions, NetworkOptions, TrainOptions
+from nadv2_tf.pipeline.options import DEFAULT_CHECKPOINTS, NetworkOptions, TrainOptions
 from nadv2_tf.resources import COUNTS
 from nadv2_tf.training.checkpoints import Checkpoints
 from nadv2_tf.training.evaluation import evaluate, keras_predictor
@@ -37,14 +37,14 @@ class Workbench:
   datasets: object
   network_options: object
   train_options: object
-  checkpoint_options: object = CheckpointOptions()
+  checkpoint_options: object = DEFAULT_CHECKPOINTS
 
   @property
   def seed(self):
     return self.network_options.seed
 
 
-def make_workbench(folder, network_options, train_options, checkpoint_options=CheckpointOptions()):
+def make_workbench(folder, network_options, train_options, checkpoint_options=DEFAULT_CHECKPOINTS):
   """Reads the data and builds the search space.
 
   Raises:
@@ -63,7 +63,7 @@ def make_workbench(folder, network_options, train_options, checkpoint_options=Ch
   )
 
 
-def reopen_workbench(path, checkpoint_options=CheckpointOptions()):
+def reopen_workbench(path, checkpoint_options=DEFAULT_CHECKPOINTS):
   """The workbench of a run that an earlier command started.
 
   Raises:

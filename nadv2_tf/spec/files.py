@@ -52,7 +52,7 @@ def read_bounded(path, most):
     if not stat.S_ISREG(status.st_mode):
       raise ValueError(f"{path} is no ordinary file.")
     if status.st_size > most:
-      raise ValueError(f"{path} has {status.st_size} bytes; at most {most} are read.")
+      raise ValueError(f"{path} is larger than {most} bytes.")
     return file.read(status.st_size)
 
 

@@ -79,7 +79,8 @@ def _check_config(path):
   while values:
     value = values.pop()
     if isinstance(value, dict):
-      values.extend(value.values())
+      # Keras numbers shared objects by their addresses.
+      values.extend(item for name, item in value.items() if name != "shared_object_id")
     elif isinstance(value, list):
       values.extend(value)
     elif isinstance(value, int) and abs(value) > LARGEST_SIZE:
