@@ -73,7 +73,7 @@ def describe(path, table):
 
 def start():
   define_flags()
-  start_program(main)
+  start_program(main, goes_on=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import pathlib
+import warnings
 import zipfile
 
 import keras
@@ -41,7 +42,10 @@ def load_weights(model, path):
     ValueError: naming the file, if it is damaged or of another network.
   """
   try:
-    model.load_weights(path)
+    with warnings.catch_warnings():
+      # Keras only warns of weights that the file does not have, and leaves them as they are.
+      warnings.simplefilter("error", UserWarning)
+      model.load_weights(path)
   except Exception as error:  # HDF5 and Keras raise whatever the damaged part raises
     raise ValueError(
       f"{path} cannot be read as weights of {model.name!r}, it is damaged or of another network: "
