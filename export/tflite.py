@@ -1,11 +1,9 @@
 """Stand-alone Keras network to a TFLite file, and running one with LiteRT."""
 
-import os
-import pathlib
-import tempfile
-
 import numpy as np
 from nadv2_tf.export.quiet import quiet_stderr
+
+from nadv2_tf.spec.files import write_atomically
 
 
 def to_tflite(network, path):
@@ -36,20 +34,6 @@ def convert(concrete_function):
 
   with quiet_stderr():
     return tf.lite.TFLiteConverter.from_concrete_functions([concrete_function]).convert()
-
-
-def write_atomically(path, content):
-  """Writes bytes so that `path` holds all of them or what it held before."""
-  path = pathlib.Path(path)
-  handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-  try:
-    with os.fdopen(handle, "wb") as file:
-      file.write(content)
-    pathlib.Path(temporary).replace(path)
-  except BaseException:
-    pathlib.Path(temporary).unlink(missing_ok=True)
-    raise
-  return path
 
 
 def interpreter(path_or_content, num_threads=1, delegates=True):

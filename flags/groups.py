@@ -9,6 +9,7 @@ import dataclasses
 from absl import flags
 
 from nadv2_tf.pipeline.options import (  # noqa: F401  (programs read them by these names)
+  CheckpointOptions,
   FinetuneOptions,
   NetworkOptions,
   SearchOptions,

@@ -11,13 +11,13 @@ from nadv2_tf.benchmarks.devices import open_device
 from nadv2_tf.benchmarks.latency_table import TableMeasurement, check_header
 from nadv2_tf.benchmarks.meter import DeviceMeter
 from nadv2_tf.benchmarks.timing import TimingSettings
-from nadv2_tf.export.tflite import write_atomically
 
 from nadv2_tf import backbones
 from nadv2_tf.models import slice_network, super_network
 from nadv2_tf.resources.latency_table import LatencyTable
 from nadv2_tf.search import Problem, minimize
 from nadv2_tf.spec import NetworkSpec
+from nadv2_tf.spec.files import write_atomically
 from nadv2_tf.training.evaluation import evaluate, keras_predictor
 from nadv2_tf.training.loop import TrainingLoop
 from nadv2_tf.training.netadaptv1 import FineTuningEvaluator

@@ -1,5 +1,6 @@
 """The folder of a run: its settings, the files of its stages, its metrics."""
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import itertools
@@ -8,9 +9,13 @@ import pathlib
 import platform
 import subprocess
 
-from nadv2_tf.export.tflite import write_atomically
+from nadv2_tf.pipeline.lock import LOCK, locked
 from nadv2_tf.spec import NetworkSpec
+from nadv2_tf.spec.files import PARTIAL, read_bounded, remove_partial_files, write_atomically
+from nadv2_tf.spec.serialization import LARGEST_TEXT
 
+#: of run.json and metrics.json, which have some kilobytes
+LARGEST_JSON = 64 * 2**20
 PACKAGES = ("nadv2-tf", "tensorflow", "keras", "ai-edge-litert", "numpy")
 
 
@@ -73,6 +78,18 @@ class RunFolder:
     names = [entry["folder"] for entry in self.metrics().get("targets", [])]
     return [RunFolder(self.path / name) for name in names] or [self]
 
+  def checkpoints(self, training):
+    """The folder of the checkpoints of one training."""
+    return self.path / "checkpoints" / training
+
+  @contextlib.contextmanager
+  def locked(self):
+    """Keeps other commands out while the block runs; what a killed one left half is removed."""
+    with locked(self.path):
+      for place in (self.path, *(path for path in self.path.iterdir() if path.is_dir())):
+        remove_partial_files(place)
+      yield
+
   def spec(self, name):
     return self.path / f"{name}.json"
 
@@ -101,7 +118,7 @@ class RunFolder:
     if self.path.exists() and not self.path.is_dir():
       raise ValueError(f"--output={self.path} is a file; a folder is needed.")
     saved = self.settings()
-    if not saved and self.path.exists() and any(self.path.iterdir()):
+    if not saved and self.path.exists() and any(map(_is_foreign, self.path.iterdir())):
       raise ValueError(f"--output={self.path} is not empty and holds no run; choose another.")
     for group, options in groups.items():
       for option, value in dataclasses.asdict(options).items():
@@ -151,7 +168,7 @@ class RunFolder:
   def read_spec(self, name):
     path = self.need(self.spec(name), "nadv2-search")
     try:
-      return NetworkSpec.from_json(path.read_text(encoding="utf-8"))
+      return NetworkSpec.from_json(read_bounded(path, LARGEST_TEXT).decode("utf-8"))
     except ValueError as error:
       raise ValueError(f"{path}: {error}") from None
 
@@ -161,6 +178,15 @@ class RunFolder:
 
   def metrics(self):
     return _read_object(self.metrics_file) if self.metrics_file.exists() else {}
+
+  def network_metrics(self, name):
+    """What metrics.json says of one trained network; ValueError if it says nothing."""
+    networks = self.metrics().get("networks")
+    if not isinstance(networks, dict) or not isinstance(networks.get(name), dict):
+      raise ValueError(
+        f"{self.metrics_file} says nothing of {name}; remove {self.keras(name)} to train it again."
+      )
+    return networks[name]
 
   def update_metrics(self, seconds=None, **values):
     """Adds to metrics.json; `seconds` is {stage: seconds}."""
@@ -189,10 +215,15 @@ class RunFolder:
     write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
+def _is_foreign(path):
+  """Whether no killed command can have left the file before it wrote the settings."""
+  return path.name != LOCK and not path.name.endswith(PARTIAL)
+
+
 def _read_object(path):
   try:
-    value = json.loads(path.read_text(encoding="utf-8"))
-  except (OSError, ValueError) as error:
+    value = json.loads(read_bounded(path, LARGEST_JSON).decode("utf-8"))
+  except (OSError, ValueError, RecursionError) as error:
     raise ValueError(f"Cannot read {path}: {error}") from None
   if not isinstance(value, dict):
     raise ValueError(f"{path} must hold a JSON object, got {type(value).__name__}.")

@@ -257,7 +257,7 @@ def device_table(options, space, folder, progress):
     progress: a `Progress`.
   """
   from nadv2_tf.benchmarks.latency_table import TableMeasurement, check_header, header_of
-  from nadv2_tf.export.tflite import write_atomically
+  from nadv2_tf.spec.files import write_atomically
 
   path, settings = folder.latency_table, timing_settings(options)
   with device_of(options) as device, progress.bar("latency table", 0, "files") as bar:

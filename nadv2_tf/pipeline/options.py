@@ -62,6 +62,17 @@ class SearchOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class CheckpointOptions:
+  """How trainings are kept against a kill; may differ from one command of a run to the next."""
+
+  checkpoint_every: float = 60.0
+  keep_checkpoints: int = 2
+
+
+DEFAULT_CHECKPOINTS = CheckpointOptions()
+
+
+@dataclasses.dataclass(frozen=True)
 class FinetuneOptions:
   """How a network that was cut out is trained on."""
 

@@ -4,7 +4,7 @@ import dataclasses
 
 from nadv2_tf.pipeline import export_stage, search_stage, training_stages
 from nadv2_tf.pipeline.folder import RunFolder, versions
-from nadv2_tf.pipeline.options import TrustOptions
+from nadv2_tf.pipeline.options import DEFAULT_CHECKPOINTS, TrustOptions
 from nadv2_tf.pipeline.report import write_report
 from nadv2_tf.pipeline.trust import check_trust, measure_trust
 
@@ -18,6 +18,7 @@ def run(
   references,
   progress,
   trust_options=None,
+  checkpoint_options=DEFAULT_CHECKPOINTS,
 ):
   """Runs everything and prints the closing table.
 
@@ -27,16 +28,26 @@ def run(
     references: also train, export and time the full and the uniformly scaled network.
     progress: a `Progress`.
     trust_options: `TrustOptions`, which may change when a run goes on; None trains no samples.
+    checkpoint_options: how trainings are kept against a kill.
 
   Raises:
-    ValueError: before any training, if an option, the data or the target cannot be used.
+    ValueError: before any training, if an option, the data or the target cannot be used, or if
+      another command works in the folder.
   """
   trust_options = trust_options or TrustOptions()
   check_trust(trust_options)
-  bench = training_stages.make_workbench(RunFolder(output), network_options, train_options)
+  bench = training_stages.make_workbench(
+    RunFolder(output), network_options, train_options, checkpoint_options
+  )
   training_stages.check_recipes(bench, finetune_options)
   groups = {"network": network_options, "train": train_options, "finetune": finetune_options}
-  bench.folder.check(search=search_options)
+  bench.folder.check(search=search_options, **groups)
+  with bench.folder.locked():
+    _run(bench, groups, search_options, references, progress, trust_options)
+
+
+def _run(bench, groups, search_options, references, progress, trust_options):
+  finetune_options = groups["finetune"]
   folder = bench.folder.open(**groups)
   problem = search_stage.make_problem(search_options, bench.space, folder, progress)
   # Only now: a target out of reach must not stand in the folder that the corrected run takes.

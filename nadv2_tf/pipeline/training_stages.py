@@ -1,7 +1,10 @@
 """Stages that train: the super-network, and networks cut out of it."""
 
 import dataclasses
+import importlib.metadata
+import json
 import time
+import zlib
 
 import keras
 
@@ -9,11 +12,13 @@ from nadv2_tf import backbones
 from nadv2_tf.models import slice_network, super_network
 from nadv2_tf.pipeline.data import make_task
 from nadv2_tf.pipeline.folder import RunFolder
-from nadv2_tf.pipeline.options import NetworkOptions, TrainOptions
+from nadv2_tf.pipeline.options import DEFAULT_CHECKPOINTS, NetworkOptions, TrainOptions
 from nadv2_tf.resources import COUNTS
+from nadv2_tf.training.checkpoints import Checkpoints
 from nadv2_tf.training.evaluation import evaluate, keras_predictor
 from nadv2_tf.training.gradients import check_execution
 from nadv2_tf.training.loop import TrainingDiverged, TrainingLoop
+from nadv2_tf.training.network_files import load_keras, load_weights, save_atomically
 from nadv2_tf.training.recalibration import recalibrate
 from nadv2_tf.training.recipe import Recipe
 from nadv2_tf.training.strategy import make_strategy
@@ -32,13 +37,14 @@ class Workbench:
   datasets: object
   network_options: object
   train_options: object
+  checkpoint_options: object = DEFAULT_CHECKPOINTS
 
   @property
   def seed(self):
     return self.network_options.seed
 
 
-def make_workbench(folder, network_options, train_options):
+def make_workbench(folder, network_options, train_options, checkpoint_options=DEFAULT_CHECKPOINTS):
   """Reads the data and builds the search space.
 
   Raises:
@@ -52,10 +58,12 @@ def make_workbench(folder, network_options, train_options):
     input_shape=(size, size, datasets.train.images.shape[-1]),
     classes=len(datasets.class_names),
   )
-  return Workbench(folder, space, task, datasets, network_options, train_options)
+  return Workbench(
+    folder, space, task, datasets, network_options, train_options, checkpoint_options
+  )
 
 
-def reopen_workbench(path):
+def reopen_workbench(path, checkpoint_options=DEFAULT_CHECKPOINTS):
   """The workbench of a run that an earlier command started.
 
   Raises:
@@ -63,7 +71,10 @@ def reopen_workbench(path):
   """
   folder = RunFolder(path)
   return make_workbench(
-    folder, folder.options("network", NetworkOptions), folder.options("train", TrainOptions)
+    folder,
+    folder.options("network", NetworkOptions),
+    folder.options("train", TrainOptions),
+    checkpoint_options,
   )
 
 
@@ -124,7 +135,9 @@ def train_super_network(bench, progress):
   """Trains the super-network, or reads its weights if an earlier run saved them.
 
   Raises:
-    TrainingDiverged: if the loss is not finite; the last good weights are saved.
+    TrainingDiverged: if it does even with half the learning rate; the last good weights are saved.
+    CheckpointError: if there are checkpoints, and none can be used.
+    Stopped: when what is needed to go on is saved.
   """
   options = bench.train_options
   recipe = super_recipe(options)
@@ -132,12 +145,13 @@ def train_super_network(bench, progress):
   keras.utils.set_random_seed(bench.seed)
   with strategy.scope():
     model = super_network(bench.space, groups=_batch_norm_groups(options))
-  weights = bench.folder.super_weights
+  weights, title = bench.folder.super_weights, "super-network"
+  checkpoints = training_checkpoints(bench, title, {"recipe": recipe}, progress)
   if weights.exists():
     progress.line(f"super-network: trained weights in {weights} are used")
-    model.load_weights(weights)
+    load_weights(model, weights)
+    checkpoints.clear()
     return model
-  start = time.monotonic()
   loop = TrainingLoop(
     model,
     bench.task,
@@ -149,31 +163,53 @@ def train_super_network(bench, progress):
     options.distillation,
   )
   try:
-    reports = _run(loop, bench.datasets.train, progress, "super-network", recipe)
+    reports = _run(loop, bench.datasets.train, progress, title, recipe, checkpoints)
   except TrainingDiverged as error:
-    model.save_weights(bench.folder.last_good_weights)
+    save_atomically(model.save_weights, bench.folder.last_good_weights)
     raise TrainingDiverged(f"{error} They are in {bench.folder.last_good_weights}.") from None
-  _save_weights(model, weights)
-  bench.folder.write_json(
-    bench.folder.training_log, {"super-network": [dataclasses.asdict(item) for item in reports]}
-  )
-  bench.folder.update_metrics(seconds={"train": time.monotonic() - start})
+  # The weights come last: they are what says that this stage is over.
+  log = {title: [dataclasses.asdict(item) for item in reports]}
+  if loop.state.setbacks:
+    log["setbacks"] = loop.state.setbacks
+  bench.folder.write_json(bench.folder.training_log, log)
+  bench.folder.update_metrics(seconds={"train": loop.state.seconds})
+  save_atomically(model.save_weights, weights)
+  checkpoints.clear()
   return model
 
 
-def _save_weights(model, path):
-  """Writes the weights under another name first: a killed run leaves no half file."""
-  temporary = path.with_name(f"partial_{path.name}")
-  model.save_weights(temporary)
-  temporary.replace(path)
+def training_checkpoints(bench, title, what, progress):
+  """The `Checkpoints` of one training of a run.
+
+  Args:
+    title: of the training; names their folder.
+    what: {name: dataclass} that says, beside the options of the run, what is trained.
+  """
+  labels = bench.datasets.train.labels
+  about = {
+    "version": importlib.metadata.version("nadv2-tf"),
+    "network": dataclasses.asdict(bench.network_options),
+    "train": dataclasses.asdict(bench.train_options),
+    "data": {"training images": len(labels), "their labels": zlib.crc32(labels.tobytes())},
+    **{name: dataclasses.asdict(value) for name, value in what.items()},
+  }
+  options = bench.checkpoint_options
+  return Checkpoints(
+    bench.folder.checkpoints(title),
+    json.loads(json.dumps(about)),
+    options.keep_checkpoints,
+    options.checkpoint_every,
+    lambda text: progress.line(f"  {title}: {text}"),
+  )
 
 
-def _run(loop, examples, progress, title, recipe):
+def _run(loop, examples, progress, title, recipe, checkpoints):
   steps = recipe.steps(len(examples))
   with progress.bar(title, steps * recipe.batch_size, "images") as bar:
     return loop.run(
       examples,
       lambda item: bar(item.images, f"loss {item.loss:.3f}, accuracy {item.accuracy:.3f}"),
+      checkpoints=checkpoints,
     )
 
 
@@ -197,10 +233,10 @@ def cut_out(bench, super_model, spec):
   return model
 
 
-def train_on(bench, model, recipe, title, progress):
-  """Trains a network that was cut out."""
+def train_on(bench, model, recipe, title, progress, checkpoints=None):
+  """Trains a network that was cut out; without `Checkpoints` a kill undoes all of it."""
   loop = TrainingLoop(model, bench.task, recipe, seed=bench.seed + 1)
-  _run(loop, bench.datasets.train, progress, title, recipe)
+  _run(loop, bench.datasets.train, progress, title, recipe, checkpoints)
 
 
 def finetune(bench, super_model, spec, finetune_options, name, progress):
@@ -212,15 +248,17 @@ def finetune(bench, super_model, spec, finetune_options, name, progress):
   folder = bench.folder
   path = folder.keras(name)
   folder.write_spec(name, spec)
+  recipe = finetune_recipe(bench.train_options, finetune_options)
+  checkpoints = training_checkpoints(bench, name, {"recipe": recipe, "spec": spec}, progress)
   if path.exists():
     progress.line(f"{name}: trained network in {path} is used")
-    return keras.saving.load_model(path, safe_mode=True), folder.metrics()["networks"][name]
+    checkpoints.clear()
+    return load_keras(path), folder.network_metrics(name)
   start = time.monotonic()
   model = cut_out(bench, super_model, spec)
   classes = len(bench.datasets.class_names)
   before = evaluate(keras_predictor(model), bench.datasets.holdout, classes).accuracy
-  recipe = finetune_recipe(bench.train_options, finetune_options)
-  train_on(bench, model, recipe, f"fine-tune {name}", progress)
+  train_on(bench, model, recipe, f"fine-tune {name}", progress, checkpoints)
   predict = keras_predictor(model)
   metrics = {
     "holdout_accuracy_before": before,
@@ -229,10 +267,9 @@ def finetune(bench, super_model, spec, finetune_options, name, progress):
     **{name: int(COUNTS[name]().measure(spec)) for name in COUNTS},
     "seconds": {"finetune": round(time.monotonic() - start, 1)},
   }
-  temporary = path.with_name(f"partial_{path.name}")
-  model.save(temporary)
   folder.update_metrics(
     networks=folder.metrics().get("networks", {}) | {name: metrics},
   )
-  temporary.replace(path)
+  save_atomically(model.save, path)
+  checkpoints.clear()
   return model, metrics

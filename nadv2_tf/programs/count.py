@@ -8,6 +8,8 @@ from absl import flags
 from nadv2_tf import backbones
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.spec import NetworkSpec
+from nadv2_tf.spec.files import read_bounded
+from nadv2_tf.spec.serialization import LARGEST_TEXT
 
 FLAGS = flags.FLAGS
 
@@ -29,7 +31,7 @@ def load_network(name):
     return backbones.network(name)
   path = pathlib.Path(name)
   try:
-    return NetworkSpec.from_json(path.read_text(encoding="utf-8"))
+    return NetworkSpec.from_json(read_bounded(path, LARGEST_TEXT).decode("utf-8"))
   except FileNotFoundError:
     raise ValueError(f"There is no file {path}.") from None
   except (ValueError, OSError) as error:

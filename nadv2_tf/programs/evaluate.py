@@ -30,8 +30,8 @@ def define_flags():
 def predictor_of(path):
   """(predict, input shape) of a network file."""
   from nadv2_tf import export
-  from nadv2_tf.programs.load import load_keras
   from nadv2_tf.training.evaluation import keras_predictor
+  from nadv2_tf.training.network_files import load_keras
 
   if not path.is_file():
     raise ValueError(f"There is no file {path}.")

@@ -24,7 +24,7 @@ def main():
   start_tensorflow()
   from nadv2_tf.export import to_tflite
   from nadv2_tf.pipeline.folder import RunFolder
-  from nadv2_tf.programs.load import load_keras
+  from nadv2_tf.training.network_files import load_keras
 
   folder = RunFolder(FLAGS.output)
   if FLAGS.network:

@@ -5,6 +5,7 @@ import dataclasses
 from absl import flags
 
 from nadv2_tf.flags import groups
+from nadv2_tf.flags.checkpoints import define_checkpoints
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
 
@@ -14,6 +15,7 @@ FLAGS = flags.FLAGS
 def define_flags():
   groups.define_finetune()
   groups.define_trust()
+  define_checkpoints()
   groups.define_output()
 
 
@@ -27,26 +29,27 @@ def main():
   trust_options = groups.read(groups.TrustOptions)
   trust.check_trust(trust_options)
   progress = Progress()
-  bench = training_stages.reopen_workbench(FLAGS.output)
+  bench = training_stages.reopen_workbench(FLAGS.output, groups.read(groups.CheckpointOptions))
   bench.folder.need(bench.folder.super_weights, "nadv2-train")
   places = bench.folder.found_folders()
   specs = [place.read_spec("found") for place in places]
   training_stages.check_recipes(bench, options)
-  bench.folder.open(finetune=options)
-  super_model = training_stages.train_super_network(bench, progress)
-  for place, spec in zip(places, specs, strict=True):
-    there = dataclasses.replace(bench, folder=place)
-    _, metrics = training_stages.finetune(there, super_model, spec, options, "found", progress)
-    progress.line(
-      f"test accuracy {metrics['test_accuracy']:.4f}; the network is in {place.keras('found')}"
-    )
-  trust.measure_trust(bench, super_model, options, trust_options, progress)
-  progress.line(tables.trust_line(bench.folder.metrics()))
+  with bench.folder.locked():
+    bench.folder.open(finetune=options)
+    super_model = training_stages.train_super_network(bench, progress)
+    for place, spec in zip(places, specs, strict=True):
+      there = dataclasses.replace(bench, folder=place)
+      _, metrics = training_stages.finetune(there, super_model, spec, options, "found", progress)
+      progress.line(
+        f"test accuracy {metrics['test_accuracy']:.4f}; the network is in {place.keras('found')}"
+      )
+    trust.measure_trust(bench, super_model, options, trust_options, progress)
+    progress.line(tables.trust_line(bench.folder.metrics()))
 
 
 def start():
   define_flags()
-  start_program(main)
+  start_program(main, goes_on=True)
 
 
 if __name__ == "__main__":

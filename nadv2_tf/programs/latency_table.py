@@ -35,9 +35,9 @@ def main():
   from nadv2_tf.benchmarks.devices import open_device
   from nadv2_tf.benchmarks.latency_table import TableMeasurement, check_header, header_of
   from nadv2_tf.benchmarks.timing import TimingSettings
-  from nadv2_tf.export.tflite import write_atomically
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.resources.latency_table import LatencyTable
+  from nadv2_tf.spec.files import write_atomically
 
   space = groups.read_space(FLAGS.classes)
   settings = TimingSettings(FLAGS.num_threads, FLAGS.cpu_mask, FLAGS.delegate)
@@ -73,7 +73,7 @@ def describe(path, table):
 
 def start():
   define_flags()
-  start_program(main)
+  start_program(main, goes_on=True)
 
 
 if __name__ == "__main__":

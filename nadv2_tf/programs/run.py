@@ -3,6 +3,7 @@
 from absl import flags
 
 from nadv2_tf.flags import groups
+from nadv2_tf.flags.checkpoints import define_checkpoints
 from nadv2_tf.flags.search import define_search
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
@@ -16,6 +17,7 @@ def define_flags():
   define_search()
   groups.define_finetune()
   groups.define_trust()
+  define_checkpoints()
   groups.define_output()
   flags.DEFINE_bool(
     "references",
@@ -39,12 +41,13 @@ def main():
     references=FLAGS.references,
     progress=Progress(),
     trust_options=groups.read(groups.TrustOptions),
+    checkpoint_options=groups.read(groups.CheckpointOptions),
   )
 
 
 def start():
   define_flags()
-  start_program(main)
+  start_program(main, goes_on=True)
 
 
 if __name__ == "__main__":

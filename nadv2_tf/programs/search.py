@@ -26,10 +26,11 @@ def main():
   bench = training_stages.reopen_workbench(FLAGS.output)
   bench.folder.need(bench.folder.super_weights, "nadv2-train")
   bench.folder.check(search=options)
-  problem = search_stage.make_problem(options, bench.space, bench.folder, progress)
-  bench.folder.open(search=options)
-  super_model = training_stages.train_super_network(bench, progress)
-  landings = search_stage.search(bench, super_model, problem, options, progress)
+  with bench.folder.locked():
+    problem = search_stage.make_problem(options, bench.space, bench.folder, progress)
+    bench.folder.open(search=options)
+    super_model = training_stages.train_super_network(bench, progress)
+    landings = search_stage.search(bench, super_model, problem, options, progress)
   for line in tables.metric_lines(overview(bench.folder)):
     progress.line(line)
   for landing in landings:
@@ -38,7 +39,7 @@ def main():
 
 def start():
   define_flags()
-  start_program(main)
+  start_program(main, goes_on=True)
 
 
 if __name__ == "__main__":

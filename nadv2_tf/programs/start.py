@@ -6,13 +6,19 @@ import sys
 from absl import app, flags
 
 from nadv2_tf.benchmarks.errors import TimingError
+from nadv2_tf.training import interruption
 
 
-def start(main):
-  """Runs `main()` as an absl program; a known kind of error becomes one line and exit status 1."""
+def start(main, goes_on=False):
+  """Runs `main()` as an absl program; a known kind of error becomes one line and exit status 1.
+
+  Args:
+    main: the program.
+    goes_on: whether the same command goes on where it was stopped.
+  """
   os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports its CPU features else
   _show_all_flags_in_help()
-  app.run(lambda arguments: _guarded(main, arguments))
+  app.run(lambda arguments: _guarded(main, arguments, goes_on))
 
 
 def start_tensorflow():
@@ -32,9 +38,10 @@ def _show_all_flags_in_help():
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
 
-def _guarded(main, arguments):
+def _guarded(main, arguments, goes_on):
   if len(arguments) > 1:
     fail(f"unexpected argument {arguments[1]!r}; options start with --, see --help.")
+  interruption.install()
   try:
     main()
   except (ValueError, OSError, RuntimeError) as error:
@@ -42,6 +49,12 @@ def _guarded(main, arguments):
       raise
     # A timing's error quotes the command and the end of its output, line by line.
     fail(str(error) if isinstance(error, TimingError) else one_line(error))
+  except interruption.Stopped as stop:
+    text = f"stopped by {stop}."
+    if goes_on:
+      done = stop.saved or "what was finished is kept"
+      text = f"stopped by {stop}; {done}, and the same command goes on from there."
+    fail(text, 128 + stop.signal, kind="")
   except KeyboardInterrupt:
     fail("interrupted.", status=130)
 
@@ -51,8 +64,8 @@ def one_line(error):
   return " ".join(lines) if lines else type(error).__name__
 
 
-def fail(message, status=1):
+def fail(message, status=1, kind="error: "):
   """Prints one line and ends the program."""
   sys.stdout.flush()
-  print(f"error: {message}", file=sys.stderr)
+  print(f"{kind}{message}", file=sys.stderr)
   sys.exit(status)

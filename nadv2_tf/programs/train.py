@@ -3,6 +3,7 @@
 from absl import flags
 
 from nadv2_tf.flags import groups
+from nadv2_tf.flags.checkpoints import define_checkpoints
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
 
@@ -12,6 +13,7 @@ FLAGS = flags.FLAGS
 def define_flags():
   groups.define_network()
   groups.define_train()
+  define_checkpoints()
   groups.define_output()
 
 
@@ -23,18 +25,21 @@ def main():
 
   network = groups.read(groups.NetworkOptions)
   train = groups.read(groups.TrainOptions)
-  bench = training_stages.make_workbench(RunFolder(FLAGS.output), network, train)
+  checkpoints = groups.read(groups.CheckpointOptions)
+  bench = training_stages.make_workbench(RunFolder(FLAGS.output), network, train, checkpoints)
   training_stages.check_recipes(bench)
-  bench.folder.open(network=network, train=train)
-  bench.folder.update_metrics(seed=bench.seed, versions=versions())
+  bench.folder.check(network=network, train=train)
   progress = Progress()
-  training_stages.train_super_network(bench, progress)
+  with bench.folder.locked():
+    bench.folder.open(network=network, train=train)
+    bench.folder.update_metrics(seed=bench.seed, versions=versions())
+    training_stages.train_super_network(bench, progress)
   progress.line(f"the super-network's weights are in {bench.folder.super_weights}")
 
 
 def start():
   define_flags()
-  start_program(main)
+  start_program(main, goes_on=True)
 
 
 if __name__ == "__main__":

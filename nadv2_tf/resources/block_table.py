@@ -8,6 +8,8 @@ import json
 import pathlib
 import sys
 
+from nadv2_tf.spec.files import read_bounded
+
 LARGEST_FILE = 2**20
 #: choice number -> (kernel size, expansion ratio), as Single-Path NAS counts them
 CHOICES = {"0": (3, 3), "1": (3, 6), "2": (5, 3), "3": (5, 6)}
@@ -75,10 +77,9 @@ class BlockTable:
       ValueError: naming file, block and choice, if it is damaged.
     """
     path = pathlib.Path(path)
-    if path.stat().st_size > LARGEST_FILE:
-      raise ValueError(f"{path} is larger than {LARGEST_FILE} bytes.")
+    content = read_bounded(path, LARGEST_FILE)
     try:
-      table = json.loads(path.read_text(encoding="utf-8"))
+      table = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError):
       raise ValueError(f"{path} is no JSON file.") from None
     if not isinstance(table, dict) or not table:

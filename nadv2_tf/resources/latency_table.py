@@ -13,6 +13,7 @@ import math
 import pathlib
 
 from nadv2_tf.resources.counts import LayerSum, ParametersMeter
+from nadv2_tf.spec.files import read_bounded
 
 COLUMNS = (
   "kind",
@@ -222,10 +223,9 @@ class LatencyTable:
       ValueError: naming file, line and field, if it is damaged.
     """
     path = pathlib.Path(path)
-    if path.stat().st_size > LARGEST_FILE:
-      raise ValueError(f"{path} is larger than {LARGEST_FILE} bytes.")
+    content = read_bounded(path, LARGEST_FILE)
     try:
-      facts, rows = _parse(path.read_text(encoding="utf-8"), path)
+      facts, rows = _parse(content.decode("utf-8"), path)
       return cls(rows, facts)
     except UnicodeDecodeError as error:
       raise ValueError(f"{path} is no text file: {error}") from None

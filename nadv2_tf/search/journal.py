@@ -23,8 +23,10 @@ def read(path):
     return []
   entries = []
   with path.open("rb") as file:
-    for number, line in enumerate(file, start=1):
-      if not line.endswith(b"\n"):
+    # One byte more, to tell a line that is too long from one that was torn.
+    lines = iter(lambda: file.readline(LARGEST_LINE + 1), b"")
+    for number, line in enumerate(lines, start=1):
+      if not line.endswith(b"\n") and len(line) <= LARGEST_LINE:
         break
       try:
         entry = json.loads(line) if len(line) <= LARGEST_LINE else None
@@ -62,9 +64,11 @@ class Journal:
   def _drop_torn_line(self):
     if not self._path.exists():
       return
-    text = self._path.read_bytes()
-    whole = text.rfind(b"\n") + 1
-    if whole < len(text):
+    with self._path.open("rb") as file:
+      whole, line = 0, file.readline(LARGEST_LINE)
+      while line.endswith(b"\n"):
+        whole, line = file.tell(), file.readline(LARGEST_LINE)
+    if line:
       os.truncate(self._path, whole)
 
   def write(self, entry):
@@ -86,6 +90,7 @@ class Journal:
     if self._file:
       self._file.write(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
       self._file.flush()
+      os.fsync(self._file.fileno())  # a score takes seconds, this milliseconds
 
 
 def _short(entry):

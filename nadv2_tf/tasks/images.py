@@ -5,6 +5,8 @@ from PIL import Image, ImageOps
 
 #: larger images are refused before they are decoded (a decompression bomb is not a photograph)
 LARGEST_PIXELS = 100_000_000
+#: what photographs come in; others, such as EPS, Pillow hands to programs that it finds
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")
 #: decoded data sets are kept in memory
 LARGEST_BYTES = 8 * 2**30
 
@@ -16,7 +18,8 @@ def read_image(path, image_size):
     ValueError: naming the path, if it is no readable image or too large.
   """
   try:
-    with Image.open(path) as image:
+    Image.init()  # a build of Pillow may lack some
+    with Image.open(path, formats=[kind for kind in FORMATS if kind in Image.OPEN]) as image:
       width, height = image.size
       if width * height > LARGEST_PIXELS:
         raise ValueError(f"{width} x {height} pixels are more than {LARGEST_PIXELS}")

@@ -4,32 +4,26 @@ A loop of `strategy.run` with the Keras optimizer's `apply` serves one device, s
 several machines alike; Keras 3's `fit` fails under MultiWorkerMirroredStrategy.
 """
 
+import contextlib
 import dataclasses
 import functools
-import math
+import itertools
 
 import numpy as np
 import tensorflow as tf
 
 from nadv2_tf.models import check_widths
 from nadv2_tf.tasks.examples import epoch_batches, flip_and_shift, normalise
+from nadv2_tf.training.checkpoints import MemoryCheckpoints
+from nadv2_tf.training.collapse import WINDOW, answers_alike
 from nadv2_tf.training.gradients import check_execution, gradients, sliced_gradients
 from nadv2_tf.training.tracing import traced
+from nadv2_tf.training.interruption import Stopped, finished
+from nadv2_tf.training.state import Diverged, TrainingState, restore_variables
 
 
 class TrainingDiverged(RuntimeError):
-  """The loss became NaN or infinite; the model has the last good weights."""
-
-
-@dataclasses.dataclass(frozen=True)
-class StepReport:
-  """Progress of a training; loss and accuracy are means over the steps since the last report."""
-
-  step: int
-  steps: int
-  images: int
-  loss: float
-  accuracy: float
+  """The training diverged again after it was set back; the model has the last good weights."""
 
 
 class TrainingLoop:
@@ -75,52 +69,111 @@ class TrainingLoop:
     self._strategy = strategy or tf.distribute.get_strategy()
     self._seed = seed
     self.traces = 0
+    #: the `TrainingState` of the last `run`
+    self.state = None
 
-  def run(self, examples, report=None, report_every=10):
-    """Trains for the recipe's epochs.
+  def run(self, examples, report=None, report_every=10, checkpoints=None):
+    """Trains for the recipe's epochs, or goes on from the newest checkpoint.
+
+    On one machine a training that went on ends with the weights of an undisturbed one, to the bit:
+    batches, augmentation and widths are functions of step and seed. After NaN, infinity or a
+    collapse it goes back to the newest checkpoint, once, with half the learning rate.
 
     Args:
       examples: the training `Examples`.
       report: called with a `StepReport` every `report_every` steps and after the last.
+      checkpoints: `Checkpoints`; None keeps the last epoch's start in memory.
 
     Returns:
-      The list of all `StepReport`s.
+      The list of all `StepReport`s, those before the checkpoint included.
 
     Raises:
-      TrainingDiverged: if the loss is not finite; the weights go back to the last epoch's start.
+      TrainingDiverged: if that happens again; the weights are those of the newest checkpoint.
+      CheckpointError: if the checkpoints are damaged or of another training.
+      Stopped: by SIGTERM or Ctrl-C (see `interruption`), after the step, when all is saved.
     """
-    steps = self._recipe.steps(len(examples))
-    with self._strategy.scope():
-      optimizer = self._recipe.make_optimizer(len(examples), self._model.trainable_variables)
-    train_step = self._traced_step(optimizer)
-    reports, sums = [], np.zeros(3)
-    good_weights = self._model.get_weights()
-    for step, batch in zip(range(steps), self._batches(examples), strict=False):
-      if step and step % (len(examples) // self._recipe.batch_size) == 0:
-        good_weights = self._model.get_weights()
-      loss, accuracy = (float(value) for value in train_step(*self._distributed(batch)))
-      if not math.isfinite(loss):
-        self._model.set_weights(good_weights)
-        raise TrainingDiverged(
-          f"The loss became {loss} at step {step + 1} of {steps}; the weights of the last whole "
-          f"epoch are kept. Try a lower --learning_rate than {self._recipe.learning_rate:g}."
-        )
-      sums += (loss, accuracy, 1)
-      if (step + 1) % report_every == 0 or step + 1 == steps:
-        seen = (step + 1) * self._recipe.batch_size
-        reports.append(StepReport(step + 1, steps, seen, *(sums[:2] / sums[2])))
-        sums[:] = 0
-        if report:
-          report(reports[-1])
-    if self._recipe.ema and steps:
-      optimizer.finalize_variable_values(self._model.trainable_variables)
-    return reports
-
-  def _batches(self, examples):
-    """Yields (inputs, targets) without end, epoch after epoch."""
-    step = epoch = 0
+    steps, epoch = self._recipe.steps(len(examples)), len(examples) // self._recipe.batch_size
+    checkpoints = checkpoints or MemoryCheckpoints(epoch)
+    self.state = state = TrainingState(steps, self._recipe.batch_size, min(WINDOW, epoch))
+    newest = checkpoints.latest()
+    if newest:
+      state.read(newest)
+      checkpoints.tell(f"going on from the checkpoint of {state.place}")
     while True:
-      for batch in epoch_batches(examples, self._recipe.batch_size, self._seed, epoch):
+      optimizer = self._make_optimizer(examples, 0.5 ** len(state.setbacks))
+      if newest:
+        restore_variables(newest, self._model, optimizer)
+      if not newest or newest.state["setbacks"] != state.setbacks:
+        checkpoints.save(state.checkpoint(self._model, optimizer))
+      try:
+        self._train(examples, optimizer, checkpoints, report, report_every)
+        if self._recipe.ema and steps:
+          optimizer.finalize_variable_values(self._model.trainable_variables)
+        return state.reports
+      except Diverged as seen:
+        newest = self._set_back(seen, optimizer, checkpoints)
+
+  def _make_optimizer(self, examples, share_of_rate):
+    recipe = dataclasses.replace(
+      self._recipe, learning_rate=self._recipe.learning_rate * share_of_rate
+    )
+    with self._strategy.scope():
+      return recipe.make_optimizer(len(examples), self._model.trainable_variables)
+
+  def _train(self, examples, optimizer, checkpoints, report, report_every):
+    """From the state's step to the last; raises `Diverged` for what must not go on."""
+    state, train_step = self.state, self._traced_step(optimizer)
+    batches = self._batches(examples, state.step)
+    try:
+      while state.step < state.steps:
+        batch = next(batches)
+        with finished():
+          loss, quality = (float(value) for value in train_step(*self._distributed(batch)))
+          if state.add(loss, quality):
+            self._check_collapse(batch)
+          if state.step % report_every == 0 or state.step == state.steps:
+            news = state.report()
+            if report:
+              report(news)
+          if checkpoints.is_due(state.step):
+            checkpoints.save(state.checkpoint(self._model, optimizer))
+    except Stopped as stop:
+      if stop.is_clean:
+        with contextlib.suppress(Diverged):  # then the checkpoint before is the good one
+          checkpoints.save(state.checkpoint(self._model, optimizer))
+          stop.saved = f"{state.place} is saved in {checkpoints.place}"
+      raise
+
+  def _check_collapse(self, batch):
+    (images, *_), _ = batch
+    space = self._sampler and self._sampler.space
+    if answers_alike(self._model, images, space):
+      state = self.state
+      seen = f"the network gave all images the same outputs at {state.place}"
+      raise Diverged(seen, before=state.step - state.window)
+
+  def _set_back(self, seen, optimizer, checkpoints):
+    """Takes the newest checkpoint over and returns it; the second time `TrainingDiverged`."""
+    state, newest = self.state, checkpoints.latest(seen.before)
+    state.read(newest)
+    if state.setbacks:
+      restore_variables(newest, self._model, optimizer)
+      raise TrainingDiverged(
+        f"{seen}, after half the learning rate was tried ({'; '.join(state.setbacks)}). The "
+        f"weights of step {state.step} are kept. Try a lower --learning_rate than "
+        f"{self._recipe.learning_rate:g}."
+      )
+    state.setbacks.append(str(seen))
+    checkpoints.tell(f"{seen}: going back to {state.place}, with half the learning rate")
+    return newest
+
+  def _batches(self, examples, step=0):
+    """Yields (inputs, targets) without end, epoch after epoch, from `step` on."""
+    size = self._recipe.batch_size
+    epoch, skipped = divmod(step, len(examples) // size)
+    while True:
+      batches = epoch_batches(examples, size, self._seed, epoch)
+      for batch in itertools.islice(batches, skipped, None):
         rng = np.random.default_rng([self._seed, 4, step])
         images = normalise(flip_and_shift(batch.images, rng, self._recipe.shift))
         if self._sampler is None:
@@ -131,7 +184,7 @@ class TrainingLoop:
             check_widths(self._sampler.space, widths)
           yield (images, widths), batch.labels
         step += 1
-      epoch += 1
+      epoch, skipped = epoch + 1, 0
 
   def _distributed(self, batch):
     """The batch as it is for one replica; else each replica's rows of it."""

@@ -1,9 +1,9 @@
 """Tables and pictures of a finished run."""
 
 from nadv2_tf import backbones
-from nadv2_tf.export.tflite import write_atomically
 from nadv2_tf.pipeline.report import page, picture, tables
 from nadv2_tf.search import journal
+from nadv2_tf.spec.files import write_atomically
 
 
 def write_report(folder):

@@ -1,0 +1,81 @@
+"""Files that appear whole or not at all, whatever ends the program meanwhile."""
+
+import os
+import pathlib
+import stat
+import tempfile
+
+#: of files that are being written; a killed program leaves them behind, a later one removes them
+PARTIAL = ".partial"
+
+
+def write_atomically(path, content):
+  """Writes bytes so that `path` holds all of them or what it held before.
+
+  Args:
+    path: the file; its folder must exist.
+    content: bytes, or a function that is given the open file and writes them.
+
+  Returns:
+    `path` as a `pathlib.Path`.
+
+  Raises:
+    OSError: naming `path`, if the disk is full or the folder cannot be written.
+  """
+  path, temporary = pathlib.Path(path), None
+  try:
+    handle, temporary = tempfile.mkstemp(PARTIAL, f".{path.name}.", path.parent)
+    with os.fdopen(handle, "wb") as file:
+      if callable(content):
+        content(file)
+      else:
+        file.write(content)
+    move_into_place(temporary, path)
+  except BaseException as error:
+    if temporary:
+      pathlib.Path(temporary).unlink(missing_ok=True)
+    if isinstance(error, OSError) and error.errno:  # which else names the partial file, or none
+      raise OSError(error.errno, error.strerror, str(path)) from None
+    raise
+  return path
+
+
+def read_bounded(path, most):
+  """The bytes of a file, in memory.
+
+  Raises:
+    ValueError: if it is no ordinary file (a pipe would never end), or has more than `most` bytes.
+    OSError: if it cannot be read.
+  """
+  with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode):
+      raise ValueError(f"{path} is no ordinary file.")
+    if status.st_size > most:
+      raise ValueError(f"{path} is larger than {most} bytes.")
+    return file.read(status.st_size)
+
+
+def move_into_place(temporary, path):
+  """Renames a finished file of the same folder; a power cut leaves the old one or all of the new.
+
+  The content is on the disk before the name is: some file systems order the two otherwise. This
+  is also where a full disk tells.
+  """
+  handle = os.open(temporary, os.O_RDONLY)
+  try:
+    os.fsync(handle)
+  finally:
+    os.close(handle)
+  pathlib.Path(temporary).replace(path)
+  folder = os.open(pathlib.Path(path).parent, os.O_RDONLY)
+  try:
+    os.fsync(folder)
+  finally:
+    os.close(folder)
+
+
+def remove_partial_files(folder):
+  """Removes what a killed program was writing; nothing else may write there at the time."""
+  for path in pathlib.Path(folder).glob(f".*{PARTIAL}"):
+    path.unlink(missing_ok=True)

@@ -1,0 +1,96 @@
+"""Networks and weights in Keras' own files: written whole, read without running code from them."""
+
+import contextlib
+import json
+import pathlib
+import warnings
+import zipfile
+
+import keras
+
+from nadv2_tf.spec.files import move_into_place
+
+#: a config of the largest published network has 0.2 MB
+LARGEST_CONFIG = 64 * 2**20
+#: of one axis of an array or one setting of a layer
+LARGEST_SIZE = 2**24
+
+
+def save_atomically(save, path):
+  """Calls `save(path)` so that the file appears whole or not at all.
+
+  Raises:
+    OSError: naming the path, if the disk is full or the folder cannot be written.
+  """
+  path = pathlib.Path(path)
+  temporary = path.with_name(f"partial_{path.name}")  # Keras wants the name to end as it does
+  try:
+    save(temporary)
+    move_into_place(temporary, path)
+  except BaseException as error:
+    with contextlib.suppress(OSError):
+      temporary.unlink(missing_ok=True)
+    if isinstance(error, (OSError, RuntimeError)):  # HDF5 quotes its own stack over many lines
+      raise OSError(getattr(error, "errno", None), _reason(error), str(path)) from None
+    raise
+
+
+def load_weights(model, path):
+  """Reads a `.weights.h5` file.
+
+  Raises:
+    ValueError: naming the file, if it is damaged or of another network.
+  """
+  try:
+    with warnings.catch_warnings():
+      # Keras only warns of weights that the file does not have, and leaves them as they are.
+      warnings.simplefilter("error", UserWarning)
+      model.load_weights(path)
+  except Exception as error:  # HDF5 and Keras raise whatever the damaged part raises
+    raise ValueError(
+      f"{path} cannot be read as weights of {model.name!r}, it is damaged or of another network: "
+      f"{_reason(error)}"
+    ) from None
+
+
+def load_keras(path):
+  """A .keras file, read without running code from it.
+
+  Raises:
+    ValueError: naming the file, if it is no Keras model.
+  """
+  path = pathlib.Path(path)
+  if path.suffix != ".keras" or not path.is_file():
+    raise ValueError(f"{path} is not a .keras file.")
+  try:
+    _check_config(path)
+    return keras.saving.load_model(path, compile=False, safe_mode=True)
+  except Exception as error:  # Keras raises whatever the damaged part raises
+    raise ValueError(f"{path} cannot be read as a Keras model: {_reason(error)}") from None
+
+
+def _check_config(path):
+  """Refuses a file whose model would be far larger than the file.
+
+  Keras refuses parts that unpack to far more than they take, and code; it would build a layer of
+  any size.
+  """
+  with zipfile.ZipFile(path) as archive:
+    size = archive.getinfo("config.json").file_size
+    if size > LARGEST_CONFIG:
+      raise ValueError(f"its config.json has {size} bytes")
+    values = [json.loads(archive.read("config.json"))]
+  while values:
+    value = values.pop()
+    if isinstance(value, dict):
+      # Keras numbers shared objects by their addresses.
+      values.extend(item for name, item in value.items() if name != "shared_object_id")
+    elif isinstance(value, list):
+      values.extend(value)
+    elif isinstance(value, int) and abs(value) > LARGEST_SIZE:
+      raise ValueError(f"its config.json has the number {value}; at most {LARGEST_SIZE} is built")
+
+
+def _reason(error):
+  lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+  return " ".join(lines) or type(error).__name__
