@@ -17,9 +17,9 @@ from nadv2_tf.tasks.examples import epoch_batches, flip_and_shift, normalise
 from nadv2_tf.training.checkpoints import MemoryCheckpoints
 from nadv2_tf.training.collapse import WINDOW, answers_alike
 from nadv2_tf.training.gradients import check_execution, gradients, sliced_gradients
-from nadv2_tf.training.tracing import traced
 from nadv2_tf.training.interruption import Stopped, finished
 from nadv2_tf.training.state import Diverged, TrainingState, restore_variables
+from nadv2_tf.training.tracing import traced
 
 
 class TrainingDiverged(RuntimeError):
