@@ -81,6 +81,10 @@ class RunFolder:
   def tflite(self, name):
     return self.path / f"{name}.tflite"
 
+  def examples(self, name):
+    """The picture of what a network makes of test images."""
+    return self.path / f"examples_{name}.png"
+
   def settings(self):
     """{group: {option: value}} as saved; {} for a new folder."""
     if not self.settings_file.exists():
@@ -106,6 +110,7 @@ class RunFolder:
       for option, value in dataclasses.asdict(options).items():
         before = saved.get(group, {}).get(option, value)
         if before != value:
+          option, before, value = _flag_that_differs(option, before, value)
           raise ValueError(
             f"--output={self.path} holds another run: it has --{option}={before}, this one "
             f"--{option}={value}. Choose another --output, or go on with its settings."
@@ -176,6 +181,14 @@ class RunFolder:
   @staticmethod
   def _write(path, value):
     write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def _flag_that_differs(option, before, value):
+  """(flag, its values): of options that are several flags, the first one that differs."""
+  if not isinstance(before, dict) or not isinstance(value, dict):
+    return option, before, value
+  flag = next(name for name in before | value if before.get(name) != value.get(name))
+  return flag, before.get(flag), value.get(flag)
 
 
 def _read_object(path):

@@ -7,11 +7,13 @@ import keras
 
 from nadv2_tf import backbones
 from nadv2_tf.models import slice_network, super_network
+from nadv2_tf.models.parts.names import layer_name
+from nadv2_tf.pipeline import encoder_weights, transfer
 from nadv2_tf.pipeline.data import make_task
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.options import NetworkOptions, TrainOptions
 from nadv2_tf.resources import COUNTS
-from nadv2_tf.training.evaluation import evaluate, keras_predictor
+from nadv2_tf.training.evaluation import keras_predictor, measure
 from nadv2_tf.training.gradients import check_execution
 from nadv2_tf.training.loop import TrainingDiverged, TrainingLoop
 from nadv2_tf.training.recalibration import recalibrate
@@ -20,6 +22,7 @@ from nadv2_tf.training.strategy import make_strategy
 from nadv2_tf.training.widths import WidthSampler
 
 RECALIBRATION_IMAGES = 1024
+FOUND = "found"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +40,11 @@ class Workbench:
   def seed(self):
     return self.network_options.seed
 
+  def tell(self, progress):
+    """Prints what the user should know about the data."""
+    for note in self.datasets.notes:
+      progress.line(note)
+
 
 def make_workbench(folder, network_options, train_options):
   """Reads the data and builds the search space.
@@ -50,7 +58,7 @@ def make_workbench(folder, network_options, train_options):
   space = backbones.search_space(
     network_options.backbone,
     input_shape=(size, size, datasets.train.images.shape[-1]),
-    classes=len(datasets.class_names),
+    classes=task.outputs(datasets),
   )
   return Workbench(folder, space, task, datasets, network_options, train_options)
 
@@ -93,6 +101,8 @@ def check_recipes(bench, finetune_options=None):
   examples = len(bench.datasets.train)
   super_recipe(bench.train_options).steps(examples)
   check_execution(bench.train_options.execution, _sampler(bench))
+  if bench.train_options.encoder_weights:
+    encoder_weights.match(bench.train_options.encoder_weights, bench.space.largest())
   if finetune_options:
     finetune_recipe(bench.train_options, finetune_options).steps(examples)
 
@@ -134,11 +144,14 @@ def train_super_network(bench, progress):
     model.load_weights(weights)
     return model
   start = time.monotonic()
+  _prepare(bench, model, progress)
   loop = TrainingLoop(
     model, bench.task, recipe, _sampler(bench), strategy, bench.seed, options.execution
   )
   try:
-    reports = _run(loop, bench.datasets.train, progress, "super-network", recipe)
+    reports = _run(
+      loop, bench.datasets.train, progress, "super-network", recipe, bench.task.quality_name
+    )
   except TrainingDiverged as error:
     model.save_weights(bench.folder.last_good_weights)
     raise TrainingDiverged(f"{error} They are in {bench.folder.last_good_weights}.") from None
@@ -150,6 +163,20 @@ def train_super_network(bench, progress):
   return model
 
 
+def _prepare(bench, model, progress):
+  """What is known before training: an encoder's trained weights, and the usual outputs."""
+  path = bench.train_options.encoder_weights
+  if path:
+    taken = encoder_weights.load(path, model, bench.datasets.train)
+    progress.line(f"super-network: {taken} layers start with the weights in {path}")
+  usual = bench.task.usual_outputs(bench.datasets.train)
+  if usual:
+    last = len(bench.space.network.blocks) - 1
+    norm = model.get_layer(layer_name(last, "filters")).norm
+    norm.beta.assign([usual[0]])
+    norm.gamma.assign([usual[1]])
+
+
 def _save_weights(model, path):
   """Writes the weights under another name first: a killed run leaves no half file."""
   temporary = path.with_name(f"partial_{path.name}")
@@ -157,12 +184,12 @@ def _save_weights(model, path):
   temporary.replace(path)
 
 
-def _run(loop, examples, progress, title, recipe):
+def _run(loop, examples, progress, title, recipe, quality):
   steps = recipe.steps(len(examples))
   with progress.bar(title, steps * recipe.batch_size, "images") as bar:
     return loop.run(
       examples,
-      lambda item: bar(item.images, f"loss {item.loss:.3f}, accuracy {item.accuracy:.3f}"),
+      lambda item: bar(item.images, f"loss {item.loss:.3f}, {quality} {item.accuracy:.3f}"),
     )
 
 
@@ -175,6 +202,26 @@ def finetune_recipe(train_options, finetune_options):
     train_options.schedule,
     weight_decay=train_options.weight_decay,
   )
+
+
+def _train_on(bench, model, recipe, title, progress):
+  """Trains a stand-alone network."""
+  loop = TrainingLoop(model, bench.task, recipe, seed=bench.seed + 1)
+  _run(loop, bench.datasets.train, progress, title, recipe, bench.task.quality_name)
+
+
+def _cut_out(bench, super_model, spec, finetune_options, name, progress):
+  """The network that fine-tuning starts from."""
+  if name != FOUND or finetune_options.transfer == "direct":
+    return slice_network(super_model, spec)
+  recipe = finetune_recipe(bench.train_options, finetune_options)
+  recipe = dataclasses.replace(recipe, epochs=finetune_options.transfer_epochs)
+  path = transfer.trajectory(bench.folder, bench.space, spec)
+
+  def train(model, title):
+    _train_on(bench, model, recipe, title, progress)
+
+  return transfer.walk(super_model, path, spec, train)
 
 
 def finetune(bench, super_model, spec, finetune_options, name, progress):
@@ -191,18 +238,18 @@ def finetune(bench, super_model, spec, finetune_options, name, progress):
     return keras.saving.load_model(path, safe_mode=True), folder.metrics()["networks"][name]
   start = time.monotonic()
   keras.utils.set_random_seed(bench.seed + 1)
-  model = slice_network(super_model, spec)
-  recalibrate_on(bench, model)
-  classes = len(bench.datasets.class_names)
-  before = evaluate(keras_predictor(model), bench.datasets.holdout, classes).accuracy
   recipe = finetune_recipe(bench.train_options, finetune_options)
-  loop = TrainingLoop(model, bench.task, recipe, seed=bench.seed + 1)
-  _run(loop, bench.datasets.train, progress, f"fine-tune {name}", recipe)
+  model = _cut_out(bench, super_model, spec, finetune_options, name, progress)
+  recalibrate_on(bench, model)
+  before = measure(bench.task, keras_predictor(model), bench.datasets.holdout).accuracy
+  _train_on(bench, model, recipe, f"fine-tune {name}", progress)
   predict = keras_predictor(model)
+  tested = measure(bench.task, predict, bench.datasets.test)
   metrics = {
     "holdout_accuracy_before": before,
-    "holdout_accuracy": evaluate(predict, bench.datasets.holdout, classes).accuracy,
-    "test_accuracy": evaluate(predict, bench.datasets.test, classes).accuracy,
+    "holdout_accuracy": measure(bench.task, predict, bench.datasets.holdout).accuracy,
+    "test_accuracy": tested.accuracy,
+    "measures": tested.measures,
     **{name: int(COUNTS[name]().measure(spec)) for name in COUNTS},
     "seconds": {"finetune": round(time.monotonic() - start, 1)},
   }

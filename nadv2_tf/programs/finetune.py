@@ -33,9 +33,8 @@ def main():
   for place, spec in zip(places, specs, strict=True):
     there = dataclasses.replace(bench, folder=place)
     _, metrics = training_stages.finetune(there, super_model, spec, options, "found", progress)
-    progress.line(
-      f"test accuracy {metrics['test_accuracy']:.4f}; the network is in {place.keras('found')}"
-    )
+    quality = f"test {bench.task.quality_name} {metrics['test_accuracy']:.4f}"
+    progress.line(f"{quality}; the network is in {place.keras('found')}")
 
 
 def start():

@@ -26,8 +26,10 @@ def main():
   bench = training_stages.make_workbench(RunFolder(FLAGS.output), network, train)
   training_stages.check_recipes(bench)
   bench.folder.open(network=network, train=train)
-  bench.folder.update_metrics(seed=bench.seed, versions=versions())
+  quality = bench.task.quality_name
+  bench.folder.update_metrics(seed=bench.seed, versions=versions(), quality=quality)
   progress = Progress()
+  bench.tell(progress)
   training_stages.train_super_network(bench, progress)
   progress.line(f"the super-network's weights are in {bench.folder.super_weights}")
 

@@ -159,6 +159,9 @@ class _Diverging:
   def quality(self, targets, outputs):
     return self._task.quality(targets, outputs)
 
+  def augment(self, examples, rng, shift):
+    return self._task.augment(examples, rng, shift)
+
 
 def test_nan_loss_stops_and_keeps_the_last_good_weights(space, examples, task):
   model = stand_alone(space.largest())
