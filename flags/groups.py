@@ -98,8 +98,12 @@ def define_train():
     "schedule",
     "cosine",
     ["cosine", "exponential"],
-    "Of the learning rate: cosine down to 0, or times 0.963 every 3 epochs (the paper's).",
+    "Of the learning rate: cosine down to 0, or times --decay every --decay_epochs.",
   )
+  flags.DEFINE_float(
+    "decay", 0.963, "Factor of the exponential schedule; the paper's for ImageNet.", 0, 1
+  )
+  flags.DEFINE_float("decay_epochs", 3.0, "How often it applies.", lower_bound=0)
   flags.DEFINE_float("weight_decay", 0.0, "Decoupled weight decay of kernels.", lower_bound=0)
   flags.DEFINE_float("label_smoothing", 0.0, "Of the cross entropy.", 0, 1)
   flags.DEFINE_integer(

@@ -37,6 +37,8 @@ class TrainOptions:
   execution: str
   strategy: str
   encoder_weights: str | None = None
+  decay: float = 0.963
+  decay_epochs: float = 3.0
 
 
 @dataclasses.dataclass(frozen=True)

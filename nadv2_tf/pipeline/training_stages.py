@@ -93,6 +93,8 @@ def super_recipe(options):
     options.learning_rate,
     options.schedule,
     weight_decay=options.weight_decay,
+    decay=options.decay,
+    decay_epochs=options.decay_epochs,
   )
 
 
@@ -201,6 +203,8 @@ def finetune_recipe(train_options, finetune_options):
     finetune_options.finetune_learning_rate,
     train_options.schedule,
     weight_decay=train_options.weight_decay,
+    decay=train_options.decay,
+    decay_epochs=train_options.decay_epochs,
   )
 
 

@@ -48,6 +48,9 @@ class Task(Protocol):
   def loss(self, targets, outputs) -> Any:
     """[batch], to be minimised."""
 
+  def imitation(self, teacher, outputs) -> Any:
+    """[batch], to be minimised: how far outputs are from those of another network."""
+
   def quality(self, targets, outputs) -> Any:
     """[batch], in [0, 1], higher is better."""
 

@@ -56,7 +56,7 @@ class MapFormat:
       )
     if scale is None:
       scale = SCALE_OF_16_BITS if np.issubdtype(values.dtype, np.integer) else 1.0
-    depths = values.astype(np.float32) * np.float32(scale) + np.float32(self.depth_offset)
+    depths = (values.astype(np.float64) * scale + self.depth_offset).astype(np.float32)
     valid = (values != self.depth_invalid) & np.isfinite(depths) & (depths > 0)
     if valid.any() and depths[valid].min() > LARGEST_M:
       raise ValueError(

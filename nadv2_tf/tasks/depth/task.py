@@ -87,6 +87,10 @@ class Depth:
     error = keras.ops.abs(outputs - targets) * valid
     return keras.ops.sum(error, axis=(1, 2, 3)) / pixels
 
+  def imitation(self, teacher, outputs):
+    """Mean absolute difference from another network's maps, metres, [batch]."""
+    return keras.ops.mean(keras.ops.abs(outputs - teacher), axis=(1, 2, 3))
+
   def quality(self, targets, outputs):
     """delta1 of each image, [batch]: the share of its valid pixels within a factor of 1.25."""
     targets, valid, pixels = _valid(targets, outputs)
