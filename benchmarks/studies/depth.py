@@ -58,7 +58,7 @@ def verdicts(rows):
     ("RMSE, found / constant", found[0][RMSE] / constant[0][RMSE], MOST_OF_CONSTANT),
   ]
   return [
-    f"{title:24s} {ratio:.3f}, asked at most {most}: {'holds' if ratio <= most else 'DOES NOT HOLD'}"
+    f"{title:24s} {ratio:.3f}, asked at most {most}: {'yes' if ratio <= most else 'NO'}"
     for title, ratio, most in asked
   ]
 
