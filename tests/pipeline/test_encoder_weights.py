@@ -66,7 +66,7 @@ def test_folded_layers_get_the_statistics_of_the_images(classifier, depth, image
   plain = slice_network(depth, depth.space.largest())
   for name in ("block01_filters_norm", "block05_depthwise_norm"):
     norm = plain.get_layer(name)
-    assert np.asarray(norm.moving_variance).min() > 0
+    assert np.median(norm.moving_variance) > 1e-3
     np.testing.assert_allclose(norm.gamma**2, norm.moving_variance + 1e-3, rtol=1e-4)
   first = keras.Model(plain.inputs[0], plain.get_layer("block03_pointwise_activation").output)
   trained = np.asarray(first(images.inputs(), training=True))

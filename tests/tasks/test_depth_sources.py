@@ -85,13 +85,15 @@ def test_holdout_and_test_are_blocks_at_the_end(rooms):
   folder, depths = rooms(12)
   task = Depth(f"folder:{folder}", 24, 3, 0, depth_test=4)
   data = task.datasets()
-  means = [round(float(fit_map(depth, 24).mean()), 2) for depth in depths]
-  parts = [
-    [round(float(one.mean()), 2) for one in part.labels]
-    for part in (data.train, data.holdout, data.test)
-  ]
-  assert parts[1] == means[5:8] and parts[2] == means[8:]
-  assert sorted(parts[0]) == sorted(means[:5]) and parts[0] != means[:5], "not shuffled"
+  means = [fit_map(depth, 24).mean() for depth in depths]
+  train, holdout, test = (
+    part.labels.mean(axis=(1, 2, 3)) for part in (data.train, data.holdout, data.test)
+  )
+  # The file rounds to millimetres.
+  np.testing.assert_allclose(holdout, means[5:8], atol=0.001)
+  np.testing.assert_allclose(test, means[8:], atol=0.001)
+  np.testing.assert_allclose(sorted(train), sorted(means[:5]), atol=0.001)
+  assert not np.allclose(train, means[:5], atol=0.01), "not shuffled"
   with pytest.raises(ValueError, match="--holdout must be from 1 to 6 .* of 8 images, got 7"):
     Depth(f"folder:{folder}", 24, 7, 0, depth_test=4).datasets()
 

@@ -8,12 +8,16 @@ DEPTH_COLOURS, ERROR_COLOURS, NO_DEPTH = "viridis", "magma", "0.6"
 
 
 def draw(predict, examples, path):
-  """Writes the picture.
+  """Writes the picture of `figure_of` to `path`, a .png file."""
+  figure_of(predict, examples).savefig(path)
+
+
+def figure_of(predict, examples):
+  """The picture as a Matplotlib figure.
 
   Args:
     predict: function from images, float32 [batch, height, width, channels], to metres.
     examples: `Examples`; some, evenly spaced, are shown.
-    path: of the .png file.
   """
   from matplotlib.backends.backend_agg import FigureCanvasAgg
   from matplotlib.figure import Figure
@@ -43,7 +47,7 @@ def draw(predict, examples, path):
     cell.set_title(title, fontsize=10)
   figure.colorbar(of_depth, ax=axes[:, :3], location="bottom", label="depth (m)", aspect=50)
   figure.colorbar(of_error, ax=axes[:, 3], location="bottom", label="error (m)", aspect=16)
-  figure.savefig(path)
+  return figure
 
 
 def _colours(name):
