@@ -64,5 +64,4 @@ def pooled(x):
 
 
 def upsampled(x, factor):
-  # Keras's nearest UpSampling2D repeats rows and columns, which TFLite runs as tiles and reshapes.
-  return tf.repeat(tf.repeat(x, factor, axis=1), factor, axis=2)
+  return tf.image.resize(x, (x.shape[1] * factor, x.shape[2] * factor), "nearest")

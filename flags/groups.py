@@ -7,6 +7,7 @@ only see the dataclasses.
 import dataclasses
 
 from absl import flags
+from nadv2_tf.flags.tasks import define_task, read_task
 
 from nadv2_tf.pipeline.options import (  # noqa: F401  (programs read them by these names)
   CheckpointOptions,
@@ -18,6 +19,8 @@ from nadv2_tf.pipeline.options import (  # noqa: F401  (programs read them by th
 )
 
 FLAGS = flags.FLAGS
+#: the field that holds the flags of `flags/tasks.py`
+TASK_SETTINGS = "task_settings"
 
 
 def define_space():
@@ -50,6 +53,7 @@ def read_space(classes=None):
 def define_network():
   define_space()
   define_data()
+  define_task()
   flags.DEFINE_integer(
     "holdout", 1000, "Images cut from the training set to score samples with.", lower_bound=1
   )
@@ -62,7 +66,8 @@ def define_data():
     "demo",
     "Images: demo (a part of Fashion-MNIST that comes with the package), tfds:NAME (TensorFlow "
     "Datasets), folder:DIR (DIR/train and DIR/test with one sub-folder per class), npz:FILE "
-    "(x_train, y_train, x_test, y_test).",
+    "(x_train, y_train, x_test, y_test). For depth: tfds:NAME, folder:DIR (DIR/rgb/NAME.jpg or "
+    ".png, DIR/depth/NAME.png), rooms:COUNT (synthetic).",
   )
 
 
@@ -96,8 +101,12 @@ def define_train():
     "schedule",
     "cosine",
     ["cosine", "exponential"],
-    "Of the learning rate: cosine down to 0, or times 0.963 every 3 epochs (the paper's).",
+    "Of the learning rate: cosine down to 0, or times --decay every --decay_epochs.",
   )
+  flags.DEFINE_float(
+    "decay", 0.963, "Factor of the exponential schedule; the paper's for ImageNet.", 0, 1
+  )
+  flags.DEFINE_float("decay_epochs", 3.0, "How often it applies.", lower_bound=0)
   flags.DEFINE_float("weight_decay", 0.0, "Decoupled weight decay of kernels.", lower_bound=0)
   flags.DEFINE_float(
     "ema",
@@ -156,6 +165,7 @@ def define_train():
     "tf.distribute strategy: one device, or all GPUs of this machine; auto takes mirrored where "
     "there are several GPUs.",
   )
+  define_encoder_weights()
 
 
 def define_device(more=""):
@@ -219,11 +229,30 @@ def read_timing():
   return read(TimingSettings)
 
 
+def define_encoder_weights():
+  flags.DEFINE_string(
+    "encoder_weights",
+    None,
+    "File with trained weights for the first layers of the backbone: a Keras MobileNetV1 (.keras, "
+    ".h5) or a float MobileNetV1 in TFLite.",
+  )
+
+
 def define_finetune():
   flags.DEFINE_float(
     "finetune_epochs", 4, "Epochs of training for the network that was cut out.", lower_bound=0
   )
   flags.DEFINE_float("finetune_learning_rate", 2e-3, "Largest learning rate of fine-tuning.")
+  flags.DEFINE_enum(
+    "transfer",
+    "direct",
+    ["direct", "trajectory"],
+    "What the found network's training starts from: the super-network's weights, or the weights "
+    "that were trained and cut down from the full network along the search's trajectory.",
+  )
+  flags.DEFINE_float(
+    "transfer_epochs", 2, "Epochs for each network of the trajectory.", lower_bound=0
+  )
 
 
 def define_trust():
@@ -243,4 +272,7 @@ def define_trust():
 def read(options_type):
   """The dataclass of one group, from the flags of the same names."""
   names = [field.name for field in dataclasses.fields(options_type)]
-  return options_type(**{name: getattr(FLAGS, name) for name in names})
+  values = {name: getattr(FLAGS, name) for name in names if name != TASK_SETTINGS}
+  if TASK_SETTINGS in names:
+    values[TASK_SETTINGS] = read_task()
+  return options_type(**values)

@@ -29,7 +29,10 @@ class _StandAloneMaker(LayerMaker):
     return keras.layers.Add(name=self.name("add"))(operands)
 
   def upsample(self, x, factor):
-    return keras.layers.UpSampling2D(factor, name=self.name("upsample"))(x)
+    # UpSampling2D repeats rows and columns, which TFLite runs as tiles and reshapes; this is one
+    # operator with the same values, which GPU delegates and integer kernels have too.
+    size = (x.shape[1] * factor, x.shape[2] * factor)
+    return keras.layers.Resizing(*size, interpolation="nearest", name=self.name("upsample"))(x)
 
   def global_pool(self, x):
     return keras.layers.GlobalAveragePooling2D(keepdims=True, name=self.name("pool"))(x)

@@ -1,8 +1,6 @@
-"""Which task a backbone is for."""
+"""The task of a run: the one that the outputs of its backbone are for."""
 
-from nadv2_tf.tasks.classification import Classification
-
-DEPTH_BACKBONES = ("fastdepth",)
+from nadv2_tf import backbones, tasks
 
 
 def make_task(options, image_size, label_smoothing=0.0):
@@ -14,11 +12,15 @@ def make_task(options, image_size, label_smoothing=0.0):
     label_smoothing: of the loss.
 
   Raises:
-    ValueError: for a depth backbone: there is no depth data source yet.
+    ValueError: for a flag that the task does not take.
   """
-  if options.backbone in DEPTH_BACKBONES:
-    raise ValueError(
-      f"--backbone={options.backbone} estimates depth, and this version has no depth data; it can "
-      "be counted (nadv2-count) and built (nadv2_tf.models)."
-    )
-  return Classification(options.data, image_size, options.holdout, options.seed, label_smoothing)
+  network = backbones.search_space(options.backbone).largest()
+  task = tasks.task_type(tasks.output_shape(network))
+  return make(task, options.data, image_size, options, label_smoothing)
+
+
+def make(task, data, image_size, options, label_smoothing=0.0):
+  """A task of the given type; see `make_task`."""
+  settings = options.task_settings
+  tasks.check_settings(task, settings)
+  return task(data, image_size, options.holdout, options.seed, label_smoothing, **settings)

@@ -7,7 +7,7 @@ from nadv2_tf.export import predictor, to_tflite
 from nadv2_tf.pipeline import metering
 from nadv2_tf.resources import COUNTS
 from nadv2_tf.search.uniform import scaled_to
-from nadv2_tf.training.evaluation import evaluate
+from nadv2_tf.training.evaluation import measure
 
 #: a reference counts as equally fast within this share of the found network's latency
 SAME_LATENCY = 0.02
@@ -16,11 +16,11 @@ SUMMARY = ("test_accuracy", "test_accuracy_tflite", "macs", "parameters", "laten
 
 
 def export(bench, model, name):
-  """Writes `NAME.tflite`; its test accuracy goes into the network's metrics."""
+  """Writes `NAME.tflite`, and the task's picture; the test accuracy goes into the metrics."""
   folder, start = bench.folder, time.monotonic()
   path = to_tflite(model, folder.tflite(name))
-  classes = len(bench.datasets.class_names)
-  accuracy = evaluate(predictor(path), bench.datasets.test, classes).accuracy
+  accuracy = measure(bench.task, predictor(path), bench.datasets.test).accuracy
+  bench.task.draw(predictor(path), bench.datasets.test, folder.examples(name))
   _add(folder, name, test_accuracy_tflite=accuracy, tflite_bytes=path.stat().st_size)
   _add_seconds(folder, name, export=time.monotonic() - start)
   return path

@@ -90,6 +90,10 @@ class RunFolder:
         remove_partial_files(place)
       yield
 
+  def transferred(self, title):
+    """The weights of one network of the trajectory while the found network is not finished."""
+    return self.path / f"{title.replace(' ', '_')}.weights.h5"
+
   def spec(self, name):
     return self.path / f"{name}.json"
 
@@ -98,6 +102,10 @@ class RunFolder:
 
   def tflite(self, name):
     return self.path / f"{name}.tflite"
+
+  def examples(self, name):
+    """The picture of what a network makes of test images."""
+    return self.path / f"examples_{name}.png"
 
   def settings(self):
     """{group: {option: value}} as saved; {} for a new folder."""
@@ -124,6 +132,7 @@ class RunFolder:
       for option, value in dataclasses.asdict(options).items():
         before = saved.get(group, {}).get(option, value)
         if before != value:
+          option, before, value = _flag_that_differs(option, before, value)
           raise ValueError(
             f"--output={self.path} holds another run: it has --{option}={before}, this one "
             f"--{option}={value}. Choose another --output, or go on with its settings."
@@ -218,6 +227,14 @@ class RunFolder:
 def _is_foreign(path):
   """Whether no killed command can have left the file before it wrote the settings."""
   return path.name != LOCK and not path.name.endswith(PARTIAL)
+
+
+def _flag_that_differs(option, before, value):
+  """(flag, its values): of options that are several flags, the first one that differs."""
+  if not isinstance(before, dict) or not isinstance(value, dict):
+    return option, before, value
+  flag = next(name for name in before | value if before.get(name) != value.get(name))
+  return flag, before.get(flag), value.get(flag)
 
 
 def _read_object(path):

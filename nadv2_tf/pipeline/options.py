@@ -5,13 +5,18 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class NetworkOptions:
-  """Which search space, for which images."""
+  """Which search space, for which images.
+
+  `task_settings` are the flags that only the backbone's task takes, {flag: value}, as far as they
+  were given.
+  """
 
   backbone: str
   image_size: int
   data: str
   holdout: int
   seed: int
+  task_settings: dict = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +40,9 @@ class TrainOptions:
   size_noise: float
   execution: str
   strategy: str
+  encoder_weights: str | None = None
+  decay: float = 0.963
+  decay_epochs: float = 3.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +86,8 @@ class FinetuneOptions:
 
   finetune_epochs: float
   finetune_learning_rate: float
+  transfer: str = "direct"
+  transfer_epochs: float = 2.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from nadv2_tf.pipeline import export_stage, search_stage, training_stages
+from nadv2_tf.pipeline import export_stage, search_stage, training_stages, transfer
 from nadv2_tf.pipeline.folder import RunFolder, versions
 from nadv2_tf.pipeline.options import DEFAULT_CHECKPOINTS, TrustOptions
 from nadv2_tf.pipeline.report import write_report
@@ -39,7 +39,9 @@ def run(
   bench = training_stages.make_workbench(
     RunFolder(output), network_options, train_options, checkpoint_options
   )
+  bench.tell(progress)
   training_stages.check_recipes(bench, finetune_options)
+  transfer.check(finetune_options, search_options)
   groups = {"network": network_options, "train": train_options, "finetune": finetune_options}
   bench.folder.check(search=search_options, **groups)
   with bench.folder.locked():
@@ -52,7 +54,7 @@ def _run(bench, groups, search_options, references, progress, trust_options):
   problem = search_stage.make_problem(search_options, bench.space, folder, progress)
   # Only now: a target out of reach must not stand in the folder that the corrected run takes.
   folder.open(search=search_options)
-  folder.update_metrics(seed=bench.seed, versions=versions())
+  folder.update_metrics(seed=bench.seed, versions=versions(), quality=bench.task.quality_name)
   super_model = training_stages.train_super_network(bench, progress)
   landings = search_stage.search(bench, super_model, problem, search_options, progress)
   networks = _networks(bench, problem, landings, search_options, references, progress)

@@ -105,7 +105,7 @@ def search(bench, super_model, problem, options, progress):
   def find(number, asked):
     earlier = [folder.journal_of(before) for before in range(1, number)]
     known = [entry for path in earlier for entry in journal.read(path)]
-    tell = _teller(number, asked, progress)
+    tell = _teller(number, asked, bench.task.quality_name, progress)
     path = folder.journal_of(number)
     return minimize(asked, optimizer, evaluator, path, bench.seed, tell, known)
 
@@ -124,7 +124,7 @@ def search(bench, super_model, problem, options, progress):
   )
 
 
-def _teller(number, problem, progress):
+def _teller(number, problem, quality, progress):
   """Prints a line after each iteration."""
   unit, targets = problem.meter.unit, ", ".join(f"{target:.4g}" for target in problem.targets)
   title = "search" if number == 1 else f"round {number}, search"
@@ -133,7 +133,7 @@ def _teller(number, problem, progress):
     best = iteration.best
     progress.line(
       f"  {title} {iteration.number}: {best.resource:.4g} {unit} (target {targets}), "
-      f"accuracy {best.accuracy:.3f}, {iteration.samples_scored} samples"
+      f"{quality} {best.accuracy:.3f}, {iteration.samples_scored} samples"
     )
 
   return tell
@@ -159,6 +159,7 @@ def _land(folder, problem, target, attempt, options):
   timed = options.metric == metering.LATENCY
   folder.update_metrics(
     holdout_accuracy_of_found_in_search=found.accuracy,
+    found_in_round=attempt.number,
     metric={
       "name": options.metric,
       "unit": problem.meter.unit,

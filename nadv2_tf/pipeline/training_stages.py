@@ -4,110 +4,33 @@ import dataclasses
 import importlib.metadata
 import json
 import time
-import zlib
 
 import keras
 
-from nadv2_tf import backbones
 from nadv2_tf.models import slice_network, super_network
-from nadv2_tf.pipeline.data import make_task
-from nadv2_tf.pipeline.folder import RunFolder
-from nadv2_tf.pipeline.options import DEFAULT_CHECKPOINTS, NetworkOptions, TrainOptions
+from nadv2_tf.models.parts.names import layer_name
+from nadv2_tf.pipeline import encoder_weights, transfer
+from nadv2_tf.pipeline.recipes import (  # noqa: F401  (stages are called by these names)
+  check_recipes,
+  finetune_recipe,
+  super_recipe,
+  width_sampler,
+)
+from nadv2_tf.pipeline.workbench import (  # noqa: F401
+  Workbench,
+  make_workbench,
+  reopen_workbench,
+)
 from nadv2_tf.resources import COUNTS
 from nadv2_tf.training.checkpoints import Checkpoints
-from nadv2_tf.training.evaluation import evaluate, keras_predictor
-from nadv2_tf.training.gradients import check_execution
+from nadv2_tf.training.evaluation import keras_predictor, measure
 from nadv2_tf.training.loop import TrainingDiverged, TrainingLoop
 from nadv2_tf.training.network_files import load_keras, load_weights, save_atomically
 from nadv2_tf.training.recalibration import recalibrate
-from nadv2_tf.training.recipe import Recipe
 from nadv2_tf.training.strategy import make_strategy
-from nadv2_tf.training.widths import WidthSampler
 
 RECALIBRATION_IMAGES = 1024
-
-
-@dataclasses.dataclass(frozen=True)
-class Workbench:
-  """What every stage of one run works with."""
-
-  folder: object
-  space: object
-  task: object
-  datasets: object
-  network_options: object
-  train_options: object
-  checkpoint_options: object = DEFAULT_CHECKPOINTS
-
-  @property
-  def seed(self):
-    return self.network_options.seed
-
-
-def make_workbench(folder, network_options, train_options, checkpoint_options=DEFAULT_CHECKPOINTS):
-  """Reads the data and builds the search space.
-
-  Raises:
-    ValueError: one line, if an option or the data cannot be used.
-  """
-  size = network_options.image_size or _default_size(network_options.backbone)
-  task = make_task(network_options, size, train_options.label_smoothing)
-  datasets = task.datasets()
-  space = backbones.search_space(
-    network_options.backbone,
-    input_shape=(size, size, datasets.train.images.shape[-1]),
-    classes=len(datasets.class_names),
-  )
-  return Workbench(
-    folder, space, task, datasets, network_options, train_options, checkpoint_options
-  )
-
-
-def reopen_workbench(path, checkpoint_options=DEFAULT_CHECKPOINTS):
-  """The workbench of a run that an earlier command started.
-
-  Raises:
-    ValueError: if the folder holds no run.
-  """
-  folder = RunFolder(path)
-  return make_workbench(
-    folder,
-    folder.options("network", NetworkOptions),
-    folder.options("train", TrainOptions),
-    checkpoint_options,
-  )
-
-
-def _default_size(backbone):
-  return backbones.search_space(backbone).largest().input_shape[0]
-
-
-def _batch_norm_groups(options):
-  """One group of images per sub-network; every image its own is the paper's mixture."""
-  groups = options.subnetworks_per_batch
-  return 1 if groups == options.batch_size else groups
-
-
-def super_recipe(options):
-  return Recipe(
-    options.epochs,
-    options.batch_size,
-    options.optimizer,
-    options.learning_rate,
-    options.schedule,
-    weight_decay=options.weight_decay,
-    ema=options.ema,
-  )
-
-
-def check_recipes(bench, finetune_options=None):
-  """Raises ValueError for settings that training would trip over only later."""
-  examples = len(bench.datasets.train)
-  options = bench.train_options
-  super_recipe(options).steps(examples)
-  check_execution(options.execution, _sampler(bench), options.distillation)
-  if finetune_options:
-    finetune_recipe(bench.train_options, finetune_options).steps(examples)
+FOUND = "found"
 
 
 def recalibrate_on(bench, model):
@@ -115,20 +38,10 @@ def recalibrate_on(bench, model):
   recalibrate(model, bench.datasets.train.take(slice(RECALIBRATION_IMAGES)))
 
 
-def _sampler(bench):
-  options = bench.train_options
-  steps_per_epoch = len(bench.datasets.train) // options.batch_size
-  return WidthSampler(
-    bench.space,
-    options.batch_size,
-    options.subnetworks_per_batch,
-    options.full_subnetworks,
-    full_steps=round(options.full_epochs * steps_per_epoch),
-    size_noise=options.size_noise,
-    seed=bench.seed,
-    smallest=options.smallest_subnetworks,
-    own_kernels=options.own_kernels,
-  )
+def _batch_norm_groups(options):
+  """One group of images per sub-network; every image its own is the paper's mixture."""
+  groups = options.subnetworks_per_batch
+  return 1 if groups == options.batch_size else groups
 
 
 def train_super_network(bench, progress):
@@ -152,18 +65,19 @@ def train_super_network(bench, progress):
     load_weights(model, weights)
     checkpoints.clear()
     return model
+  _prepare(bench, model, progress)
   loop = TrainingLoop(
     model,
     bench.task,
     recipe,
-    _sampler(bench),
+    width_sampler(bench),
     strategy,
     bench.seed,
     options.execution,
     options.distillation,
   )
   try:
-    reports = _run(loop, bench.datasets.train, progress, title, recipe, checkpoints)
+    reports = _run(bench, loop, progress, title, recipe, checkpoints)
   except TrainingDiverged as error:
     save_atomically(model.save_weights, bench.folder.last_good_weights)
     raise TrainingDiverged(f"{error} They are in {bench.folder.last_good_weights}.") from None
@@ -185,12 +99,12 @@ def training_checkpoints(bench, title, what, progress):
     title: of the training; names their folder.
     what: {name: dataclass} that says, beside the options of the run, what is trained.
   """
-  labels = bench.datasets.train.labels
+  train = bench.datasets.train
   about = {
     "version": importlib.metadata.version("nadv2-tf"),
     "network": dataclasses.asdict(bench.network_options),
     "train": dataclasses.asdict(bench.train_options),
-    "data": {"training images": len(labels), "their labels": zlib.crc32(labels.tobytes())},
+    "data": {"training images": len(train), "their labels": train.labels_checksum()},
     **{name: dataclasses.asdict(value) for name, value in what.items()},
   }
   options = bench.checkpoint_options
@@ -203,26 +117,29 @@ def training_checkpoints(bench, title, what, progress):
   )
 
 
-def _run(loop, examples, progress, title, recipe, checkpoints):
+def _prepare(bench, model, progress):
+  """What is known before training: an encoder's trained weights, and the usual outputs."""
+  path = bench.train_options.encoder_weights
+  if path:
+    taken = encoder_weights.load(path, model, bench.datasets.train)
+    progress.line(f"super-network: {taken} layers start with the weights in {path}")
+  usual = bench.task.usual_outputs(bench.datasets.train)
+  if usual:
+    last = len(bench.space.network.blocks) - 1
+    norm = model.get_layer(layer_name(last, "filters")).norm
+    norm.beta.assign([usual[0]])
+    norm.gamma.assign([usual[1]])
+
+
+def _run(bench, loop, progress, title, recipe, checkpoints):
+  examples, quality = bench.datasets.train, bench.task.quality_name
   steps = recipe.steps(len(examples))
   with progress.bar(title, steps * recipe.batch_size, "images") as bar:
     return loop.run(
       examples,
-      lambda item: bar(item.images, f"loss {item.loss:.3f}, accuracy {item.accuracy:.3f}"),
+      lambda item: bar(item.images, f"loss {item.loss:.3f}, {quality} {item.accuracy:.3f}"),
       checkpoints=checkpoints,
     )
-
-
-def finetune_recipe(train_options, finetune_options):
-  return Recipe(
-    finetune_options.finetune_epochs,
-    train_options.batch_size,
-    train_options.optimizer,
-    finetune_options.finetune_learning_rate,
-    train_options.schedule,
-    weight_decay=train_options.weight_decay,
-    ema=train_options.ema,
-  )
 
 
 def cut_out(bench, super_model, spec):
@@ -236,14 +153,41 @@ def cut_out(bench, super_model, spec):
 def train_on(bench, model, recipe, title, progress, checkpoints=None):
   """Trains a network that was cut out; without `Checkpoints` a kill undoes all of it."""
   loop = TrainingLoop(model, bench.task, recipe, seed=bench.seed + 1)
-  _run(loop, bench.datasets.train, progress, title, recipe, checkpoints)
+  _run(bench, loop, progress, title, recipe, checkpoints)
+
+
+def _carried_over(bench, super_model, spec, finetune_options, progress):
+  """The found network with weights that were trained along the search's trajectory.
+
+  Each network of it has checkpoints of its own, and a file when it is trained: a kill undoes none.
+  """
+  keras.utils.set_random_seed(bench.seed + 1)
+  recipe = finetune_recipe(bench.train_options, finetune_options)
+  recipe = dataclasses.replace(recipe, epochs=finetune_options.transfer_epochs)
+  path = transfer.trajectory(bench.folder, bench.space, spec)
+  specs = iter(path)
+
+  def train(model, title):
+    trained = bench.folder.transferred(title)
+    what = {"recipe": recipe, "spec": next(specs)}
+    checkpoints = training_checkpoints(bench, title, what, progress)
+    if trained.exists():
+      load_weights(model, trained)
+    else:
+      train_on(bench, model, recipe, title, progress, checkpoints)
+      save_atomically(model.save_weights, trained)
+    checkpoints.clear()
+
+  model = transfer.walk(super_model, path, spec, train)
+  recalibrate_on(bench, model)
+  return model
 
 
 def finetune(bench, super_model, spec, finetune_options, name, progress):
   """Cuts `spec` out, trains it on, saves it as `NAME.json` and `NAME.keras`.
 
   Returns:
-    The Keras model and its metrics: test accuracy, and on the hold-out before and after.
+    The Keras model and its metrics: quality on the test set, and on the hold-out before and after.
   """
   folder = bench.folder
   path = folder.keras(name)
@@ -252,18 +196,22 @@ def finetune(bench, super_model, spec, finetune_options, name, progress):
   checkpoints = training_checkpoints(bench, name, {"recipe": recipe, "spec": spec}, progress)
   if path.exists():
     progress.line(f"{name}: trained network in {path} is used")
-    checkpoints.clear()
+    _clear(folder, checkpoints)
     return load_keras(path), folder.network_metrics(name)
   start = time.monotonic()
-  model = cut_out(bench, super_model, spec)
-  classes = len(bench.datasets.class_names)
-  before = evaluate(keras_predictor(model), bench.datasets.holdout, classes).accuracy
+  if name == FOUND and finetune_options.transfer == "trajectory":
+    model = _carried_over(bench, super_model, spec, finetune_options, progress)
+  else:
+    model = cut_out(bench, super_model, spec)
+  before = measure(bench.task, keras_predictor(model), bench.datasets.holdout).accuracy
   train_on(bench, model, recipe, f"fine-tune {name}", progress, checkpoints)
   predict = keras_predictor(model)
+  tested = measure(bench.task, predict, bench.datasets.test)
   metrics = {
     "holdout_accuracy_before": before,
-    "holdout_accuracy": evaluate(predict, bench.datasets.holdout, classes).accuracy,
-    "test_accuracy": evaluate(predict, bench.datasets.test, classes).accuracy,
+    "holdout_accuracy": measure(bench.task, predict, bench.datasets.holdout).accuracy,
+    "test_accuracy": tested.accuracy,
+    "measures": tested.measures,
     **{name: int(COUNTS[name]().measure(spec)) for name in COUNTS},
     "seconds": {"finetune": round(time.monotonic() - start, 1)},
   }
@@ -271,5 +219,12 @@ def finetune(bench, super_model, spec, finetune_options, name, progress):
     networks=folder.metrics().get("networks", {}) | {name: metrics},
   )
   save_atomically(model.save, path)
-  checkpoints.clear()
+  _clear(folder, checkpoints)
   return model, metrics
+
+
+def _clear(folder, checkpoints):
+  """Removes what only a training that is not over needs."""
+  checkpoints.clear()
+  for path in folder.path.glob(folder.transferred("*").name):
+    path.unlink()

@@ -1,12 +1,12 @@
 """How far a run's search can be trusted: do its scores rank networks as training ranks them?"""
 
+import dataclasses
 import time
 
 from nadv2_tf.benchmarks.rank_correlation import kendall_tau, tau_interval
 from nadv2_tf.pipeline import training_stages
 from nadv2_tf.search import journal
-from nadv2_tf.training.evaluation import evaluate, keras_predictor
-from nadv2_tf.training.recipe import Recipe
+from nadv2_tf.training.evaluation import keras_predictor, measure
 
 #: two networks are in order or not; only from three on is there anything to estimate
 FEWEST = 3
@@ -14,14 +14,8 @@ FEWEST = 3
 
 def trust_recipe(train_options, finetune_options, options):
   """The `Recipe` of each network: that of fine-tuning, for --trust_epochs."""
-  return Recipe(
-    options.trust_epochs,
-    train_options.batch_size,
-    train_options.optimizer,
-    finetune_options.finetune_learning_rate,
-    train_options.schedule,
-    weight_decay=train_options.weight_decay,
-  )
+  recipe = training_stages.finetune_recipe(train_options, finetune_options)
+  return dataclasses.replace(recipe, epochs=options.trust_epochs)
 
 
 def check_trust(options):
@@ -108,8 +102,7 @@ def _trained(bench, super_model, widths, recipe, title, progress):
   start = time.monotonic()
   model = training_stages.cut_out(bench, super_model, bench.space.decode(widths))
   training_stages.train_on(bench, model, recipe, title, progress)
-  classes = len(bench.datasets.class_names)
-  accuracy = evaluate(keras_predictor(model), bench.datasets.test, classes).accuracy
+  accuracy = measure(bench.task, keras_predictor(model), bench.datasets.test).accuracy
   return {"test_accuracy": accuracy, "seconds": round(time.monotonic() - start, 1)}
 
 

@@ -1,12 +1,14 @@
-"""nadv2-evaluate: accuracy of a spec, a .keras or a .tflite file on a data source."""
+"""nadv2-evaluate: quality of a spec, a .keras or a .tflite file on a data source."""
 
 import dataclasses
 import json
 import pathlib
 
+import numpy as np
 from absl import flags
 
 from nadv2_tf.flags import groups
+from nadv2_tf.flags.tasks import define_task, read_task
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
 
@@ -23,6 +25,7 @@ def define_flags():
   )
   flags.DEFINE_string("run", None, "Folder of a run, for the super-network of a .json spec.")
   groups.define_data()
+  define_task()
   flags.DEFINE_enum("part", "test", ["train", "test"], "Which images to evaluate on.")
   flags.DEFINE_bool("json", False, "Print JSON instead of a table.")
 
@@ -67,32 +70,30 @@ def _cut_out(path):
 
 def main():
   start_tensorflow()
-  from nadv2_tf.tasks import sources
-  from nadv2_tf.training.evaluation import evaluate
+  from nadv2_tf import tasks
+  from nadv2_tf.training.evaluation import measure
 
   predict, (height, width, channels) = predictor_of(pathlib.Path(FLAGS.network))
   if height != width:
     raise ValueError(f"The network takes {height}x{width} images; only squares can be read.")
-  data = sources.load(FLAGS.data, height)
+  shape = predict(np.zeros((1, height, width, channels), np.float32)).shape[1:]
+  task_type, settings = tasks.task_type(shape), read_task()
+  tasks.check_settings(task_type, settings)
+  task = task_type(FLAGS.data, height, holdout=1, seed=0, **settings)
+  data = task.source()
   examples = getattr(data, FLAGS.part)
   if examples.images.shape[-1] != channels:
     raise ValueError(
       f"The network takes images of {channels} channel(s), --data={FLAGS.data} has "
       f"{examples.images.shape[-1]}."
     )
-  outputs = predict(examples.take(slice(1)).inputs()).shape[-1]
-  if outputs != len(data.class_names):
-    raise ValueError(
-      f"The network tells {outputs} classes apart, --data={FLAGS.data} has {len(data.class_names)}."
-    )
-  result = evaluate(predict, examples, outputs)
+  task.check_outputs(shape, data)
+  result = measure(task, predict, examples)
   if FLAGS.json:
     print(json.dumps({**dataclasses.asdict(result), "class_names": data.class_names}, indent=2))
     return
-  print(f"top-1  {result.accuracy:.2%} of {result.examples} images")
-  print("top-5  " + ("-" if result.top_5 is None else f"{result.top_5:.2%}"))
-  for name, share in zip(data.class_names, result.per_class, strict=True):
-    print(f"  {name:20s} " + ("no images" if share is None else f"{share:.2%}"))
+  for line in (*data.notes, *task.describe(result, data)):
+    print(line)
 
 
 def start():

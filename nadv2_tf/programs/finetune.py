@@ -40,9 +40,8 @@ def main():
     for place, spec in zip(places, specs, strict=True):
       there = dataclasses.replace(bench, folder=place)
       _, metrics = training_stages.finetune(there, super_model, spec, options, "found", progress)
-      progress.line(
-        f"test accuracy {metrics['test_accuracy']:.4f}; the network is in {place.keras('found')}"
-      )
+      quality = f"test {bench.task.quality_name} {metrics['test_accuracy']:.4f}"
+      progress.line(f"{quality}; the network is in {place.keras('found')}")
     trust.measure_trust(bench, super_model, options, trust_options, progress)
     progress.line(tables.trust_line(bench.folder.metrics()))
 

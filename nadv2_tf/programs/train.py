@@ -32,7 +32,9 @@ def main():
   progress = Progress()
   with bench.folder.locked():
     bench.folder.open(network=network, train=train)
-    bench.folder.update_metrics(seed=bench.seed, versions=versions())
+    quality = bench.task.quality_name
+    bench.folder.update_metrics(seed=bench.seed, versions=versions(), quality=quality)
+    bench.tell(progress)
     training_stages.train_super_network(bench, progress)
   progress.line(f"the super-network's weights are in {bench.folder.super_weights}")
 

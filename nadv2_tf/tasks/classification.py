@@ -1,13 +1,17 @@
 """Image classification: data, loss and quality measure."""
 
 import keras
+import numpy as np
 
 from nadv2_tf.tasks import sources
-from nadv2_tf.tasks.examples import Datasets, split_holdout
+from nadv2_tf.tasks.classification_measures import evaluate_logits
+from nadv2_tf.tasks.examples import Datasets, Examples, flip_and_shift, split_holdout
+from nadv2_tf.tasks.task import TASKS
 
 
+@TASKS.register("classification")
 class Classification:
-  """The task of telling classes apart.
+  """The task of telling classes apart; see `Task`.
 
   Args:
     data: `demo`, `tfds:NAME`, `folder:DIR` or `npz:FILE`.
@@ -18,6 +22,8 @@ class Classification:
   """
 
   name = "classification"
+  quality_name = "accuracy"
+  settings = ()
 
   def __init__(self, data, image_size, holdout, seed, label_smoothing=0.0):
     self._data = data
@@ -26,11 +32,36 @@ class Classification:
     self._seed = seed
     self._label_smoothing = label_smoothing
 
+  @staticmethod
+  def fits(output_shape):
+    """Logits are a row for each image."""
+    return len(output_shape) == 1
+
+  def source(self):
+    return sources.load(self._data, self._image_size)
+
   def datasets(self):
     """`Datasets`; raises ValueError if the data cannot be used."""
-    loaded = sources.load(self._data, self._image_size)
+    loaded = self.source()
     train, holdout = split_holdout(loaded.train, self._holdout, self._seed)
-    return Datasets(train, holdout, loaded.test, loaded.class_names)
+    return Datasets(train, holdout, loaded.test, loaded.class_names, loaded.notes)
+
+  def outputs(self, data):
+    return len(data.class_names)
+
+  def check_outputs(self, output_shape, data):
+    if output_shape[-1] != len(data.class_names):
+      raise ValueError(
+        f"The network tells {output_shape[-1]} classes apart, --data={self._data} has "
+        f"{len(data.class_names)}."
+      )
+
+  def usual_outputs(self, examples):
+    """Not known: logits start at 0."""
+
+  def augment(self, examples, rng, shift):
+    """Mirrored half of the time, moved by up to `shift` pixels."""
+    return Examples(flip_and_shift(examples.images, rng, shift), examples.labels)
 
   def loss(self, targets, outputs):
     """Cross entropy, [batch], of int labels [batch] and logits [batch, classes]."""
@@ -53,3 +84,22 @@ class Classification:
       keras.ops.cast(targets, "int64"),
     )
     return keras.ops.cast(right, "float32")
+
+  def evaluate(self, batches):
+    """`Evaluation`: top-1, top-5, per class."""
+    logits, labels = map(np.concatenate, zip(*batches, strict=True))
+    return evaluate_logits(logits, labels, logits.shape[-1])
+
+  def describe(self, evaluation, data):
+    top_5 = "-" if evaluation.top_5 is None else f"{evaluation.top_5:.2%}"
+    return [
+      f"top-1  {evaluation.accuracy:.2%} of {evaluation.examples} images",
+      f"top-5  {top_5}",
+      *(
+        f"  {name:20s} " + ("no images" if share is None else f"{share:.2%}")
+        for name, share in zip(data.class_names, evaluation.per_class, strict=True)
+      ),
+    ]
+
+  def draw(self, predict, examples, path):
+    """Nothing: classes need no picture."""

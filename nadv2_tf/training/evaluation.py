@@ -1,25 +1,41 @@
-"""Accuracy of a network on labelled images: top-1, top-5, per class."""
-
-import dataclasses
+"""Quality of a network on examples."""
 
 import numpy as np
 
+from nadv2_tf.tasks.classification_measures import Evaluation, evaluate_logits
 
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
-  """Shares of right answers in [0, 1]; `per_class` by class index, None without examples.
+__all__ = ["Evaluation", "batches_of", "evaluate", "evaluate_logits", "keras_predictor", "measure"]
 
-  `top_5` is None for fewer than six classes, where it would say nothing.
+#: pixels of one call: as many images of 64x64 as a call takes at most
+PIXELS = 500 * 64 * 64
+
+
+def batches_of(examples, most=500):
+  """(number of batches, images in each) for equal batches that fit into memory.
+
+  Images that fill no batch are fewer than there are batches.
   """
+  height, width = examples.images.shape[1:3]
+  most = max(min(most, PIXELS // (height * width)), 1)
+  count = -(-len(examples) // most)
+  return count, len(examples) // count
 
-  examples: int
-  accuracy: float
-  top_5: float | None
-  per_class: tuple[float | None, ...]
+
+def measure(task, predict, examples):
+  """The task's evaluation of a network.
+
+  Args:
+    task: the `Task`.
+    predict: function from images, float32 [batch, height, width, channels], to outputs.
+    examples: `Examples`, at least one.
+  """
+  _, size = batches_of(examples)
+  parts = (examples.take(slice(start, start + size)) for start in range(0, len(examples), size))
+  return task.evaluate((np.asarray(predict(part.inputs())), part.labels) for part in parts)
 
 
 def evaluate(predict, examples, classes, batch_size=500):
-  """Evaluates a network.
+  """Evaluates a classifier.
 
   Args:
     predict: function from images, float32 [batch, height, width, channels], to logits.
@@ -34,24 +50,6 @@ def evaluate(predict, examples, classes, batch_size=500):
     ]
   )
   return evaluate_logits(logits, examples.labels, classes)
-
-
-def evaluate_logits(logits, labels, classes):
-  """`Evaluation` of logits, [examples, classes], against labels, [examples]."""
-  # Ties go to the lower class, as argmax has it; NaN is never right.
-  order = np.argsort(-logits, axis=-1, kind="stable")
-  finite = np.isfinite(logits).all(axis=-1)
-  right = (order[:, 0] == labels) & finite
-  top_5 = (order[:, :5] == labels[:, None]).any(axis=-1) & finite
-  return Evaluation(
-    examples=len(labels),
-    accuracy=float(right.mean()),
-    top_5=float(top_5.mean()) if classes > 5 else None,
-    per_class=tuple(
-      float(right[labels == label].mean()) if (labels == label).any() else None
-      for label in range(classes)
-    ),
-  )
 
 
 def keras_predictor(model):

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from nadv2_tf.models import check_widths
-from nadv2_tf.tasks.examples import epoch_batches, flip_and_shift, normalise
+from nadv2_tf.tasks.examples import epoch_batches
 from nadv2_tf.training.checkpoints import MemoryCheckpoints
 from nadv2_tf.training.collapse import WINDOW, answers_alike
 from nadv2_tf.training.gradients import check_execution, gradients, sliced_gradients
@@ -32,7 +32,7 @@ class TrainingLoop:
   Args:
     model: Keras model of images, or of [images, widths] if `sampler` is given. With a strategy
       of several replicas it must have been made in its scope.
-    task: gives `loss` and `quality`.
+    task: gives `augment`, `loss` and `quality`.
     recipe: a `Recipe`.
     sampler: a `WidthSampler`, or None for a stand-alone network.
     strategy: a tf.distribute strategy; None for the default one. Each replica takes its part of
@@ -175,7 +175,8 @@ class TrainingLoop:
       batches = epoch_batches(examples, size, self._seed, epoch)
       for batch in itertools.islice(batches, skipped, None):
         rng = np.random.default_rng([self._seed, 4, step])
-        images = normalise(flip_and_shift(batch.images, rng, self._recipe.shift))
+        batch = self._task.augment(batch, rng, self._recipe.shift)
+        images = batch.inputs()
         if self._sampler is None:
           yield (images,), batch.labels
         else:

@@ -6,6 +6,7 @@ Source: NetAdaptV2, section 2.4: samples are evaluated without any training of t
 import numpy as np
 import tensorflow as tf
 
+from nadv2_tf.training.evaluation import batches_of
 from nadv2_tf.training.sliced import (
   GivenStatistics,
   MovingStatistics,
@@ -29,7 +30,7 @@ class SharedWeightsEvaluator:
     holdout: `Examples`; decoded once, kept in memory as network inputs.
     calibration: `Examples` whose batch-norm statistics each sample takes; None: each batch of the
       hold-out is normalised by its own; "moving": by the running averages of training.
-    batch_size: images scored at once.
+    batch_size: images scored at once, at most.
 
   Raises:
     ValueError: if the hold-out is empty.
@@ -41,13 +42,12 @@ class SharedWeightsEvaluator:
     self._model = super_model
     self._space = super_model.space
     self._task = task
-    batch_size = min(batch_size, len(holdout))
     # What fills no whole batch is left out: one shape needs one trace.
-    self._batches = len(holdout) // batch_size
-    used = self._batches * batch_size
-    shape = (self._batches, batch_size)
+    self._batches, size = batches_of(holdout, batch_size)
+    used = self._batches * size
+    shape = (self._batches, size)
     self._images = tf.constant(holdout.inputs()[:used].reshape(*shape, *holdout.images.shape[1:]))
-    self._labels = tf.constant(holdout.labels[:used].reshape(shape))
+    self._labels = tf.constant(holdout.labels[:used].reshape(*shape, *holdout.labels.shape[1:]))
     self._calibration = calibration
     if calibration is not None and not isinstance(calibration, str):
       self._calibration = tf.constant(calibration.inputs())

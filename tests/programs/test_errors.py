@@ -98,11 +98,24 @@ def test_unknown_backbone_lists_the_known_ones(fails, output):
   assert not output.exists()
 
 
-def test_depth_backbone_is_refused(fails, output):
-  fails(
-    "--backbone=fastdepth estimates depth, .*nadv2-count",
-    *("train", f"--output={output}", "--backbone=fastdepth"),
-  )
+@pytest.mark.parametrize(
+  ("flags", "message"),
+  [
+    (["--backbone=fastdepth"], "--data must be tfds:NAME, folder:DIR or rooms:COUNT .* got 'demo'"),
+    (["--backbone=fastdepth", "--data=rooms:3"], "needs a COUNT from 10 to 100000, got '3'"),
+    (
+      ["--backbone=fastdepth", "--label_smoothing=0.1", "--data=rooms:10"],
+      "--label_smoothing is of the cross entropy, and depth has none; got 0.1",
+    ),
+    (["--depth_scale=0.1"], "--depth_scale is not for classification, the task of this backbone"),
+    (
+      ["--backbone=fastdepth", "--depth_scale=-1", "--data=folder:none"],
+      "--depth_scale must be above 0, got -1.0",
+    ),
+  ],
+)
+def test_flags_of_another_task_are_refused(fails, output, flags, message):
+  fails(message, "train", f"--output={output}", *flags)
   assert not output.exists()
 
 

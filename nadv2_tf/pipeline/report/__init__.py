@@ -59,8 +59,13 @@ def _write(place, metrics, settings, found, entries):
   largest = backbones.search_space(
     settings["network"]["backbone"],
     input_shape=found[0][1].input_shape,
-    classes=found[0][1].blocks[-1].classes,
+    classes=getattr(found[0][1].blocks[-1], "classes", None),  # only a head has them
   ).largest()
   picture.draw_pareto(entries, metrics, place.pareto)
-  text = page.render(metrics, settings, found, largest, place.pareto.read_bytes())
+  pictures = [
+    (name, place.examples(name).read_bytes())
+    for name in metrics.get("networks", {})
+    if place.examples(name).exists()
+  ]
+  text = page.render(metrics, settings, found, largest, place.pareto.read_bytes(), pictures)
   write_atomically(place.report, text.encode())

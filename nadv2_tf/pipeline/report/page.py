@@ -20,7 +20,7 @@ pre { overflow-x: auto; padding: .5rem; }
 """
 
 
-def render(metrics, settings, found, largest, picture):
+def render(metrics, settings, found, largest, picture, examples=()):
   """The page as text.
 
   Args:
@@ -29,6 +29,7 @@ def render(metrics, settings, found, largest, picture):
     found: pairs (title of the target, `NetworkSpec` of its found network); one target has no title.
     largest: the `NetworkSpec` of the largest network.
     picture: bytes of pareto.png.
+    examples: pairs (name of a network, bytes of a .png of what it makes of test images).
   """
   metric = tables.metrics_of_targets(metrics)[0]
   image = base64.b64encode(picture).decode()
@@ -43,6 +44,7 @@ def render(metrics, settings, found, largest, picture):
     f'sample of each iteration, and the finished networks" src="data:image/png;base64,{image}">',
     _rounds(metrics),
     _confirmed(metrics),
+    *(_examples(name, content) for name, content in examples),
     *(_found(title, spec, largest) for title, spec in found),
     "<h2>Everything needed to repeat it</h2>",
     f"<pre>{html.escape(json.dumps(settings, indent=2))}</pre>",
@@ -102,6 +104,12 @@ def _rounds(metrics):
       rows.append((f"{asked:.4g}", one["round"], *(f"{value:.4g}" for value in values), above))
   header = [f"target ({unit})", "round", "searched for", "predicted", "measured", "to the target"]
   return "<h2>Rounds of the search</h2>" + _table(header, rows)
+
+
+def _examples(name, content):
+  title = html.escape(f"Test images, {tables.network_title(name)}")
+  image = base64.b64encode(content).decode()
+  return f'<h2>{title}</h2><img alt="{title}" src="data:image/png;base64,{image}">'
 
 
 def _found(title, found, largest):

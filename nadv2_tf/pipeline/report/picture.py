@@ -67,7 +67,7 @@ def draw_pareto(entries, metrics, path):
     label = "" if number else "target" if len(targets) == 1 else "targets"
     axes.axvline(metric["target"], color="tab:red", linestyle=":", label=label)
   axes.set_xlabel(_axis_title(targets[0]["name"], targets[0]["unit"]))
-  axes.set_ylabel("accuracy (%)")
+  axes.set_ylabel(f"{metrics.get('quality', 'accuracy')} (%)")
   axes.set_ylim(bottom=lowest)
   axes.grid(alpha=0.3)
   figure.legend(fontsize=8, loc="outside lower center", ncols=2)  # hides no point

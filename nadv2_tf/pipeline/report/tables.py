@@ -26,7 +26,8 @@ def network_rows(metrics):
       shared = {"train": metrics.get("seconds", {}).get("train")}
       if kind_of(name) == "found":
         shared |= {key: metrics["seconds"].get(key) for key in ("table", "search", "confirm")}
-      columns = _columns(networks[name], shared, _own_column(metrics, name))
+      own = _own_column(metrics, name)
+      columns = _columns(networks[name], shared, own, metrics.get("quality", "accuracy"))
       rows.append((network_title(name), columns))
   return rows
 
@@ -73,11 +74,13 @@ def _own_column(metrics, name):
   return {}
 
 
-def _columns(network, shared_seconds, own):
+def _columns(network, shared_seconds, own, quality):
   seconds = shared_seconds | network.get("seconds", {})
+  measures = network.get("measures", {})
   return {
-    "test accuracy": _format(network.get("test_accuracy"), "{:.2%}"),
+    f"test {quality}": _format(network.get("test_accuracy"), "{:.2%}"),
     "in TFLite": _format(network.get("test_accuracy_tflite"), "{:.2%}"),
+    **{title: _format(value, "{:.4g}") for title, value in measures.items() if title != quality},
     **own,
     "latency": _format(network.get("latency_ms"), "{:.3f} ms"),
     "MACs": _format(_millions(network.get("macs")), "{:.3f} M"),
@@ -121,9 +124,10 @@ def trust_line(metrics):
       "trained"
     )
   low, high = trust["interval"]
+  quality = metrics.get("quality", "accuracy")
   return (
     f"trust in the search's scores: Kendall's tau {trust['tau']:.2f} (95 %: {low:.2f} to "
-    f"{high:.2f}) with the test accuracy after {trust['epochs']:g} epochs, over "
+    f"{high:.2f}) with the test {quality} after {trust['epochs']:g} epochs, over "
     f"{trust['networks']} of its samples; the resource alone has {trust['tau_of_resource']:.2f}"
   )
 

@@ -12,11 +12,12 @@ SOURCES = Registry("data source")
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-  """Training and test images of one data set, and the names of its classes."""
+  """Training and test images of one data set, the names of its classes, and notes for its user."""
 
   train: Examples
   test: Examples
-  class_names: tuple[str, ...]
+  class_names: tuple[str, ...] = ()
+  notes: tuple[str, ...] = ()
 
 
 def load(source, image_size):

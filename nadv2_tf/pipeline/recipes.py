@@ -1,0 +1,58 @@
+"""How each training of a run goes: recipes, and what is drawn for the super-network."""
+
+import dataclasses
+
+from nadv2_tf.pipeline import encoder_weights
+from nadv2_tf.training.gradients import check_execution
+from nadv2_tf.training.recipe import Recipe
+from nadv2_tf.training.widths import WidthSampler
+
+
+def super_recipe(options):
+  return Recipe(
+    options.epochs,
+    options.batch_size,
+    options.optimizer,
+    options.learning_rate,
+    options.schedule,
+    weight_decay=options.weight_decay,
+    decay=options.decay,
+    decay_epochs=options.decay_epochs,
+    ema=options.ema,
+  )
+
+
+def finetune_recipe(train_options, finetune_options):
+  return dataclasses.replace(
+    super_recipe(train_options),
+    epochs=finetune_options.finetune_epochs,
+    learning_rate=finetune_options.finetune_learning_rate,
+  )
+
+
+def width_sampler(bench):
+  options = bench.train_options
+  steps_per_epoch = len(bench.datasets.train) // options.batch_size
+  return WidthSampler(
+    bench.space,
+    options.batch_size,
+    options.subnetworks_per_batch,
+    options.full_subnetworks,
+    full_steps=round(options.full_epochs * steps_per_epoch),
+    size_noise=options.size_noise,
+    seed=bench.seed,
+    smallest=options.smallest_subnetworks,
+    own_kernels=options.own_kernels,
+  )
+
+
+def check_recipes(bench, finetune_options=None):
+  """Raises ValueError for settings that training would trip over only later."""
+  examples = len(bench.datasets.train)
+  options = bench.train_options
+  super_recipe(options).steps(examples)
+  check_execution(options.execution, width_sampler(bench), options.distillation)
+  if options.encoder_weights:
+    encoder_weights.match(options.encoder_weights, bench.space.largest())
+  if finetune_options:
+    finetune_recipe(options, finetune_options).steps(examples)

@@ -1,0 +1,149 @@
+"""Where images with depth come from: `tfds:NAME`, `folder:DIR`, `rooms:COUNT`."""
+
+import dataclasses
+import os
+
+import numpy as np
+
+from nadv2_tf.spec.registry import Registry
+from nadv2_tf.tasks import images
+from nadv2_tf.tasks.examples import Examples
+from nadv2_tf.tasks.sources.registry import Source
+
+DEPTH_SOURCES = Registry("source of depth")
+FORMS = "tfds:NAME, folder:DIR or rooms:COUNT"
+
+#: metres; a room is no deeper, and whose every depth is outside has another unit
+LARGEST_M, SMALLEST_M = 100.0, 0.1
+#: metres of one step of a 16-bit map where --depth_scale is not given: a millimetre
+SCALE_OF_16_BITS = 0.001
+
+
+@dataclasses.dataclass(frozen=True)
+class MapFormat:
+  """What the values of depth maps mean: metres = value * scale + offset.
+
+  Attributes:
+    depth_scale: None for a millimetre a step with 16 bits, and metres in floating point; maps of 8
+      bits have no such convention.
+    depth_offset: metres.
+    depth_invalid: the value that says "no depth"; -1 if none does.
+    depth_test: pairs at the end of a folder without `train/` and `test/` that are the test set;
+      None for a tenth.
+  """
+
+  depth_scale: float | None = None
+  depth_offset: float = 0.0
+  depth_invalid: int = 0
+  depth_test: int | None = None
+
+  def __post_init__(self):
+    if self.depth_scale is not None and not 0 < self.depth_scale < np.inf:
+      raise ValueError(f"--depth_scale must be above 0, got {self.depth_scale}.")
+    if not np.isfinite(self.depth_offset):
+      raise ValueError(f"--depth_offset must be a number of metres, got {self.depth_offset}.")
+
+  def metres(self, values, place):
+    """Depths, float32, 0 where there is none; `values` is an array of the file at `place`.
+
+    Raises:
+      ValueError: if 8-bit values have no scale, or all depths of the map are over 100 m.
+    """
+    scale = self.depth_scale
+    if scale is None and values.dtype == np.uint8:
+      raise ValueError(
+        f"{place} is a depth map of 8 bits; --depth_scale must say how many metres a step is."
+      )
+    if scale is None:
+      scale = SCALE_OF_16_BITS if np.issubdtype(values.dtype, np.integer) else 1.0
+    depths = (values.astype(np.float64) * scale + self.depth_offset).astype(np.float32)
+    valid = (values != self.depth_invalid) & np.isfinite(depths) & (depths > 0)
+    if valid.any() and depths[valid].min() > LARGEST_M:
+      raise ValueError(
+        f"{place}: all depths are over {LARGEST_M:.0f} m ({depths[valid].min():.4g} to "
+        f"{depths[valid].max():.4g}) with metres = value * {scale:g} + {self.depth_offset:g}; "
+        "check --depth_scale."
+      )
+    return np.where(valid, depths, np.float32(0))
+
+
+SETTINGS = tuple(field.name for field in dataclasses.fields(MapFormat))
+
+
+def load(source, image_size, map_format):
+  """Reads a data source.
+
+  Args:
+    source: one of `FORMS`.
+    image_size: height and width of images and maps, in pixels.
+    map_format: a `MapFormat`.
+
+  Returns:
+    A `Source`: uint8 images, and metres as labels, float [examples, size, size, 1], 0 where there
+    is no depth. Pairs without any depth are left out, and told in its notes.
+
+  Raises:
+    ValueError: one line that names what is wrong, if the data cannot be used.
+  """
+  from nadv2_tf.tasks.depth import folder, rooms, tfds  # noqa: F401  (register themselves)
+
+  scheme, _, place = source.partition(":")
+  if scheme not in DEPTH_SOURCES or not place:
+    raise ValueError(f"--data must be {FORMS} for depth, got {source!r}.")
+  parts = DEPTH_SOURCES[scheme](place, image_size, map_format)
+  notes, kept = [], []
+  for title, examples, names in parts:
+    examples, note = _with_depth(examples, names, f"--data={source}", title)
+    kept.append(examples)
+    notes += note
+  _check_near(kept, source)
+  return Source(*kept, (), tuple(notes))
+
+
+def reserve(count, image_size, source, dtype=np.float32):
+  """`Examples` to be filled; all of a data set is kept in memory.
+
+  Raises:
+    ValueError: if it needs more than half of this machine's memory, or 8 GiB if that is more.
+  """
+  bytes_of_one = image_size**2 * (3 + np.dtype(dtype).itemsize)
+  limit = max(images.LARGEST_BYTES, _memory() // 2)
+  if count * bytes_of_one > limit:
+    raise ValueError(
+      f"--data={source}: {count} images of {image_size}x{image_size} with their depth need "
+      f"{count * bytes_of_one / 2**30:.1f} GiB decoded; at most {limit / 2**30:.1f} GiB are kept "
+      "in memory. Choose a smaller --image_size or a part of the data."
+    )
+  shape = (count, image_size, image_size)
+  return Examples(np.empty((*shape, 3), np.uint8), np.empty((*shape, 1), dtype))
+
+
+def _memory():
+  try:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+  except (ValueError, OSError, AttributeError):  # not on every system
+    return 0
+
+
+def _with_depth(examples, names, source, title):
+  """The examples that have a depth anywhere, and a note about the others."""
+  has_depth = (examples.labels > 0).any(axis=(1, 2, 3))
+  missing = np.flatnonzero(~has_depth)
+  if len(missing) == len(examples):
+    raise ValueError(f"{source}: no {title} map has a valid depth within the part that is kept.")
+  if not len(missing):
+    return examples, []
+  note = (
+    f"{source}: {len(missing)} of {len(examples)} {title} maps have no valid depth and are left "
+    f"out, the first is {names[missing[0]]}"
+  )
+  return examples.take(has_depth), [note]
+
+
+def _check_near(parts, source):
+  largest = max(float(examples.labels.max()) for examples in parts)
+  if largest < SMALLEST_M:
+    raise ValueError(
+      f"--data={source}: all depths are below {SMALLEST_M} m (at most {largest:.4g}); check "
+      "--depth_scale."
+    )

@@ -1,0 +1,122 @@
+"""Depth estimation: a map in metres from one image."""
+
+import keras
+import numpy as np
+
+from nadv2_tf.tasks.depth import picture, sources
+from nadv2_tf.tasks.depth.augmentation import augment
+from nadv2_tf.tasks.depth.measures import FACTOR, SMALLEST_M, evaluate_maps
+from nadv2_tf.tasks.examples import Datasets, check_holdout, shuffle
+from nadv2_tf.tasks.task import TASKS
+
+
+@TASKS.register("depth")
+class Depth:
+  """The task of estimating the depth of every pixel; see `Task`.
+
+  Args:
+    data: `tfds:NAME`, `folder:DIR` or `rooms:COUNT`.
+    image_size: height and width of the network's input and output.
+    holdout: images cut from the end of the training set to score samples with: neighbours in a
+      data set often show the same room, and a random cut would have every room in both parts.
+    seed: of the order of the training images.
+    label_smoothing: must be 0.
+    **settings: fields of `sources.MapFormat`.
+  """
+
+  name = "depth"
+  quality_name = "delta1"
+  settings = sources.SETTINGS
+
+  def __init__(self, data, image_size, holdout, seed, label_smoothing=0.0, **settings):
+    if label_smoothing:
+      raise ValueError(
+        f"--label_smoothing is of the cross entropy, and depth has none; got {label_smoothing}."
+      )
+    self._data = data
+    self._image_size = image_size
+    self._holdout = holdout
+    self._seed = seed
+    self._format = sources.MapFormat(**settings)
+
+  @staticmethod
+  def fits(output_shape):
+    """A map of one channel."""
+    return len(output_shape) == 3 and output_shape[-1] == 1
+
+  def source(self):
+    return sources.load(self._data, self._image_size, self._format)
+
+  def datasets(self):
+    """`Datasets`; raises ValueError if the data cannot be used."""
+    loaded = self.source()
+    check_holdout(len(loaded.train), self._holdout)
+    train = loaded.train.take(slice(None, -self._holdout))
+    # Stages take the first so many for statistics; without this they would see a single room.
+    shuffle(train, np.random.default_rng([self._seed, 0]))
+    holdout = loaded.train.take(slice(-self._holdout, None))
+    return Datasets(train, holdout, loaded.test, (), loaded.notes)
+
+  def outputs(self, data):
+    return 1
+
+  def check_outputs(self, output_shape, data):
+    maps = data.test.labels.shape[1:]
+    if tuple(output_shape) != maps:
+      raise ValueError(
+        f"The network gives maps of {list(output_shape)}, those of --data={self._data} have "
+        f"{list(maps)}."
+      )
+
+  def usual_outputs(self, examples):
+    """Median of the depths, and half of the range of the middle two thirds, in metres.
+
+    From a start at 0 m small learning rates take hundreds of steps to reach the room.
+    """
+    depths = examples.labels[:: 1 + len(examples) // 256]
+    low, median, high = np.percentile(depths[depths > 0].astype(np.float32), (16, 50, 84))
+    return float(median), float((high - low) / 2)
+
+  def augment(self, examples, rng, shift):
+    """Scale, rotation, mirroring and colours (`augmentation.augment`); `shift` is not used."""
+    return augment(examples, rng)
+
+  def loss(self, targets, outputs):
+    """Mean absolute error over each image's valid pixels, metres, [batch]; 0 without any."""
+    targets, valid, pixels = _valid(targets, outputs)
+    error = keras.ops.abs(outputs - targets) * valid
+    return keras.ops.sum(error, axis=(1, 2, 3)) / pixels
+
+  def imitation(self, teacher, outputs):
+    """Mean absolute difference from another network's maps, metres, [batch]."""
+    return keras.ops.mean(keras.ops.abs(outputs - teacher), axis=(1, 2, 3))
+
+  def quality(self, targets, outputs):
+    """delta1 of each image, [batch]: the share of its valid pixels within a factor of 1.25."""
+    targets, valid, pixels = _valid(targets, outputs)
+    targets = keras.ops.where(valid > 0, targets, keras.ops.ones_like(targets))
+    outputs = keras.ops.maximum(outputs, SMALLEST_M)
+    factor = keras.ops.maximum(outputs / targets, targets / outputs)
+    right = keras.ops.cast(factor < FACTOR, outputs.dtype) * valid
+    return keras.ops.sum(right, axis=(1, 2, 3)) / pixels
+
+  def evaluate(self, batches):
+    """`DepthEvaluation`: RMSE, delta1 to delta3, REL, log10."""
+    return evaluate_maps(batches)
+
+  def describe(self, evaluation, data):
+    return [
+      f"{evaluation.examples} images",
+      *(f"  {title:24s} {value:.4f}" for title, value in evaluation.measures.items()),
+    ]
+
+  def draw(self, predict, examples, path):
+    """Writes image, truth, prediction and error of some examples, side by side."""
+    picture.draw(predict, examples, path)
+
+
+def _valid(targets, outputs):
+  """(targets, 1 where there is depth, number of such pixels but at least 1), as the outputs."""
+  targets = keras.ops.cast(targets, outputs.dtype)
+  valid = keras.ops.cast(targets > 0, outputs.dtype)
+  return targets, valid, keras.ops.maximum(keras.ops.sum(valid, axis=(1, 2, 3)), 1.0)

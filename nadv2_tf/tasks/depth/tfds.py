@@ -1,0 +1,64 @@
+"""A data set of TensorFlow Datasets with the features `image` and `depth`, such as NYU Depth V2.
+
+The folder is TFDS's own (`~/tensorflow_datasets`, or the variable TFDS_DATA_DIR).
+"""
+
+import numpy as np
+from PIL import Image
+
+from nadv2_tf.tasks.depth.maps import fit_image, fit_map
+from nadv2_tf.tasks.depth.sources import DEPTH_SOURCES, reserve
+
+
+@DEPTH_SOURCES.register("tfds")
+def load(name, image_size, map_format):
+  import tensorflow_datasets as tfds  # seconds to import, and only needed here
+
+  try:
+    builder = tfds.builder(name)
+    builder.download_and_prepare()
+  except Exception as error:  # TFDS raises errors of a dozen libraries here
+    line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    raise ValueError(f"--data=tfds:{name}: the data set cannot be had: {line}") from None
+  info = builder.info
+  if not {"image", "depth"} <= set(info.features or ()):
+    raise ValueError(
+      f"--data=tfds:{name} has the features {', '.join(sorted(info.features or ()))}; depth needs "
+      "'image' and 'depth'."
+    )
+  test = next((split for split in ("test", "validation") if split in info.splits), None)
+  if "train" not in info.splits or test is None:
+    raise ValueError(
+      f"--data=tfds:{name} has the splits {', '.join(sorted(info.splits))}; 'train' and 'test' "
+      "or 'validation' are needed."
+    )
+  if map_format.depth_test is not None:
+    raise ValueError(f"--depth_test is for folders; tfds:{name} has a test part.")
+  parts = []
+  for title, split in (("training", "train"), ("test", test)):
+    count = info.splits[split].num_examples
+    examples = reserve(count, image_size, f"tfds:{name}", _dtype(info.features["depth"]))
+    dataset = builder.as_dataset(split=split)
+    for index, example in enumerate(dataset.as_numpy_iterator()):
+      place = f"tfds:{name}, {split} example {index}"
+      image, depth = _pair(example, image_size, map_format, place)
+      examples.images[index], examples.labels[index] = image, depth
+    parts.append((title, examples, [f"example {index}" for index in range(count)]))
+  return parts
+
+
+def _dtype(feature):
+  """Half precision where the data set has no more: 47 584 training maps of 224x224 are many."""
+  return np.float16 if feature.dtype == np.float16 else np.float32
+
+
+def _pair(example, image_size, map_format, place):
+  image, depth = example["image"], np.squeeze(example["depth"])
+  if depth.shape != image.shape[:2] or image.dtype != np.uint8 or image.shape[-1] not in (1, 3):
+    raise ValueError(
+      f"{place}: the depth map of {list(depth.shape)} must have the size of its image of bytes, "
+      f"{image.dtype} {list(image.shape)}."
+    )
+  picture = Image.fromarray(image if image.shape[-1] == 3 else image[..., 0])
+  metres = map_format.metres(depth, place)
+  return fit_image(picture, image_size), fit_map(metres, image_size)

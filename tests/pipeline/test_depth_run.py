@@ -1,0 +1,179 @@
+"""A whole run on depth maps, small: the same stages as for classes, told in the task's words.
+
+The rooms are synthetic, and the backbone is a tiny encoder and decoder of the kinds of `fastdepth`.
+"""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nadv2_tf import backbones, export
+from nadv2_tf.pipeline import training_stages
+from nadv2_tf.pipeline.folder import RunFolder
+from nadv2_tf.pipeline.options import FinetuneOptions, NetworkOptions, TrainOptions
+from nadv2_tf.pipeline.progress import Progress
+from nadv2_tf.pipeline.report import write_report
+from nadv2_tf.spec import NetworkSpec, Skip, space_of
+from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Upsample
+from nadv2_tf.tasks.depth.picture import figure_of
+from nadv2_tf.tasks.examples import Examples
+
+SIZE = 16
+TRAIN = TrainOptions(
+  epochs=6,
+  full_epochs=3,
+  batch_size=8,
+  optimizer="adam",
+  learning_rate=1e-2,
+  schedule="cosine",
+  weight_decay=0.0,
+  label_smoothing=0.0,
+  subnetworks_per_batch=4,
+  full_subnetworks=1,
+  ema=0.0,
+  smallest_subnetworks=0,
+  own_kernels=False,
+  distillation=0.2,
+  size_noise=0.2,
+  execution="sliced",
+  strategy="one",
+)
+
+
+def tiny_depth(input_shape=(SIZE, SIZE, 3), classes=1):
+  blocks = (
+    Conv(8, 3, 2, "relu", bypass_cap=4),
+    DepthwiseSeparable(8, 16, 3, 1, "relu", 8),
+    DepthwiseSeparable(16, 32, 3, 2, "relu", 16),
+    DepthwiseSeparable(32, 16, 5, 1, "relu", 16),
+    Upsample(2),
+    DepthwiseSeparable(16, 8, 3, 1, "relu", 8),
+    Upsample(2),
+    Conv(1, 1, 1, "relu"),
+  )
+  network = NetworkSpec("tiny_depth", input_shape, blocks, (Skip(1, 4),))
+  return space_of(network, 4, [((1, "pointwise"), (3, "pointwise"))])
+
+
+def write_rooms(folder, count):
+  """Pairs in millimetres, one of them without any depth."""
+  from nadv2_tf.tasks.depth.rooms import cast_room
+
+  for half in ("rgb", "depth"):
+    (folder / half).mkdir(parents=True)
+  for index in range(count):
+    image, depth = cast_room(np.random.default_rng(index), 64, 48)
+    values = np.rint(depth * 1000).astype(np.uint16) * (index != 5)
+    Image.fromarray(image).save(folder / "rgb" / f"{index:03d}.png")
+    Image.fromarray(values).save(folder / "depth" / f"{index:03d}.png")
+  return f"folder:{folder}"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+  """(folder, what was printed) of a run with transfer along the trajectory."""
+  from nadv2_tf.pipeline.run import run
+
+  place = tmp_path_factory.mktemp("depth")
+  network = NetworkOptions(
+    "tiny_depth", SIZE, write_rooms(place / "rooms", 60), 10, 0, {"depth_test": 10}
+  )
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setitem(backbones.BACKBONES._items, "tiny_depth", tiny_depth)
+    stream = io.StringIO()
+    search = _search()
+    finetune = FinetuneOptions(4, 5e-3, "trajectory", 1)
+    run(place / "run", network, TRAIN, search, finetune, False, Progress(stream))
+    yield place / "run", stream.getvalue()
+
+
+def _search():
+  from nadv2_tf.pipeline.options import SearchOptions
+
+  values = {"metric": "macs", "target": "60%", "limit": "", "device": "host", "num_threads": 1}
+  values |= {"benchmark_binary": None, "benchmark_url": None, "cpu_mask": None}
+  values |= {"delegate": "xnnpack", "confirm_every": 5, "tighten": 0, "search_optimizer": "mcd"}
+  values |= {"samples_per_iteration": 4, "layers_per_sample": 4, "initial_reduction": 0.2}
+  return SearchOptions(**values, reduction_decay=0.98, samples=None, generations=None)
+
+
+def test_metrics_hold_the_measures_of_depth(finished):
+  metrics = json.loads((finished[0] / "metrics.json").read_text())
+  assert metrics["quality"] == "delta1"
+  measures = metrics["networks"]["found"]["measures"]
+  assert set(measures) >= {"RMSE (m)", "delta1", "delta2", "delta3", "REL", "log10"}
+  assert measures["delta1"] == metrics["test_accuracy"]
+  # float32 sums in another order may turn a pixel at the very limit: 10 x 256 pixels.
+  assert metrics["test_accuracy_tflite"] == pytest.approx(metrics["test_accuracy"], abs=1e-3)
+  # Better than any constant would be: the networks have seen 39 rooms.
+  assert measures["RMSE (m)"] < 2.5
+
+
+def test_the_file_gives_metres(finished):
+  folder = finished[0]
+  bench = training_stages.reopen_workbench(folder)
+  data = bench.datasets
+  assert [len(part) for part in (data.train, data.holdout, data.test)] == [39, 10, 10]
+  outputs = export.predictor(folder / "found.tflite")(bench.datasets.test.inputs())
+  assert outputs.shape == bench.datasets.test.labels.shape
+  result = bench.task.evaluate([(outputs, bench.datasets.test.labels)])
+  metrics = json.loads((folder / "metrics.json").read_text())
+  assert result.accuracy == pytest.approx(metrics["test_accuracy_tflite"], abs=1e-6)
+  medians = np.median(outputs), np.median(bench.datasets.test.labels)
+  assert 0.5 < medians[0] / medians[1] < 2
+
+
+def test_everything_is_told_in_the_words_of_the_task(finished):
+  folder, printed = finished
+  assert "1 of 50 training maps have no valid depth and are left out" in printed
+  assert "delta1" in printed and "accuracy" not in printed
+  assert "transfer 1 of" in printed
+  page = (folder / "report.html").read_text()
+  assert "Test images, found network" in page and "RMSE (m)" in page and "test delta1" in page
+  assert page.count("data:image/png;base64,") == 2
+  (folder / "examples_found.png").rename(folder / "elsewhere.png")
+  write_report(RunFolder(folder))
+  assert (folder / "report.html").read_text().count("data:image/png;base64,") == 1
+  (folder / "elsewhere.png").rename(folder / "examples_found.png")
+
+
+def test_the_picture_has_the_network_beside_the_truth(finished):
+  """Five rows of image, truth, prediction, error; one scale of metres for both maps."""
+  test = training_stages.reopen_workbench(finished[0]).datasets.test
+  maps = test.labels.copy()
+  maps[:, :4] = 0  # no depth there
+  chosen = [0, 2, 4, 6, 9]
+  figure = figure_of(lambda images: test.labels[chosen] + 0.5, Examples(test.images, maps))
+  cells, bars = figure.axes[:20], figure.axes[20:]
+  assert [bar.get_xlabel() for bar in bars] == ["depth (m)", "error (m)"]
+  for row, index in enumerate(chosen):
+    image, truth, predicted, error = (cell.images[0] for cell in cells[4 * row : 4 * row + 4])
+    np.testing.assert_array_equal(image.get_array(), test.images[index])
+    np.testing.assert_array_equal(truth.get_array()[4:], test.labels[index, 4:, :, 0])
+    np.testing.assert_array_equal(predicted.get_array(), test.labels[index, ..., 0] + 0.5)
+    np.testing.assert_allclose(error.get_array()[4:], 0.5, atol=1e-6)
+    assert truth.get_array().mask[:4].all() and error.get_array().mask[:4].all()
+    assert truth.get_clim() == predicted.get_clim() == (0, pytest.approx(maps[chosen].max()))
+    assert (truth.cmap.name, error.cmap.name) == ("viridis", "magma")
+    assert "mean error 0.50 m" in cells[4 * row + 3].get_xlabel()
+
+
+def test_another_scale_is_another_run(finished):
+  folder = RunFolder(finished[0])
+  before = folder.options("network", NetworkOptions)
+  changed = NetworkOptions(*list(vars(before).values())[:-1], {"depth_test": 11})
+  with pytest.raises(ValueError, match="it has --depth_test=10, this one --depth_test=11"):
+    folder.check(network=changed)
+
+
+def test_transfer_needs_a_search_that_goes_downhill():
+  from nadv2_tf.pipeline import transfer
+
+  search = _search()
+  object.__setattr__(search, "search_optimizer", "random")
+  transfer.check(FinetuneOptions(1, 1e-3), search)
+  with pytest.raises(ValueError, match="--search_optimizer=mcd or scd; got random"):
+    transfer.check(FinetuneOptions(1, 1e-3, "trajectory"), search)
