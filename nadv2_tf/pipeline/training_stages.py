@@ -103,8 +103,9 @@ def check_recipes(bench, finetune_options=None):
   examples = len(bench.datasets.train)
   super_recipe(bench.train_options).steps(examples)
   check_execution(bench.train_options.execution, _sampler(bench))
-  if bench.train_options.encoder_weights:
-    encoder_weights.match(bench.train_options.encoder_weights, bench.space.largest())
+  path = bench.train_options.encoder_weights
+  if path and not bench.folder.super_weights.exists():  # else they are in there
+    encoder_weights.match(path, bench.space.largest())
   if finetune_options:
     finetune_recipe(bench.train_options, finetune_options).steps(examples)
 
