@@ -52,7 +52,8 @@ def check_recipes(bench, finetune_options=None):
   options = bench.train_options
   super_recipe(options).steps(examples)
   check_execution(options.execution, width_sampler(bench), options.distillation)
-  if options.encoder_weights:
-    encoder_weights.match(options.encoder_weights, bench.space.largest())
+  path = options.encoder_weights
+  if path and not bench.folder.super_weights.exists():  # else they are in there
+    encoder_weights.match(path, bench.space.largest())
   if finetune_options:
     finetune_recipe(options, finetune_options).steps(examples)
