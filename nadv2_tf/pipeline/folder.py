@@ -9,6 +9,7 @@ import platform
 import subprocess
 
 from nadv2_tf.export.tflite import write_atomically
+from nadv2_tf.pipeline.options import HOW_IT_RUNS
 from nadv2_tf.spec import NetworkSpec
 
 PACKAGES = ("nadv2-tf", "tensorflow", "keras", "ai-edge-litert", "numpy")
@@ -105,7 +106,7 @@ class RunFolder:
     for group, options in groups.items():
       for option, value in dataclasses.asdict(options).items():
         before = saved.get(group, {}).get(option, value)
-        if before != value:
+        if before != value and option not in HOW_IT_RUNS:
           raise ValueError(
             f"--output={self.path} holds another run: it has --{option}={before}, this one "
             f"--{option}={value}. Choose another --output, or go on with its settings."

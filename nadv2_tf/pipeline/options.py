@@ -3,6 +3,10 @@
 import dataclasses
 
 
+#: options that say how something runs and not what it gives; a run may go on with others
+HOW_IT_RUNS = ("strategy", "jit_compile")
+
+
 @dataclasses.dataclass(frozen=True)
 class NetworkOptions:
   """Which search space, for which images."""
@@ -31,6 +35,8 @@ class TrainOptions:
   size_noise: float
   execution: str
   strategy: str
+  mixed_precision: str = "none"
+  jit_compile: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

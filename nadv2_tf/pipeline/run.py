@@ -2,9 +2,10 @@
 
 import dataclasses
 
-from nadv2_tf.pipeline import export_stage, search_stage, training_stages
+from nadv2_tf.pipeline import export_stage, search_stage, training_stages, workers
 from nadv2_tf.pipeline.folder import RunFolder, versions
 from nadv2_tf.pipeline.report import write_report
+from nadv2_tf.training import strategies
 
 
 def run(
@@ -28,7 +29,9 @@ def run(
     ValueError: before any training, if an option, the data or the target cannot be used.
   """
   bench = training_stages.make_workbench(RunFolder(output), network_options, train_options)
+  progress = workers.own_progress(bench.strategy, progress)
   training_stages.check_recipes(bench, finetune_options)
+  search_stage.check_workers(bench.strategy, search_options)
   groups = {"network": network_options, "train": train_options, "finetune": finetune_options}
   bench.folder.check(search=search_options)
   folder = bench.folder.open(**groups)
@@ -44,8 +47,16 @@ def run(
       progress.line(f"{place.path.name}: {name}")
     there = dataclasses.replace(bench, folder=place)
     model, _ = training_stages.finetune(there, super_model, spec, finetune_options, name, progress)
-    export_stage.export(there, model, name)
+    if strategies.is_chief(bench.strategy):
+      export_stage.export(there, model, name)
     export_stage.record_resource(place, name, spec, problem, search_options)
+  if strategies.is_chief(bench.strategy):
+    _conclude(folder, networks, search_options, progress)
+  strategies.wait_for_all(bench.strategy)
+
+
+def _conclude(folder, networks, search_options, progress):
+  """Times what was exported and writes the report."""
   files = [(place, name) for place, name, _ in networks]
   export_stage.time_networks(files, search_options, progress)
   export_stage.summarise(folder, search_options)

@@ -7,6 +7,7 @@ from nadv2_tf.pipeline import metering, optimizers
 from nadv2_tf.pipeline.confirmation import Confirmation
 from nadv2_tf.pipeline.rounds import search_in_rounds
 from nadv2_tf.search import Problem, UnreachableTarget, check_target, journal, minimize
+from nadv2_tf.training import strategies
 from nadv2_tf.training.scoring import SharedWeightsEvaluator
 
 #: training images whose batch-norm statistics normalise a sample; see docs/decisions/0003
@@ -76,6 +77,16 @@ def _name_folders(folder, targets):
     folder.update_metrics(targets=entries if len(entries) > 1 else [])
 
 
+def check_workers(strategy, options):
+  """Raises ValueError if several workers would search with what each of them measured."""
+  if strategies.is_multi_worker(strategy) and metering.is_timed(options):
+    raise ValueError(
+      "--metric=latency_ms on a device cannot be searched by several workers, whose measured values "
+      "would differ. Measure a table first (nadv2-latency-table) and give --device=table:FILE, or "
+      "search on one."
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Landing:
   """The network that is kept for one target, and the `RunFolder` of its files."""
@@ -96,6 +107,7 @@ def search(bench, super_model, problem, options, progress):
     bench.task,
     bench.datasets.holdout,
     bench.datasets.train.take(slice(CALIBRATION_IMAGES)),
+    strategy=bench.strategy,
   )
   optimizer = optimizers.optimizer_of(options, problem)
   confirmation = None

@@ -6,17 +6,19 @@ import time
 import keras
 
 from nadv2_tf import backbones
-from nadv2_tf.models import slice_network, super_network
+from nadv2_tf.models import slice_network, stand_alone, super_network
 from nadv2_tf.pipeline.data import make_task
 from nadv2_tf.pipeline.folder import RunFolder
+from nadv2_tf.pipeline import workers
 from nadv2_tf.pipeline.options import NetworkOptions, TrainOptions
 from nadv2_tf.resources import COUNTS
 from nadv2_tf.training.evaluation import evaluate, keras_predictor
-from nadv2_tf.training.gradients import check_execution
+from nadv2_tf.training import strategies
+from nadv2_tf.training.execution import check_execution
 from nadv2_tf.training.loop import TrainingDiverged, TrainingLoop
+from nadv2_tf.training.precision import computing_in
 from nadv2_tf.training.recalibration import recalibrate
 from nadv2_tf.training.recipe import Recipe
-from nadv2_tf.training.strategy import make_strategy
 from nadv2_tf.training.widths import WidthSampler
 
 RECALIBRATION_IMAGES = 1024
@@ -32,18 +34,27 @@ class Workbench:
   datasets: object
   network_options: object
   train_options: object
+  strategy: object
 
   @property
   def seed(self):
     return self.network_options.seed
 
 
-def make_workbench(folder, network_options, train_options):
+def make_workbench(folder, network_options, train_options, strategy=None):
   """Reads the data and builds the search space.
+
+  Args:
+    folder: the `RunFolder`; workers other than the chief get one of their own.
+    network_options, train_options: the option groups.
+    strategy: if it was made already; None makes that of `train_options`.
 
   Raises:
     ValueError: one line, if an option or the data cannot be used.
   """
+  if strategy is None:
+    strategy = strategies.make_strategy(train_options.strategy)
+    folder = workers.own_folder(strategy, folder)
   size = network_options.image_size or _default_size(network_options.backbone)
   task = make_task(network_options, size, train_options.label_smoothing)
   datasets = task.datasets()
@@ -52,29 +63,29 @@ def make_workbench(folder, network_options, train_options):
     input_shape=(size, size, datasets.train.images.shape[-1]),
     classes=len(datasets.class_names),
   )
-  return Workbench(folder, space, task, datasets, network_options, train_options)
+  bench = Workbench(folder, space, task, datasets, network_options, train_options, strategy)
+  workers.check_same_run(strategy, bench)
+  return bench
 
 
-def reopen_workbench(path):
+def reopen_workbench(path, strategy="auto"):
   """The workbench of a run that an earlier command started.
+
+  Args:
+    path: of the run.
+    strategy: name of the one to go on with.
 
   Raises:
     ValueError: if the folder holds no run.
   """
-  folder = RunFolder(path)
-  return make_workbench(
-    folder, folder.options("network", NetworkOptions), folder.options("train", TrainOptions)
-  )
+  strategy = strategies.make_strategy(strategy)
+  folder = workers.own_folder(strategy, RunFolder(path))
+  network, train = folder.options("network", NetworkOptions), folder.options("train", TrainOptions)
+  return make_workbench(folder, network, train, strategy)
 
 
 def _default_size(backbone):
   return backbones.search_space(backbone).largest().input_shape[0]
-
-
-def _batch_norm_groups(options):
-  """One group of images per sub-network; every image its own is the paper's mixture."""
-  groups = options.subnetworks_per_batch
-  return 1 if groups == options.batch_size else groups
 
 
 def super_recipe(options):
@@ -85,14 +96,19 @@ def super_recipe(options):
     options.learning_rate,
     options.schedule,
     weight_decay=options.weight_decay,
+    mixed_precision=options.mixed_precision,
   )
 
 
 def check_recipes(bench, finetune_options=None):
   """Raises ValueError for settings that training would trip over only later."""
   examples = len(bench.datasets.train)
-  super_recipe(bench.train_options).steps(examples)
-  check_execution(bench.train_options.execution, _sampler(bench))
+  options = bench.train_options
+  super_recipe(options).steps(examples)
+  check_execution(options.execution, _sampler(bench), options.jit_compile, options.mixed_precision)
+  strategies.check_replicas(
+    bench.strategy, options.batch_size, options.subnetworks_per_batch, options.execution
+  )
   if finetune_options:
     finetune_recipe(bench.train_options, finetune_options).steps(examples)
 
@@ -124,10 +140,12 @@ def train_super_network(bench, progress):
   """
   options = bench.train_options
   recipe = super_recipe(options)
-  strategy = make_strategy(options.strategy)
   keras.utils.set_random_seed(bench.seed)
-  with strategy.scope():
-    model = super_network(bench.space, groups=_batch_norm_groups(options))
+  form = strategies.batch_norm_form(
+    bench.strategy, options.batch_size, options.subnetworks_per_batch
+  )
+  with bench.strategy.scope(), computing_in(options.mixed_precision):
+    model = super_network(bench.space, **form)
   weights = bench.folder.super_weights
   if weights.exists():
     progress.line(f"super-network: trained weights in {weights} are used")
@@ -135,7 +153,14 @@ def train_super_network(bench, progress):
     return model
   start = time.monotonic()
   loop = TrainingLoop(
-    model, bench.task, recipe, _sampler(bench), strategy, bench.seed, options.execution
+    model,
+    bench.task,
+    recipe,
+    _sampler(bench),
+    bench.strategy,
+    bench.seed,
+    options.execution,
+    options.jit_compile,
   )
   try:
     reports = _run(loop, bench.datasets.train, progress, "super-network", recipe)
@@ -174,7 +199,26 @@ def finetune_recipe(train_options, finetune_options):
     finetune_options.finetune_learning_rate,
     train_options.schedule,
     weight_decay=train_options.weight_decay,
+    mixed_precision=train_options.mixed_precision,
   )
+
+
+def _training_copy(bench, model, spec):
+  """`model` as it is to be trained: on all replicas, in mixed precision.
+
+  The file that is kept holds neither: it is a plain float32 network.
+  """
+  replicas = bench.strategy.num_replicas_in_sync
+  precision = bench.train_options.mixed_precision
+  if replicas == 1 and precision == "none":
+    return model
+  with bench.strategy.scope(), computing_in(precision):
+    copy = stand_alone(spec)
+  for layer in copy.layers:
+    if isinstance(layer, keras.layers.BatchNormalization):
+      layer.synchronized = replicas > 1
+  copy.set_weights(model.get_weights())
+  return copy
 
 
 def finetune(bench, super_model, spec, finetune_options, name, progress):
@@ -196,8 +240,18 @@ def finetune(bench, super_model, spec, finetune_options, name, progress):
   classes = len(bench.datasets.class_names)
   before = evaluate(keras_predictor(model), bench.datasets.holdout, classes).accuracy
   recipe = finetune_recipe(bench.train_options, finetune_options)
-  loop = TrainingLoop(model, bench.task, recipe, seed=bench.seed + 1)
+  trained = _training_copy(bench, model, spec)
+  loop = TrainingLoop(
+    trained,
+    bench.task,
+    recipe,
+    strategy=bench.strategy,
+    seed=bench.seed + 1,
+    jit_compile=bench.train_options.jit_compile,
+  )
   _run(loop, bench.datasets.train, progress, f"fine-tune {name}", recipe)
+  if trained is not model:
+    model.set_weights(trained.get_weights())
   predict = keras_predictor(model)
   metrics = {
     "holdout_accuracy_before": before,

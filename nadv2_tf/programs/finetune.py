@@ -14,16 +14,18 @@ FLAGS = flags.FLAGS
 def define_flags():
   groups.define_finetune()
   groups.define_output()
+  groups.define_strategy()
 
 
 def main():
   start_tensorflow()
-  from nadv2_tf.pipeline import training_stages
+  from nadv2_tf.pipeline import training_stages, workers
   from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.training.strategies import wait_for_all
 
   options = groups.read(groups.FinetuneOptions)
-  progress = Progress()
-  bench = training_stages.reopen_workbench(FLAGS.output)
+  bench = training_stages.reopen_workbench(FLAGS.output, FLAGS.strategy)
+  progress = workers.own_progress(bench.strategy, Progress())
   bench.folder.need(bench.folder.super_weights, "nadv2-train")
   places = bench.folder.found_folders()
   specs = [place.read_spec("found") for place in places]
@@ -36,6 +38,7 @@ def main():
     progress.line(
       f"test accuracy {metrics['test_accuracy']:.4f}; the network is in {place.keras('found')}"
     )
+  wait_for_all(bench.strategy)
 
 
 def start():

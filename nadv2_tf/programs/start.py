@@ -42,6 +42,13 @@ def _guarded(main, arguments):
       raise
     # A timing's error quotes the command and the end of its output, line by line.
     fail(str(error) if isinstance(error, TimingError) else one_line(error))
+  except Exception as error:
+    from nadv2_tf.training.strategies import lost_worker
+
+    lost = lost_worker(error)
+    if lost is None or os.environ.get("NADV2_TRACEBACK"):
+      raise
+    fail(str(lost))
   except KeyboardInterrupt:
     fail("interrupted.", status=130)
 

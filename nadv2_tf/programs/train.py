@@ -17,9 +17,10 @@ def define_flags():
 
 def main():
   start_tensorflow()
-  from nadv2_tf.pipeline import training_stages
+  from nadv2_tf.pipeline import training_stages, workers
   from nadv2_tf.pipeline.folder import RunFolder, versions
   from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.training.strategies import wait_for_all
 
   network = groups.read(groups.NetworkOptions)
   train = groups.read(groups.TrainOptions)
@@ -27,9 +28,10 @@ def main():
   training_stages.check_recipes(bench)
   bench.folder.open(network=network, train=train)
   bench.folder.update_metrics(seed=bench.seed, versions=versions())
-  progress = Progress()
+  progress = workers.own_progress(bench.strategy, Progress())
   training_stages.train_super_network(bench, progress)
   progress.line(f"the super-network's weights are in {bench.folder.super_weights}")
+  wait_for_all(bench.strategy)
 
 
 def start():

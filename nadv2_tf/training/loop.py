@@ -1,19 +1,19 @@
 """One training loop for super-networks and stand-alone networks, under any tf.distribute strategy.
 
 A loop of `strategy.run` with the Keras optimizer's `apply` serves one device, several devices and
-several machines alike; Keras 3's `fit` fails under MultiWorkerMirroredStrategy.
+several machines alike; Keras 3's `fit` fails under MultiWorkerMirroredStrategy. What a step does on
+the backend in use is in `tensorflow_steps.py` and `jax_steps.py`; here is no word of either.
 """
 
 import dataclasses
-import functools
 import math
 
 import numpy as np
-import tensorflow as tf
 
 from nadv2_tf.models import check_widths
 from nadv2_tf.tasks.examples import epoch_batches, flip_and_shift, normalise
-from nadv2_tf.training.gradients import check_execution, gradients, sliced_gradients
+from nadv2_tf.training import strategies
+from nadv2_tf.training.execution import check_execution
 
 
 class TrainingDiverged(RuntimeError):
@@ -40,24 +40,40 @@ class TrainingLoop:
     task: gives `loss` and `quality`.
     recipe: a `Recipe`.
     sampler: a `WidthSampler`, or None for a stand-alone network.
-    strategy: a tf.distribute strategy; None for the default one. Each replica takes its part of
-      the rows of every global batch, in order.
+    strategy: what `make_strategy` gives; None for one device. Each replica takes its part of the
+      rows of every global batch, in order.
     seed: of shuffling and augmentation.
     execution: how a super-network runs, one of `EXECUTIONS`: all channels with masks, or each
       group of images with its sub-network's own narrower weights.
+    jit_compile: compile a step's loss and gradients with XLA.
 
   Raises:
-    ValueError: for "sliced" if every image has a sub-network of its own, or no sampler is given.
+    ValueError: for "sliced" if every image has a sub-network of its own, or no sampler is given, or
+      the step is to be compiled; for a batch that does not divide among the replicas.
   """
 
-  def __init__(self, model, task, recipe, sampler=None, strategy=None, seed=0, execution="masked"):
-    check_execution(execution, sampler)
+  def __init__(
+    self,
+    model,
+    task,
+    recipe,
+    sampler=None,
+    strategy=None,
+    seed=0,
+    execution="masked",
+    jit_compile=False,
+  ):
+    strategy = strategy or strategies.make_strategy("one")
+    subnetworks = sampler.subnetworks if sampler else None
+    check_execution(execution, sampler, jit_compile)
+    strategies.check_replicas(strategy, recipe.batch_size, subnetworks, execution)
     self._execution = execution
+    self._jit_compile = jit_compile
     self._model = model
     self._task = task
     self._recipe = recipe
     self._sampler = sampler
-    self._strategy = strategy or tf.distribute.get_strategy()
+    self._strategy = strategy
     self._seed = seed
     self.traces = 0
 
@@ -117,38 +133,29 @@ class TrainingLoop:
 
   def _distributed(self, batch):
     """The batch as it is for one replica; else each replica's rows of it."""
-    replicas = self._strategy.num_replicas_in_sync
-    if replicas == 1:
+    if self._strategy.num_replicas_in_sync == 1:
       return batch
-    rows = self._recipe.batch_size // replicas
+    from nadv2_tf.training.tensorflow_steps import rows_of_replicas
 
-    def part(context):
-      start = context.replica_id_in_sync_group * rows
-      return tf.nest.map_structure(lambda array: tf.constant(array[start : start + rows]), batch)
-
-    return self._strategy.experimental_distribute_values_from_function(part)
+    return rows_of_replicas(self._strategy, batch, self._recipe.batch_size)
 
   def _traced_step(self, optimizer):
-    model, task, size = self._model, self._task, self._recipe.batch_size
-    if self._execution == "sliced":
-      find = functools.partial(sliced_gradients, model, task, size, self._sampler.subnetworks)
+    """step(inputs, targets) -> loss and quality of the global batch; the weights have moved."""
+    if strategies.on_tensorflow():
+      from nadv2_tf.training.tensorflow_steps import make_step
     else:
-      find = functools.partial(gradients, model, task, size)
+      from nadv2_tf.training.jax_steps import make_step
 
-    def replica_step(inputs, targets):
-      loss, quality, found = find(inputs, targets)
-      optimizer.apply(found, model.trainable_variables)
-      return loss, quality
-
-    def step(*batch):
+    def count():
       self.traces += 1
-      if self._strategy.num_replicas_in_sync == 1:
-        return replica_step(*batch)
-      values = self._strategy.run(replica_step, args=batch)
-      return tuple(
-        self._strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for value in values
-      )
 
-    # Keras layers need no AutoGraph, and without it a super-network is traced in two thirds of
-    # the time.
-    return tf.function(step, autograph=False)
+    return make_step(
+      self._model,
+      self._task,
+      optimizer,
+      self._recipe.batch_size,
+      self._sampler.subnetworks if self._execution == "sliced" else None,
+      self._strategy,
+      self._jit_compile,
+      count,
+    )

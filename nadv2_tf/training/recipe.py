@@ -4,6 +4,8 @@ import dataclasses
 
 import keras
 
+from nadv2_tf.training.precision import with_loss_scale
+
 OPTIMIZERS = ("sgd", "rmsprop", "adam")
 SCHEDULES = ("cosine", "exponential")
 
@@ -21,6 +23,7 @@ class Recipe:
     warmup: share of a cosine schedule in which the rate rises linearly from 1 % of its largest.
     weight_decay: decoupled, on kernels only.
     decay, decay_epochs: of the exponential schedule. Source: NetAdaptV2, section 4.1.1.
+    mixed_precision: what the model's layers compute in; float16 scales the loss.
     shift: augmentation moves images by up to this many pixels (and mirrors half of them).
   """
 
@@ -34,6 +37,7 @@ class Recipe:
   decay: float = 0.963
   decay_epochs: float = 3.0
   shift: int = 1
+  mixed_precision: str = "none"
 
   def __post_init__(self):
     if self.optimizer not in OPTIMIZERS or self.schedule not in SCHEDULES:
@@ -76,6 +80,7 @@ class Recipe:
       optimizer = keras.optimizers.Adam(rate, weight_decay=decay)
     if decay:
       optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer = with_loss_scale(optimizer, self.mixed_precision)
     optimizer.build(variables)
     return optimizer
 

@@ -1,0 +1,35 @@
+"""How a super-network runs, and what goes with what; needs no TensorFlow."""
+
+EXECUTIONS = ("masked", "sliced")
+PRECISIONS = ("none", "bfloat16", "float16")
+
+
+def check_execution(execution, sampler, jit_compile=False, mixed_precision="none"):
+  """Raises ValueError if a super-network with this `WidthSampler` (or None) cannot run so.
+
+  Args:
+    execution: one of `EXECUTIONS`.
+    sampler: a `WidthSampler`, or None for a stand-alone network.
+    jit_compile: whether a step is compiled with XLA.
+    mixed_precision: one of `PRECISIONS`.
+  """
+  can_slice = sampler is not None and sampler.subnetworks < sampler.batch_size
+  if execution not in EXECUTIONS or (execution == "sliced" and not can_slice):
+    raise ValueError(
+      f"--execution must be one of {', '.join(EXECUTIONS)}, and sliced needs fewer sub-networks "
+      f"than images in a batch; got {execution!r}."
+    )
+  if mixed_precision not in PRECISIONS:
+    raise ValueError(
+      f"--mixed_precision must be one of {', '.join(PRECISIONS)}, got {mixed_precision!r}."
+    )
+  if execution == "sliced" and jit_compile:
+    raise ValueError(
+      "--jit_compile needs --execution=masked: sliced sub-networks have sizes that are known only "
+      "when they run, and XLA compiles for fixed ones."
+    )
+  if execution == "sliced" and mixed_precision != "none":
+    raise ValueError(
+      f"--mixed_precision={mixed_precision} needs --execution=masked: sliced sub-networks compute "
+      "in float32."
+    )
