@@ -96,6 +96,13 @@ def define_train():
     "Of the learning rate: cosine down to 0, or times 0.963 every 3 epochs (the paper's).",
   )
   flags.DEFINE_float("weight_decay", 0.0, "Decoupled weight decay of kernels.", lower_bound=0)
+  flags.DEFINE_float(
+    "ema",
+    0.0,
+    "Momentum of the moving average of the weights that every training ends with; 0 for none.",
+    0,
+    1,
+  )
   flags.DEFINE_float("label_smoothing", 0.0, "Of the cross entropy.", 0, 1)
   flags.DEFINE_integer(
     "subnetworks_per_batch",
@@ -107,6 +114,22 @@ def define_train():
   )
   flags.DEFINE_integer(
     "full_subnetworks", 1, "How many of them are the full network.", lower_bound=0
+  )
+  flags.DEFINE_integer(
+    "smallest_subnetworks", 0, "How many of them are the smallest network.", lower_bound=0
+  )
+  flags.DEFINE_boolean(
+    "own_kernels",
+    False,
+    "Whether every sub-network of a batch draws its own kernel sizes; needs --execution=sliced.",
+  )
+  flags.DEFINE_float(
+    "distillation",
+    0.0,
+    "Share of the loss that compares every sub-network with the full network on the same images; "
+    "needs --execution=sliced.",
+    0,
+    1,
   )
   flags.DEFINE_float(
     "size_noise",

@@ -7,6 +7,7 @@ Kendall's tau against the accuracy alone, with its 95 % interval, and seconds pe
 --cache is not trained again, so the study can be killed and started anew.
 """
 
+import dataclasses
 import datetime
 import pathlib
 import random
@@ -36,20 +37,40 @@ from nadv2_tf.training.widths import WidthSampler
 FLAGS = flags.FLAGS
 CACHE = flags.DEFINE_string("cache", None, "Folder of what has been trained.", required=True)
 SPREAD = flags.DEFINE_integer("spread", 16, "Sub-networks spread over the range of MACs.")
-NEAR = flags.DEFINE_integer("near", 8, "Sub-networks within 10 % of the same MACs.")
+NEAR = flags.DEFINE_integer("near", 8, "Sub-networks within 5 % of half of the largest MACs.")
 ALONE = flags.DEFINE_float("alone_epochs", 8, "Epochs of a sub-network alone.")
 EPOCHS = flags.DEFINE_float("super_epochs", 12, "Epochs of a super-network.")
 FULL = flags.DEFINE_float("full_epochs", 2, "Of these, epochs of the full network.")
-BATCH = flags.DEFINE_integer("batch_size", 64, "Images per step.")
-VARIANTS = flags.DEFINE_list("variants", "G8,paper,paper_live", "Super-networks: see VARIANT.")
+BATCH = flags.DEFINE_integer("batch_size", 64, "Images per step of a sub-network alone.")
+SUPER_BATCH = flags.DEFINE_integer("super_batch_size", 128, "Images per step of a super-network.")
 
-#: name -> (sub-networks per batch or None for one per image, statistics)
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+  """A way to train the super-network; `subnetworks` None is one for each image."""
+
+  subnetworks: int | None = 8
+  statistics: str = "mixture"
+  full: int = 1
+  smallest: int = 0
+  own_kernels: bool = False
+  distillation: float = 0.0
+  ema: float = 0.0
+
+
 VARIANT = {
-  "G4": (4, "mixture"),
-  "G8": (8, "mixture"),
-  "paper": (None, "mixture"),
-  "paper_live": (None, "live"),
+  "G8": Variant(),
+  "G4": Variant(4),
+  "G16": Variant(16),
+  "G8_no_full": Variant(full=0),
+  "G8_smallest": Variant(smallest=1),
+  "G8_own_kernels": Variant(own_kernels=True),
+  "G8_distillation": Variant(distillation=0.5),
+  "G8_ema": Variant(ema=0.998),
+  "paper": Variant(None),
+  "paper_live": Variant(None, "live"),
 }
+VARIANTS = flags.DEFINE_list("variants", list(VARIANT), f"Some of {', '.join(VARIANT)}.")
 CALIBRATIONS = (128, 256, 512, 1000, 2000)
 
 
@@ -58,7 +79,13 @@ def networks(space, spread, near):
   macs = MacsMeter().measure
   goal, rng, close = macs(space.largest()) / 2, random.Random(1), {}
   while len(close) < near:
-    row = [rng.choice(decision.choices[2:] or decision.choices) for decision in space.decisions]
+    # Some blocks keep nearly all of their channels, others few: half of the MACs in many ways.
+    shares = [rng.choice((0.1, 0.5, 1.0)) for _ in space.network.blocks]
+    row = [
+      choices[round(shares[decision.blocks[0]] * rng.uniform(0.7, 1) * (len(choices) - 1))]
+      for decision in space.decisions
+      for choices in (decision.choices,)
+    ]
     spec = space.decode(row)
     if abs(macs(spec) / goal - 1) <= 0.05:
       close[space.encode(spec)] = spec
@@ -77,21 +104,31 @@ def accuracy_alone(spec, task, datasets, seed):
 
 def trained(variant, space, task, datasets, folder):
   """The super-network of a variant, and its training's seconds."""
-  subnetworks, kind = VARIANT[variant]
-  size = BATCH.value
+  how, size = VARIANT[variant], SUPER_BATCH.value
   keras.utils.set_random_seed(0)
-  model = super_network(space, groups=subnetworks or 1, statistics=kind)
+  model = super_network(space, groups=how.subnetworks or 1, statistics=how.statistics)
   path, seconds = folder / f"{variant}.weights.h5", None
   if path.exists():
     model.load_weights(path)
     return model, seconds
   steps = len(datasets.train) // size
   sampler = WidthSampler(
-    space, size, subnetworks or size, 1, round(FULL.value * steps), size_noise=0.2
+    space,
+    size,
+    how.subnetworks or size,
+    how.full,
+    round(FULL.value * steps),
+    size_noise=0.2,
+    smallest=how.smallest,
+    own_kernels=how.own_kernels,
   )
+  execution = "sliced" if how.subnetworks else "masked"
   start = time.monotonic()
-  recipe = Recipe(EPOCHS.value, size, "adam", 3e-3, weight_decay=0.0)
-  TrainingLoop(model, task, recipe, sampler).run(datasets.train)
+  recipe = Recipe(EPOCHS.value, size, "adam", 3e-3, weight_decay=0.0, ema=how.ema)
+  loop = TrainingLoop(
+    model, task, recipe, sampler, execution=execution, distillation=how.distillation
+  )
+  loop.run(datasets.train)
   model.save_weights(path)
   return model, time.monotonic() - start
 
@@ -150,7 +187,7 @@ def main(_):
       f"{count} training images": datasets.train.take(slice(count)) for count in CALIBRATIONS
     }
     for title, calibration in ways.items():
-      if calibration == "moving" and VARIANT[variant][0]:
+      if calibration == "moving" and VARIANT[variant].subnetworks:
         continue  # sliced training moves no averages
       evaluator = SharedWeightsEvaluator(model, task, datasets.holdout, calibration)
       found, each = scores(evaluator, specs)

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-
 #: options that say how something runs and not what it gives; a run may go on with others
 HOW_IT_RUNS = ("strategy", "jit_compile")
 
@@ -30,8 +29,12 @@ class TrainOptions:
   schedule: str
   weight_decay: float
   label_smoothing: float
+  ema: float
   subnetworks_per_batch: int
   full_subnetworks: int
+  smallest_subnetworks: int
+  own_kernels: bool
+  distillation: float
   size_noise: float
   execution: str
   strategy: str

@@ -81,8 +81,8 @@ def check_workers(strategy, options):
   """Raises ValueError if several workers would search with what each of them measured."""
   if strategies.is_multi_worker(strategy) and metering.is_timed(options):
     raise ValueError(
-      "--metric=latency_ms on a device cannot be searched by several workers, whose measured values "
-      "would differ. Measure a table first (nadv2-latency-table) and give --device=table:FILE, or "
+      "--metric=latency_ms on a device cannot be searched by several workers, whose measured "
+      "values would differ. Measure a table first (nadv2-latency-table) and give --device=table:FILE, or "
       "search on one."
     )
 

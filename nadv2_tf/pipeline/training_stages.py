@@ -7,13 +7,13 @@ import keras
 
 from nadv2_tf import backbones
 from nadv2_tf.models import slice_network, stand_alone, super_network
+from nadv2_tf.pipeline import workers
 from nadv2_tf.pipeline.data import make_task
 from nadv2_tf.pipeline.folder import RunFolder
-from nadv2_tf.pipeline import workers
 from nadv2_tf.pipeline.options import NetworkOptions, TrainOptions
 from nadv2_tf.resources import COUNTS
-from nadv2_tf.training.evaluation import evaluate, keras_predictor
 from nadv2_tf.training import strategies
+from nadv2_tf.training.evaluation import evaluate, keras_predictor
 from nadv2_tf.training.execution import check_execution
 from nadv2_tf.training.loop import TrainingDiverged, TrainingLoop
 from nadv2_tf.training.precision import computing_in
@@ -96,6 +96,7 @@ def super_recipe(options):
     options.learning_rate,
     options.schedule,
     weight_decay=options.weight_decay,
+    ema=options.ema,
     mixed_precision=options.mixed_precision,
   )
 
@@ -105,7 +106,13 @@ def check_recipes(bench, finetune_options=None):
   examples = len(bench.datasets.train)
   options = bench.train_options
   super_recipe(options).steps(examples)
-  check_execution(options.execution, _sampler(bench), options.jit_compile, options.mixed_precision)
+  check_execution(
+    options.execution,
+    _sampler(bench),
+    options.distillation,
+    options.jit_compile,
+    options.mixed_precision,
+  )
   strategies.check_replicas(
     bench.strategy, options.batch_size, options.subnetworks_per_batch, options.execution
   )
@@ -129,6 +136,8 @@ def _sampler(bench):
     full_steps=round(options.full_epochs * steps_per_epoch),
     size_noise=options.size_noise,
     seed=bench.seed,
+    smallest=options.smallest_subnetworks,
+    own_kernels=options.own_kernels,
   )
 
 
@@ -160,6 +169,7 @@ def train_super_network(bench, progress):
     bench.strategy,
     bench.seed,
     options.execution,
+    options.distillation,
     options.jit_compile,
   )
   try:
@@ -199,6 +209,7 @@ def finetune_recipe(train_options, finetune_options):
     finetune_options.finetune_learning_rate,
     train_options.schedule,
     weight_decay=train_options.weight_decay,
+    ema=train_options.ema,
     mixed_precision=train_options.mixed_precision,
   )
 

@@ -39,7 +39,7 @@ def own_progress(strategy, progress):
   """`progress` of the chief; the others say nothing but errors."""
   if strategies.is_chief(strategy):
     return progress
-  return Progress(open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  (open to the end)
+  return Progress(pathlib.Path(os.devnull).open("w", encoding="utf-8"))
 
 
 def _packed(path):

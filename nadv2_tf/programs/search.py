@@ -20,8 +20,8 @@ def main():
   start_tensorflow()
   from nadv2_tf.pipeline import search_stage, training_stages, workers
   from nadv2_tf.pipeline.progress import Progress
-  from nadv2_tf.training.strategies import wait_for_all
   from nadv2_tf.pipeline.report import overview, tables
+  from nadv2_tf.training.strategies import wait_for_all
 
   options = groups.read(groups.SearchOptions)
   bench = training_stages.reopen_workbench(FLAGS.output, FLAGS.strategy)

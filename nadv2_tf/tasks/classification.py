@@ -40,6 +40,12 @@ class Classification:
     one_hot = one_hot * (1 - smooth) + smooth / classes
     return keras.losses.categorical_crossentropy(one_hot, outputs, from_logits=True)
 
+  def imitation(self, teacher, outputs):
+    """Cross entropy, [batch], of the teacher's probabilities; both are logits."""
+    return keras.losses.categorical_crossentropy(
+      keras.ops.softmax(teacher), outputs, from_logits=True
+    )
+
   def quality(self, targets, outputs):
     """1 where the class is right, else 0: [batch]."""
     right = keras.ops.equal(

@@ -4,12 +4,15 @@ EXECUTIONS = ("masked", "sliced")
 PRECISIONS = ("none", "bfloat16", "float16")
 
 
-def check_execution(execution, sampler, jit_compile=False, mixed_precision="none"):
+def check_execution(
+  execution, sampler, distillation=0.0, jit_compile=False, mixed_precision="none"
+):
   """Raises ValueError if a super-network with this `WidthSampler` (or None) cannot run so.
 
   Args:
     execution: one of `EXECUTIONS`.
     sampler: a `WidthSampler`, or None for a stand-alone network.
+    distillation: share of the loss in [0, 1] that compares with the full network.
     jit_compile: whether a step is compiled with XLA.
     mixed_precision: one of `PRECISIONS`.
   """
@@ -19,6 +22,10 @@ def check_execution(execution, sampler, jit_compile=False, mixed_precision="none
       f"--execution must be one of {', '.join(EXECUTIONS)}, and sliced needs fewer sub-networks "
       f"than images in a batch; got {execution!r}."
     )
+  if not 0 <= distillation <= 1:
+    raise ValueError(f"--distillation must be from 0 to 1, got {distillation}.")
+  if execution == "masked" and (distillation or getattr(sampler, "own_kernels", False)):
+    raise ValueError("--distillation and --own_kernels need --execution=sliced.")
   if mixed_precision not in PRECISIONS:
     raise ValueError(
       f"--mixed_precision must be one of {', '.join(PRECISIONS)}, got {mixed_precision!r}."

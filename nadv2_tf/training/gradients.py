@@ -28,7 +28,7 @@ def gradients(model, task, batch_size, inputs, targets, scale=None):
   return loss, quality, tape.gradient(scaled, model.trainable_variables)
 
 
-def sliced_gradients(model, task, batch_size, subnetworks, inputs, targets):
+def sliced_gradients(model, task, batch_size, subnetworks, inputs, targets, distillation=0.0):
   """The same for a super-network whose batch falls into groups with one sub-network each.
 
   Every group runs with its sub-network's own narrower weights.
@@ -38,6 +38,8 @@ def sliced_gradients(model, task, batch_size, subnetworks, inputs, targets):
   Args:
     subnetworks: G, groups of the global batch; rows of a group are neighbours and have equal
       `widths`.
+    distillation: share of the loss that compares with the full network on the same images.
+      Source: in-place distillation, Yu and Huang, Universally Slimmable Networks, ICCV 2019.
 
   Others and returned values: see `gradients`.
   """
@@ -45,12 +47,22 @@ def sliced_gradients(model, task, batch_size, subnetworks, inputs, targets):
   rows = batch_size // subnetworks
   groups = images.shape[0] // rows
   variables = model.trainable_variables
+  if distillation:
+    largest = tf.constant(model.space.encode(model.space.largest()))
+    taught = tf.stop_gradient(run_sliced(model, images, largest))
+
+  def group_loss_of(outputs, part):
+    loss = task.loss(targets[part], outputs)
+    if distillation:
+      imitation = task.imitation(taught[part], outputs)
+      loss = (1 - distillation) * loss + distillation * imitation
+    return tf.reduce_sum(loss) / batch_size
 
   def add_group(group, loss, quality, *sums):
     part = slice(group * rows, (group + 1) * rows)
     with tf.GradientTape() as tape:
       outputs = run_sliced(model, images[part], widths[group * rows], training=True)
-      group_loss = tf.reduce_sum(task.loss(targets[part], outputs)) / batch_size
+      group_loss = group_loss_of(outputs, part)
     group_quality = tf.reduce_sum(task.quality(targets[part], outputs)) / batch_size
     # A removed block's weights have no part in the loss.
     found = tape.gradient(group_loss, variables, unconnected_gradients="zero")

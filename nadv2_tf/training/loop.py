@@ -43,13 +43,16 @@ class TrainingLoop:
     strategy: what `make_strategy` gives; None for one device. Each replica takes its part of the
       rows of every global batch, in order.
     seed: of shuffling and augmentation.
+    distillation: share of a sliced super-network's loss that compares every sub-network with the
+      full network on the same images; 0 for none.
     execution: how a super-network runs, one of `EXECUTIONS`: all channels with masks, or each
       group of images with its sub-network's own narrower weights.
     jit_compile: compile a step's loss and gradients with XLA.
 
   Raises:
     ValueError: for "sliced" if every image has a sub-network of its own, or no sampler is given, or
-      the step is to be compiled; for a batch that does not divide among the replicas.
+      the step is to be compiled; for distillation or a sampler's own kernels with masked execution;
+      for a batch that does not divide among the replicas.
   """
 
   def __init__(
@@ -61,12 +64,14 @@ class TrainingLoop:
     strategy=None,
     seed=0,
     execution="masked",
+    distillation=0.0,
     jit_compile=False,
   ):
     strategy = strategy or strategies.make_strategy("one")
     subnetworks = sampler.subnetworks if sampler else None
-    check_execution(execution, sampler, jit_compile)
+    check_execution(execution, sampler, distillation, jit_compile, recipe.mixed_precision)
     strategies.check_replicas(strategy, recipe.batch_size, subnetworks, execution)
+    self._distillation = distillation
     self._execution = execution
     self._jit_compile = jit_compile
     self._model = model
@@ -113,6 +118,8 @@ class TrainingLoop:
         sums[:] = 0
         if report:
           report(reports[-1])
+    if self._recipe.ema and steps:
+      optimizer.finalize_variable_values(self._model.trainable_variables)
     return reports
 
   def _batches(self, examples):
@@ -126,7 +133,8 @@ class TrainingLoop:
           yield (images,), batch.labels
         else:
           widths = self._sampler.batch(step)
-          check_widths(self._sampler.space, widths)
+          if self._execution == "masked":
+            check_widths(self._sampler.space, widths)
           yield (images, widths), batch.labels
         step += 1
       epoch += 1
@@ -149,12 +157,15 @@ class TrainingLoop:
     def count():
       self.traces += 1
 
+    sliced = None
+    if self._execution == "sliced":
+      sliced = {"subnetworks": self._sampler.subnetworks, "distillation": self._distillation}
     return make_step(
       self._model,
       self._task,
       optimizer,
       self._recipe.batch_size,
-      self._sampler.subnetworks if self._execution == "sliced" else None,
+      sliced,
       self._strategy,
       self._jit_compile,
       count,

@@ -23,6 +23,8 @@ class Recipe:
     warmup: share of a cosine schedule in which the rate rises linearly from 1 % of its largest.
     weight_decay: decoupled, on kernels only.
     decay, decay_epochs: of the exponential schedule. Source: NetAdaptV2, section 4.1.1.
+    ema: momentum of the exponential moving average of the weights that training ends with; 0 for
+      the weights of the last step themselves.
     mixed_precision: what the model's layers compute in; float16 scales the loss.
     shift: augmentation moves images by up to this many pixels (and mirrors half of them).
   """
@@ -36,6 +38,7 @@ class Recipe:
   weight_decay: float = 1e-4
   decay: float = 0.963
   decay_epochs: float = 3.0
+  ema: float = 0.0
   shift: int = 1
   mixed_precision: str = "none"
 
@@ -50,6 +53,9 @@ class Recipe:
         "--epochs must be at least 0, --batch_size at least 1 and --learning_rate above 0, got "
         f"{self.epochs}, {self.batch_size} and {self.learning_rate}."
       )
+
+    if not 0 <= self.ema < 1:
+      raise ValueError(f"--ema must be at least 0 and below 1, got {self.ema}.")
 
   def steps(self, examples):
     """Training steps over `examples` images; an epoch drops what fills no batch.
@@ -69,15 +75,16 @@ class Recipe:
     steps = max(self.steps(examples), 1)
     rate = self._schedule(steps, examples // self.batch_size)
     decay = self.weight_decay or None  # None spares a pass over all variables
+    common = {"weight_decay": decay}
+    if self.ema:
+      common |= {"use_ema": True, "ema_momentum": self.ema}
     if self.optimizer == "sgd":
-      optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=decay)
+      optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, **common)
     elif self.optimizer == "rmsprop":
       # Rho, momentum and epsilon are MobileNetV3's; NetAdaptV2 does not give them.
-      optimizer = keras.optimizers.RMSprop(
-        rate, rho=0.9, momentum=0.9, epsilon=1e-3, weight_decay=decay
-      )
+      optimizer = keras.optimizers.RMSprop(rate, rho=0.9, momentum=0.9, epsilon=1e-3, **common)
     else:
-      optimizer = keras.optimizers.Adam(rate, weight_decay=decay)
+      optimizer = keras.optimizers.Adam(rate, **common)
     if decay:
       optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     optimizer = with_loss_scale(optimizer, self.mixed_precision)

@@ -6,6 +6,7 @@ will cost when it is deployed, gradients flow into the shared weights, and one t
 sub-network. Needs sizes that are tensors, so TensorFlow; elsewhere the masked form does the same.
 """
 
+import os
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -15,6 +16,11 @@ from nadv2_tf.layers.channel_bypass import BYPASS_POOL
 from nadv2_tf.models.parts.activations import activate
 from nadv2_tf.models.wiring import LayerMaker, wire
 from nadv2_tf.spec import channels as channel_rules
+
+# Every new shape of a convolution is compiled once by oneDNN and kept; of 1024, its default, the
+# widths of a super-network drive each other out, and a step takes half as long again. 8192 take
+# some 40 MiB. oneDNN reads this at its first convolution.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8192")
 
 
 class OwnStatistics:

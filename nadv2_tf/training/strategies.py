@@ -27,7 +27,7 @@ class WorkerLost(RuntimeError):
 
 
 class OneDevice:
-  """What stands for a strategy where there is no tf.distribute: the device that the backend took."""
+  """What stands for a strategy without tf.distribute: the device that the backend took."""
 
   num_replicas_in_sync = 1
 

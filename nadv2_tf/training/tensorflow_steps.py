@@ -18,20 +18,21 @@ def rows_of_replicas(strategy, batch, batch_size):
   return strategy.experimental_distribute_values_from_function(part)
 
 
-def make_step(model, task, optimizer, batch_size, subnetworks, strategy, jit_compile, on_trace):
+def make_step(model, task, optimizer, batch_size, sliced, strategy, jit_compile, on_trace):
   """A traced step(inputs, targets) -> (loss, quality) over the global batch.
 
   Args:
     model, task: what is trained, on what.
     optimizer: built for the model's trainable variables; each replica's gradients are summed.
     batch_size: of the global batch.
-    subnetworks: G for sliced execution, else None.
+    sliced: for sliced execution, what `sliced_gradients` takes besides; else None.
     strategy: a tf.distribute strategy.
     jit_compile: compile loss and gradients of a replica with XLA; updates are left to TensorFlow.
     on_trace: called whenever the step is traced.
   """
-  if subnetworks:
-    find = functools.partial(sliced_gradients, model, task, batch_size, subnetworks)
+  if sliced:
+    subnetworks, more = sliced["subnetworks"], {"distillation": sliced["distillation"]}
+    find = functools.partial(sliced_gradients, model, task, batch_size, subnetworks, **more)
   else:
     scale = getattr(optimizer, "scale_loss", None)  # of float16; other optimizers scale by 1
     find = functools.partial(gradients, model, task, batch_size, scale=scale)

@@ -19,12 +19,15 @@ class WidthSampler:
     subnetworks: G, how many sub-networks a batch trains; it divides `batch_size`, and each takes
       `batch_size / G` neighbouring rows. G = `batch_size` is the paper's form.
     full: how many of the G are the full network in every step, at the step's kernel sizes.
+    smallest: how many of the G are the smallest network in every step.
     full_steps: in the first so many steps every sub-network is the full network: shared weights
       learn little while most channels of an untrained network are masked.
     size_noise: how the widths of different layers go together. Every sub-network of a batch has
       a size, and each layer hands out its widths in the order of the sizes plus normal noise of
       this standard deviation (sizes are spread evenly over [0, 1)). The counts of the widths do
       not change. Infinity shuffles every layer by itself.
+    own_kernels: whether each sub-network draws its own kernel sizes, balanced over the batch as
+      widths are; else one size a step serves all, which the masked execution needs.
     seed: of all draws.
 
   Differs from the paper, which draws the layers independently: then the resources of all
@@ -32,7 +35,8 @@ class WidthSampler:
   a search from the largest one meets are never trained. docs/decisions/0002 has the figures.
 
   Raises:
-    ValueError: if `subnetworks` does not divide `batch_size`, or `full` exceeds it.
+    ValueError: if `subnetworks` does not divide `batch_size`, or `full` and `smallest` together
+      exceed it.
   """
 
   space: object
@@ -41,6 +45,8 @@ class WidthSampler:
   full: int = 0
   full_steps: int = 0
   size_noise: float = math.inf
+  smallest: int = 0
+  own_kernels: bool = False
   seed: int = 0
 
   def __post_init__(self):
@@ -49,10 +55,10 @@ class WidthSampler:
         f"--subnetworks_per_batch must divide the batch size {self.batch_size}, got "
         f"{self.subnetworks}."
       )
-    if not 0 <= self.full <= self.subnetworks:
+    if min(self.full, self.smallest) < 0 or self.full + self.smallest > self.subnetworks:
       raise ValueError(
         f"--full_subnetworks must be from 0 to the {self.subnetworks} sub-networks of a batch, "
-        f"got {self.full}."
+        f"with --smallest_subnetworks beside them; got {self.full} and {self.smallest}."
       )
     if not self.size_noise >= 0:
       raise ValueError(f"--size_noise must be at least 0, or inf; got {self.size_noise}.")
@@ -62,20 +68,23 @@ class WidthSampler:
     rng = np.random.default_rng([self.seed, 2, step])
     rows = np.empty((self.subnetworks, len(self.space)), np.int32)
     full = self.subnetworks if step < self.full_steps else self.full
-    sampled = self.subnetworks - full
+    smallest = 0 if step < self.full_steps else self.smallest
+    sampled = self.subnetworks - full - smallest
     sizes = rng.permutation(sampled) / max(sampled, 1)
     for column, decision in enumerate(self.space.decisions):
-      if decision.kind == "kernel":
+      if decision.kind == "kernel" and not self.own_kernels:
         rows[:, column] = self._kernel(column, decision, step)
-      else:
-        rows[:full, column] = decision.choices[-1]
-        rows[full:, column] = self._widths(decision, sizes, rng)
+        continue
+      rows[:full, column] = decision.choices[-1]
+      rows[full : full + sampled, column] = self._widths(decision, sizes, rng)
+      rows[full + sampled :, column] = decision.choices[0]
     return np.repeat(rows, self.batch_size // self.subnetworks, axis=0)
 
   def _widths(self, decision, sizes, rng):
     """One layer's width for every sampled sub-network."""
     widths = balanced(decision.choices, len(sizes), rng)
-    if math.isinf(self.size_noise):
+    # A large kernel has no more channels: sizes order widths alone.
+    if math.isinf(self.size_noise) or decision.kind == "kernel":
       return widths
     by_size = np.argsort(np.argsort(sizes + self.size_noise * rng.normal(size=len(sizes))))
     return np.sort(widths)[by_size]

@@ -178,3 +178,26 @@ def test_recipe_refuses_what_cannot_train():
     recipe(optimizer="lion")
   with pytest.raises(ValueError, match="--learning_rate"):
     recipe(learning_rate=0.0)
+  with pytest.raises(ValueError, match="--ema must be at least 0 and below 1, got 1"):
+    recipe(ema=1)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adam"])
+def test_training_ends_with_the_moving_average_of_the_weights(examples, task, optimizer):
+  network = NetworkSpec("tiny", (8, 8, 1), (Conv(4, 3, 2, "relu"), Head(2, None)))
+  last = {}
+  for steps in range(4):
+    for ema in (0.0, 0.75):
+      keras.utils.set_random_seed(3)
+      model = stand_alone(network)
+      settings = recipe(epochs=steps / 8, optimizer=optimizer, schedule="exponential", ema=ema)
+      TrainingLoop(model, task, settings).run(examples)
+      last[ema, steps] = [np.array(value) for value in model.trainable_variables]
+  # The first step's weights start the average.
+  average = last[0.0, 1]
+  for steps in (2, 3):
+    average = [0.75 * old + 0.25 * new for old, new in zip(average, last[0.0, steps], strict=True)]
+    for found, expected in zip(last[0.75, steps], average, strict=True):
+      np.testing.assert_allclose(found, expected, atol=1e-5)
+  plain = zip(average, last[0.0, 3], strict=True)
+  assert any(np.abs(one - other).max() > 1e-4 for one, other in plain)

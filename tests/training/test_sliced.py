@@ -130,6 +130,27 @@ def test_masked_and_sliced_give_the_same_loss_and_gradients(
       np.testing.assert_allclose(one, other, atol=1e-5 * largest, err_msg=variable.path)
 
 
+def test_distillation_mixes_in_the_full_networks_outputs(classifier_space, images, randomise):
+  task, share = Classification("demo", 8, 1, 0), 0.25
+  model = randomise(super_network(classifier_space, groups=4), seed=4)
+  widths = WidthSampler(classifier_space, 16, 4, seed=5).batch(0)
+  labels = tf.constant(np.random.default_rng(6).integers(0, 3, 16))
+  full = np.array(classifier_space.encode(classifier_space.largest()), np.int32)
+  taught = keras.ops.softmax(run_sliced(model, images, full))
+  with tf.GradientTape() as tape:
+    outputs = model([images, widths], training=True)
+    imitated = -tf.reduce_sum(taught * tf.nn.log_softmax(outputs), -1)
+    loss = tf.reduce_mean((1 - share) * task.loss(labels, outputs) + share * imitated)
+  expected = tape.gradient(loss, model.trainable_variables)
+  found = tf.function(sliced_gradients, autograph=False)(
+    model, task, 16, 4, (tf.constant(images), tf.constant(widths)), labels, distillation=share
+  )
+  assert float(found[0]) == pytest.approx(float(loss), rel=1e-5)
+  largest = max(float(tf.reduce_max(tf.abs(value))) for value in expected)
+  for variable, one, other in zip(model.trainable_variables, found[2], expected, strict=True):
+    np.testing.assert_allclose(one, other, atol=1e-5 * largest, err_msg=variable.path)
+
+
 def test_every_layer_of_a_removed_block_gets_a_gradient_of_zero(classifier_space, images):
   space, task = classifier_space, Classification("demo", 8, 1, 0)
   model = super_network(space)
@@ -158,6 +179,25 @@ def test_what_cannot_be_executed_is_refused(classifier_space, subnetworks, execu
   model = super_network(classifier_space)
   with pytest.raises(ValueError, match=message):
     TrainingLoop(model, None, Recipe(1, 16), sampler, execution=execution)
+
+
+@pytest.mark.parametrize(
+  ("own_kernels", "execution", "distillation", "message"),
+  [
+    (True, "masked", 0.0, "--own_kernels need --execution=sliced"),
+    (False, "masked", 0.5, "--distillation and .* need --execution=sliced"),
+    (False, "sliced", 1.5, "--distillation must be from 0 to 1, got 1.5"),
+  ],
+)
+def test_what_only_slices_can_do_is_refused_with_masks(
+  classifier_space, own_kernels, execution, distillation, message
+):
+  sampler = WidthSampler(classifier_space, 16, 4, own_kernels=own_kernels)
+  model = super_network(classifier_space)
+  with pytest.raises(ValueError, match=message):
+    TrainingLoop(
+      model, None, Recipe(1, 16), sampler, execution=execution, distillation=distillation
+    )
 
 
 def test_the_cifar_network_trains_sliced_as_it_is_measured(randomise):

@@ -61,6 +61,35 @@ def test_rows_are_sub_networks_of_the_space():
     SPACE.decode(row)  # raises where a value is not on the grid
 
 
+def test_the_smallest_network_has_its_place_in_every_batch_but_the_first_ones():
+  sampler = WidthSampler(SPACE, 16, 8, full=1, full_steps=1, smallest=2)
+  smallest = np.array([decision.choices[0] for decision in SPACE.decisions])
+  np.testing.assert_array_equal(
+    sampler.batch(0)[:, WIDTH_COLUMNS], np.tile(FULL[WIDTH_COLUMNS], (16, 1))
+  )
+  batch = sampler.batch(1)[::2]
+  np.testing.assert_array_equal(batch[-2:, WIDTH_COLUMNS], np.tile(smallest[WIDTH_COLUMNS], (2, 1)))
+  for column in WIDTH_COLUMNS:
+    counts = _counts(batch[1:-2], column)
+    assert max(counts) - min(counts) <= 1
+
+
+def test_own_kernels_are_balanced_over_the_sub_networks_and_not_ordered_by_size():
+  sampler = WidthSampler(SPACE, 24, 12, full=2, size_noise=0.0, own_kernels=True, smallest=1)
+  largest, orders = 0, set()
+  for step in range(8):
+    rows = sampler.batch(step)[::2]
+    np.testing.assert_array_equal(rows[:2], np.tile(FULL, (2, 1)))
+    for column in KERNEL_COLUMNS:
+      assert rows[-1, column] == SPACE.decisions[column].choices[0]
+      counts = _counts(rows[2:-1], column)
+      assert max(counts) - min(counts) <= 1
+      by_size = np.argsort(rows[2:-1, WIDTH_COLUMNS].sum(axis=1), kind="stable")
+      orders.add(tuple(rows[2:-1, column][by_size]))
+      largest = max(largest, len(set(rows[:, column])))
+  assert largest > 1 and len(orders) > len(KERNEL_COLUMNS)
+
+
 @pytest.mark.parametrize("full_steps", [0, 4])
 def test_kernel_sizes_are_equal_in_all_rows_and_take_turns(full_steps):
   sampler = WidthSampler(SPACE, 16, 4, 1, full_steps=full_steps)
@@ -153,6 +182,7 @@ def test_balanced_draws_are_shuffled():
     ((16, -4), "--subnetworks_per_batch must divide the batch size 16, got -4"),
     ((16, 8, 9), "--full_subnetworks must be from 0 to the 8 sub-networks .* got 9"),
     ((16, 8, -1), "--full_subnetworks must be from 0 to the 8 sub-networks .* got -1"),
+    ((16, 8, 1, 0, 0.2, 8), "--full_subnetworks .* --smallest_subnetworks .* got 1 and 8"),
   ],
 )
 def test_settings_are_checked(arguments, message):
