@@ -8,7 +8,6 @@ from nadv2_tf.pipeline.confirmation import Confirmation
 from nadv2_tf.pipeline.rounds import search_in_rounds
 from nadv2_tf.search import Problem, UnreachableTarget, check_target, journal, minimize
 from nadv2_tf.training import strategies
-from nadv2_tf.training.scoring import SharedWeightsEvaluator
 
 #: training images whose batch-norm statistics normalise a sample; see docs/decisions/0003
 CALIBRATION_IMAGES = 256
@@ -82,8 +81,8 @@ def check_workers(strategy, options):
   if strategies.is_multi_worker(strategy) and metering.is_timed(options):
     raise ValueError(
       "--metric=latency_ms on a device cannot be searched by several workers, whose measured "
-      "values would differ. Measure a table first (nadv2-latency-table) and give --device=table:FILE, or "
-      "search on one."
+      "values would differ. Measure a table first (nadv2-latency-table) and give "
+      "--device=table:FILE, or search on one."
     )
 
 
@@ -102,7 +101,7 @@ def search(bench, super_model, problem, options, progress):
     A `Landing` for each target, the largest first.
   """
   folder, start = bench.folder, time.monotonic()
-  evaluator = SharedWeightsEvaluator(
+  evaluator = _evaluator_type()(
     super_model,
     bench.task,
     bench.datasets.holdout,
@@ -134,6 +133,16 @@ def search(bench, super_model, problem, options, progress):
     _land(there, problem, target, attempt, options)
     for there, (target, attempt) in zip(folder.found_folders(), kept.items(), strict=True)
   )
+
+
+def _evaluator_type():
+  if strategies.on_tensorflow():
+    from nadv2_tf.training.scoring import SharedWeightsEvaluator
+
+    return SharedWeightsEvaluator
+  from nadv2_tf.training.jax_scoring import MaskedEvaluator
+
+  return MaskedEvaluator
 
 
 def _teller(number, problem, progress):

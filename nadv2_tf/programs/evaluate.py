@@ -66,7 +66,7 @@ def _cut_out(path):
 
 
 def main():
-  start_tensorflow()
+  start_tensorflow("nadv2-evaluate")
   from nadv2_tf.tasks import sources
   from nadv2_tf.training.evaluation import evaluate
 

@@ -18,7 +18,7 @@ def define_flags():
 
 
 def main():
-  start_tensorflow()
+  start_tensorflow("nadv2-finetune")
   from nadv2_tf.pipeline import training_stages, workers
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.training.strategies import wait_for_all

@@ -15,8 +15,22 @@ def start(main):
   app.run(lambda arguments: _guarded(main, arguments))
 
 
-def start_tensorflow():
-  """Imports TensorFlow without the dozen lines that it prints about absent GPUs."""
+def start_tensorflow(needed_by=None):
+  """Imports TensorFlow without the dozen lines that it prints about absent GPUs.
+
+  With KERAS_BACKEND=jax it is not imported.
+
+  Args:
+    needed_by: what cannot do without it.
+
+  Raises:
+    ValueError: if it is needed and another backend is set.
+  """
+  backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+  if backend != "tensorflow":
+    if needed_by:
+      raise ValueError(f"{needed_by} needs TensorFlow; unset KERAS_BACKEND, which is {backend!r}.")
+    return
   from nadv2_tf.export.quiet import quiet_stderr
 
   with quiet_stderr():

@@ -6,7 +6,6 @@ before it is used without training.
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 
 def recalibrate(model, examples, batch_size=128):
@@ -17,6 +16,8 @@ def recalibrate(model, examples, batch_size=128):
     examples: training images, at least one batch.
     batch_size: images per pass.
   """
+  import tensorflow as tf  # nothing that trains super-networks on JAX needs it
+
   norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
   if not norms:
     return
