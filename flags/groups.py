@@ -13,6 +13,7 @@ from nadv2_tf.pipeline.options import (  # noqa: F401  (programs read them by th
   NetworkOptions,
   SearchOptions,
   TrainOptions,
+  TrustOptions,
 )
 
 FLAGS = flags.FLAGS
@@ -23,6 +24,7 @@ def define_space():
     "backbone",
     "mobilenet_v3_demo",
     "Initial network, whose sub-networks are searched: mobilenet_v3_demo, mobilenet_v3_cifar, "
+    "mobilenet_v3_cifar_small, "
     "mobilenet_v1, mobilenet_v3_large, netadaptv2_latency, netadaptv2_mac, single_path, fastdepth.",
   )
   flags.DEFINE_integer(
@@ -236,6 +238,20 @@ def define_finetune():
     "finetune_epochs", 4, "Epochs of training for the network that was cut out.", lower_bound=0
   )
   flags.DEFINE_float("finetune_learning_rate", 2e-3, "Largest learning rate of fine-tuning.")
+
+
+def define_trust():
+  flags.DEFINE_integer(
+    "trust_samples",
+    0,
+    "How many samples of the search, spread over its range, are cut out and trained as well, to "
+    "report how well the search's scores rank them (Kendall's tau); 0 reports nothing, else at "
+    "least 3, and some 20 for a useful interval.",
+    lower_bound=0,
+  )
+  flags.DEFINE_float(
+    "trust_epochs", 2, "Epochs of training for each of these samples.", lower_bound=0
+  )
 
 
 def read(options_type):

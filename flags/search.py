@@ -28,8 +28,8 @@ def define_search():
     "limit",
     "",
     "What the found network must meet besides, such as 'parameters<=2e6,size_bytes<=1e6' (quoted, "
-    f"for the shell): each of {', '.join(COUNTS)} at most once, with a number or a share of the "
-    "largest network's.",
+    f"for the shell): each of {', '.join(COUNTS)}, or package.module:Class as of --metric, at most "
+    "once, with a number or a share of the largest network's.",
   )
   define_device("; table:FILE (a latency table, no device needed)")
   flags.DEFINE_integer(

@@ -5,7 +5,8 @@ import json
 import time
 
 import keras
-from nadv2_tf.benchmarks.compare.methods import make_optimizer, without_bypass
+from nadv2_tf.benchmarks.compare.methods import make_optimizer, spaces
+from nadv2_tf.benchmarks.compare.plan import Plan
 from nadv2_tf.benchmarks.devices import open_device
 from nadv2_tf.benchmarks.latency_table import TableMeasurement, check_header
 from nadv2_tf.benchmarks.meter import DeviceMeter
@@ -19,6 +20,7 @@ from nadv2_tf.search import Problem, minimize
 from nadv2_tf.spec import NetworkSpec
 from nadv2_tf.training.evaluation import evaluate, keras_predictor
 from nadv2_tf.training.loop import TrainingLoop
+from nadv2_tf.training.netadaptv1 import FineTuningEvaluator
 from nadv2_tf.training.recalibration import recalibrate
 from nadv2_tf.training.recipe import Recipe
 from nadv2_tf.training.scoring import SharedWeightsEvaluator
@@ -49,7 +51,7 @@ class Comparison:
       datasets.train.images.shape[1:],
       classes=len(datasets.class_names),
     )
-    self._spaces = {True: space, False: without_bypass(space)}
+    self._spaces = spaces(space)
     for name in ("tables", "supers", "cells"):
       (folder / name).mkdir(parents=True, exist_ok=True)
 
@@ -59,28 +61,57 @@ class Comparison:
     if path.exists():
       return json.loads(path.read_text(encoding="utf-8"))
     model, super_seconds = self._super_network(method, seed)
-    table = self._table(model.space)
-    largest = float(table.facts["largest_ms"])
-    targets = [share * largest for share in sorted(self._plan.targets)]
-    problem = Problem(
-      model.space, model.space.largest(), table, targets[0], larger_targets=tuple(targets[1:])
-    )
-    calibration = self._datasets.train.take(slice(self._plan.calibration))
-    evaluator = SharedWeightsEvaluator(model, self._task, self._datasets.holdout, calibration)
-    start = time.monotonic()
-    journal = self._folder / "cells" / f"{name}_{seed}.jsonl"
-    optimizer = make_optimizer(method.optimizer, self._plan)
-    result = minimize(problem, optimizer, evaluator, journal, seed)
-    search_seconds = time.monotonic() - start
+    stem = path.with_suffix("")
+    evaluator = self._evaluator(method, model, seed, stem)
+    result, search_seconds = self._search(method, model.space, evaluator, seed, stem)
     self._say(f"{method.title}, seed {seed}: {result.samples_scored} samples")
+    found = []
+    for one in result.found:
+      if method.trains_samples:
+        evaluator.show(one.spec)
+      found.append(self._found(model, one, seed))
     cell = {
       "super_seconds": super_seconds,
       "search_seconds": search_seconds,
       "samples": result.samples_scored,
-      "found": [self._found(model, found, seed) for found in result.found],
+      "found": found,
     }
     write_atomically(path, json.dumps(cell, indent=2).encode())
     return cell
+
+  def _evaluator(self, method, model, seed, stem):
+    """What scores the method's samples."""
+    plan, datasets = self._plan, self._datasets
+    calibration = datasets.train.take(slice(plan.calibration))
+    if not method.trains_samples:
+      return SharedWeightsEvaluator(model, self._task, datasets.holdout, calibration)
+    epochs = plan.netadaptv1_steps / (len(datasets.train) // plan.batch_size)
+    recipe = Recipe(epochs, plan.batch_size, "adam", 2e-3, weight_decay=0.0)
+    return FineTuningEvaluator(
+      model, self._task, datasets.train, datasets.holdout, recipe, calibration, stem, seed
+    )
+
+  def _search(self, method, space, evaluator, seed, stem):
+    """(`SearchResult`, seconds, those before an interruption included)."""
+    # The targets in milliseconds are the same for all methods, whatever their spaces.
+    largest = float(self._table(self._spaces["cbc"]).facts["largest_ms"])
+    smallest, *larger = (share * largest for share in sorted(self._plan.targets))
+    problem = Problem(
+      space, space.largest(), self._table(space), smallest, larger_targets=tuple(larger)
+    )
+    clock = stem.with_suffix(".seconds")
+    before = float(clock.read_text(encoding="utf-8")) if clock.exists() else 0.0
+    start = time.monotonic()
+
+    def note(_=None):
+      seconds = before + time.monotonic() - start
+      write_atomically(clock, str(seconds).encode())
+      return seconds
+
+    optimizer = make_optimizer(method.optimizer, self._plan)
+    journal = stem.with_suffix(".jsonl")
+    result = minimize(problem, optimizer, evaluator, journal, seed, on_iteration=note)
+    return result, note()
 
   def measure(self, cells):
     """Times all found networks in turns, once; milliseconds of each target of each cell."""
@@ -118,10 +149,15 @@ class Comparison:
     }
 
   def _super_network(self, method, seed):
-    """(the trained super-network, seconds of its training)."""
+    """(the network that is trained before the search, seconds of its training).
+
+    That of a method that trains its samples is the plain largest network, put into a super-network
+    of which every step trains nothing else, at its own cost.
+    """
     plan = self._plan
-    space = self._spaces[method.has_bypass]
-    subnetworks = plan.subnetworks if method.has_ordered_dropout else 1
+    space = self._spaces[method.space]
+    is_plain = method.trains_samples
+    subnetworks = plan.subnetworks if method.has_ordered_dropout and not is_plain else 1
     keras.utils.set_random_seed(seed)
     model = super_network(space, groups=subnetworks)
     stem = self._folder / "supers" / f"{method.super_network}_{seed}"
@@ -134,18 +170,19 @@ class Comparison:
       space,
       plan.batch_size,
       subnetworks,
-      full=1 if method.has_ordered_dropout else 0,
+      full=1 if method.has_ordered_dropout or is_plain else 0,
       full_steps=round(plan.full_epochs * steps),
       size_noise=plan.size_noise,
       seed=seed,
     )
     start = time.monotonic()
     recipe = Recipe(plan.super_epochs, plan.batch_size, "adam", 3e-3, weight_decay=0.0)
-    TrainingLoop(model, self._task, recipe, sampler, seed=seed).run(self._datasets.train)
+    loop = TrainingLoop(model, self._task, recipe, sampler, seed=seed, execution="sliced")
+    loop.run(self._datasets.train)
     seconds = time.monotonic() - start
     model.save_weights(weights)
     write_atomically(log, json.dumps({"seconds": seconds}).encode())
-    self._say(f"super-network {stem.name}: {seconds:.0f} s")
+    self._say(f"network {stem.name}: {seconds:.0f} s")
     return model, seconds
 
   def _table(self, space):
@@ -164,8 +201,14 @@ class Comparison:
 def check_plan(folder, plan):
   """Raises ValueError if the folder holds a comparison of another size; else notes the plan."""
   path = folder / "plan.json"
-  text = json.dumps(dataclasses.asdict(plan), indent=2)
-  if path.exists() and path.read_text(encoding="utf-8") != text:
-    raise ValueError(f"--output={folder} holds another comparison, see {path}; choose another.")
+  if path.exists():
+    try:
+      noted = json.loads(path.read_text(encoding="utf-8"))
+      # A plan of before a field was added has the field's default.
+      noted = Plan(**noted | {"targets": tuple(noted["targets"])})
+    except (ValueError, TypeError, KeyError):
+      raise ValueError(f"{path} is no plan of a comparison; choose another --output.") from None
+    if noted != plan:
+      raise ValueError(f"--output={folder} holds another comparison, see {path}; choose another.")
   folder.mkdir(parents=True, exist_ok=True)
-  write_atomically(path, text.encode())
+  write_atomically(path, json.dumps(dataclasses.asdict(plan), indent=2).encode())

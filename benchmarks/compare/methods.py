@@ -5,6 +5,7 @@ import dataclasses
 from nadv2_tf.search import (
   Evolution,
   MultiLayerCoordinateDescent,
+  NetAdaptV1,
   RandomSearch,
   SingleLayerCoordinateDescent,
   UniformScaling,
@@ -21,24 +22,36 @@ class Method:
     optimizer: name, see `make_optimizer`.
     has_bypass: channel-level bypass connections, CBC.
     has_ordered_dropout: OD; without it every step trains one sub-network on all of its images.
+    trains_samples: instead of scoring samples with a super-network's weights, it starts from the
+      plain largest network, trained for as many steps, and trains every sample.
   """
 
   title: str
   optimizer: str
   has_bypass: bool = True
   has_ordered_dropout: bool = True
+  trains_samples: bool = False
+
+  @property
+  def space(self):
+    """Name of the space that it searches, see `spaces`."""
+    if self.trains_samples:
+      return "plain"
+    return "cbc" if self.has_bypass else "no_cbc"
 
   @property
   def super_network(self):
-    """Name of the super-network that it searches; several methods share one."""
-    bypass = "cbc" if self.has_bypass else "no_cbc"
-    return f"{bypass}_{'od' if self.has_ordered_dropout else 'no_od'}"
+    """Name of the network that is trained before it searches; several methods share one."""
+    if self.trains_samples:
+      return "plain"
+    return f"{self.space}_{'od' if self.has_ordered_dropout else 'no_od'}"
 
 
 METHODS = {
   "uniform": Method("uniform scaling", "uniform"),
   "random": Method("random search", "random"),
   "evolution": Method("evolution", "evolution"),
+  "netadaptv1": Method("NetAdaptV1", "netadaptv1", has_bypass=False, trains_samples=True),
   "scd": Method("without MCD (SCD)", "scd"),
   "no_cbc": Method("without CBC", "mcd", has_bypass=False),
   "no_od": Method("without OD", "mcd", has_ordered_dropout=False),
@@ -57,6 +70,8 @@ def make_optimizer(name, plan):
     )
   if name == "scd":
     return SingleLayerCoordinateDescent(plan.initial_reduction, plan.reduction_decay)
+  if name == "netadaptv1":
+    return NetAdaptV1(plan.netadaptv1_reduction, plan.netadaptv1_decay)
   if name == "random":
     return RandomSearch(plan.samples)
   if name == "evolution":
@@ -69,6 +84,20 @@ def make_optimizer(name, plan):
       generations=max(plan.samples // size, 1),
     )
   return UniformScaling()
+
+
+def spaces(space):
+  """{name: space} of all methods, of the space with bypass and all kernel sizes.
+
+  NetAdaptV1 prunes filters and knows neither bypass nor kernel sizes.
+  """
+  no_bypass = without_bypass(space)
+  widths = tuple(decision for decision in no_bypass.decisions if decision.kind == "width")
+  return {
+    "cbc": space,
+    "no_cbc": no_bypass,
+    "plain": SearchSpace(no_bypass.network, widths),
+  }
 
 
 def without_bypass(space):

@@ -18,6 +18,9 @@ class Plan:
     samples_per_iteration, layers_per_sample, initial_reduction, reduction_decay: of MCD; the last
       two of SCD too.
     samples: of random search and evolution, for each target.
+    netadaptv1_steps: training steps of each of NetAdaptV1's samples.
+    netadaptv1_reduction, netadaptv1_decay: its schedule. That of its authors, 0.025 and 0.96, ends
+      at 0.375 of the initial resource, and so takes some 80 iterations down to 0.4.
   """
 
   backbone: str
@@ -36,26 +39,52 @@ class Plan:
   initial_reduction: float
   reduction_decay: float
   samples: int
+  netadaptv1_steps: int = 20
+  netadaptv1_reduction: float = 0.04
+  netadaptv1_decay: float = 0.98
 
 
 PRESETS = {
+  # All of CIFAR-10; sized for two cores and about two hours, far from converged.
   "cifar10": Plan(
-    backbone="mobilenet_v3_cifar",
+    backbone="mobilenet_v3_cifar_small",
     seeds=3,
-    super_epochs=12,
-    full_epochs=3,
-    found_epochs=6,
-    batch_size=64,
+    super_epochs=4,
+    full_epochs=0.5,
+    found_epochs=0.75,
+    batch_size=128,
     subnetworks=8,
     size_noise=0.2,
     holdout=2000,
     calibration=256,
-    targets=(0.6, 0.4),
-    samples_per_iteration=30,
-    layers_per_sample=6,
+    targets=(0.85, 0.7),
+    samples_per_iteration=15,
+    layers_per_sample=5,
     initial_reduction=0.08,
     reduction_decay=0.98,
+    samples=70,
+    netadaptv1_steps=10,
+    netadaptv1_reduction=0.08,
+  ),
+  # For a machine that has the time: networks trained long enough to tell them apart well.
+  "cifar10_long": Plan(
+    backbone="mobilenet_v3_cifar",
+    seeds=3,
+    super_epochs=12,
+    full_epochs=3,
+    found_epochs=4,
+    batch_size=128,
+    subnetworks=8,
+    size_noise=0.2,
+    holdout=5000,
+    calibration=512,
+    targets=(0.75, 0.6, 0.45, 0.3),
+    samples_per_iteration=30,
+    layers_per_sample=6,
+    initial_reduction=0.06,
+    reduction_decay=0.98,
     samples=150,
+    netadaptv1_steps=40,
   ),
   # Every stage for real, in minutes: whether the comparison runs, and nothing else.
   "smoke": Plan(
@@ -75,5 +104,7 @@ PRESETS = {
     initial_reduction=0.2,
     reduction_decay=0.98,
     samples=6,
+    netadaptv1_steps=2,
+    netadaptv1_reduction=0.2,
   ),
 }

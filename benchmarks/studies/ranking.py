@@ -200,5 +200,5 @@ if __name__ == "__main__":
   groups.define_data()
   groups.define_seed()
   flags.DEFINE_integer("holdout", 2000, "Images cut from the training set to score with.")
-  FLAGS.set_default("backbone", "mobilenet_v3_cifar")
+  FLAGS.set_default("backbone", "mobilenet_v3_cifar_small")
   app.run(main)

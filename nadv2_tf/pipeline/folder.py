@@ -56,6 +56,7 @@ class RunFolder:
   latency_table = property(lambda self: self.path / "latency_table.csv")
   journal = property(lambda self: self.path / "search.jsonl")
   metrics_file = property(lambda self: self.path / "metrics.json")
+  trust = property(lambda self: self.path / "trust.json")
   report = property(lambda self: self.path / "report.html")
   pareto = property(lambda self: self.path / "pareto.png")
 
@@ -170,6 +171,16 @@ class RunFolder:
     }
     self.path.mkdir(parents=True, exist_ok=True)
     self._write(self.metrics_file, metrics)
+
+  def read_trust(self):
+    """The networks that were trained for the trust figure so far."""
+    if not self.trust.exists():
+      return []
+    networks = _read_object(self.trust).get("networks")
+    needed = {"widths", "recipe", "test_accuracy", "seconds"}
+    if not isinstance(networks, list) or any(not needed <= set(one) for one in networks):
+      raise ValueError(f"{self.trust} is damaged: delete it to train its networks again.")
+    return networks
 
   def write_json(self, path, value):
     self._write(path, value)

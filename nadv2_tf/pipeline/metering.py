@@ -55,13 +55,15 @@ def parse_targets(text, largest):
   return sorted(targets.items(), reverse=True)
 
 
-def parse_limits(text, space):
+def parse_limits(text, space, folder=None):
   """Further limits beside the target, as `Problem` takes them.
 
   Args:
-    text: such as "parameters<=2e6, macs<=50%": registered counts, each with a number or with a
-      share of the largest network's; "" is no limit.
+    text: such as "parameters<=2e6, energy.meters:Wattmeter<=50%": registered counts or meters of
+      the user's own, each with a number or with a share of the largest network's; "" is no limit.
     space: the `SearchSpace`.
+    folder: the `RunFolder` that keeps what a meter that is not exact says of the largest network;
+      None keeps nothing.
 
   Returns:
     A tuple of pairs (meter, largest value).
@@ -72,13 +74,13 @@ def parse_limits(text, space):
   limits = {}
   for part in text.split(",") if text.strip() else ():
     name, sign, value = (piece.strip() for piece in part.partition("<="))
-    if not sign or name not in COUNTS or name in limits:
+    if not sign or not (name in COUNTS or ":" in name) or name in limits:
       raise ValueError(
-        f"--limit must be such as parameters<=2e6, each of {', '.join(COUNTS)} at most once and "
-        f"commas between them; got {part.strip()!r}."
+        f"--limit must be such as parameters<=2e6, each of {', '.join(COUNTS)} or "
+        f"package.module:Class at most once and commas between them; got {part.strip()!r}."
       )
-    meter = COUNTS[name]()
-    largest = meter.measure(space.largest())
+    meter = _counted_or_own(name, space)
+    largest = _own_range(name, space, folder, meter)["largest"]
     hint = f" after {name}<=, such as 2e6 or 2M, or a share such as 50%"
     limits[name] = (meter, _number("--limit", hint, value, largest))
   return tuple(limits.values())
@@ -142,12 +144,17 @@ def ready_meter(options, space):
   Raises:
     ValueError: if --metric names no meter, or --device no table.
   """
-  if options.metric in COUNTS:
-    return COUNTS[options.metric]()
   if options.metric != LATENCY:
-    meter = load_meter(options.metric)
-    return meter if meter.is_exact else _Once(meter, space)
+    return _counted_or_own(options.metric, space)
   return None if is_timed(options) else read_table(options)
+
+
+def _counted_or_own(name, space):
+  """The meter of a registered count, or of the user's own class."""
+  if name in COUNTS:
+    return COUNTS[name]()
+  meter = load_meter(name)
+  return meter if meter.is_exact else _Once(meter, space)
 
 
 class _Once:
@@ -186,24 +193,35 @@ def resource_range(options, space, folder, meter):
     folder: the `RunFolder`.
     meter: of `ready_meter`.
   """
-  specs = range_of(space)
   if meter is None:
-    return _timed_range(options, space, folder, specs)
-  if meter.is_exact:
+    return _timed_range(options, space, folder, range_of(space))
+  return _own_range(options.metric, space, folder, meter, "range")
+
+
+def _own_range(metric, space, folder, meter, place=None):
+  """What a meter says of the space; asked once for a folder if it is not exact.
+
+  Args:
+    metric, space, folder, meter: `metric` is the meter's name.
+    place: where metrics.json has it; the default is that of a limit.
+  """
+  specs = range_of(space)
+  if meter.is_exact or folder is None:
     return {name: meter.measure(spec) for name, spec in specs.items()}
-  header = {"metric": options.metric, "space": space.network.name}
+  place = place or f"range of {metric}"
+  header = {"metric": metric, "space": space.network.name}
   header["input_shape"] = list(space.network.input_shape)
-  values = _known_range(folder, header)
+  values = _known_range(folder, header, place)
   if values is None:
     values = {name: meter.measure(spec) for name, spec in specs.items()}
-    folder.update_metrics(range={"measured_with": header, "values": values})
+    folder.update_metrics(**{place: {"measured_with": header, "values": values}})
   meter.known |= {space.encode(spec): values[name] for name, spec in specs.items()}
   return values
 
 
-def _known_range(folder, header):
+def _known_range(folder, header, place="range"):
   """The values that an earlier command of the same folder measured, or None."""
-  known = folder.metrics().get("range", {})
+  known = folder.metrics().get(place, {})
   return known["values"] if known.get("measured_with") == header else None
 
 

@@ -21,7 +21,8 @@ def check_name(name):
   if name == "netadaptv1":
     raise ValueError(
       "netadaptv1 trains every sample, and the commands only score samples with shared weights; "
-      "it is there from Python alone, with a TrainingEvaluator (nadv2_tf.search.NetAdaptV1)."
+      "it is there from Python alone, with a TrainingEvaluator (nadv2_tf.search.NetAdaptV1 and "
+      "nadv2_tf.training.netadaptv1)."
     )
   if name not in NAMES:
     raise ValueError(f"must be one of {', '.join(NAMES)}, got {name!r}.")

@@ -72,3 +72,11 @@ class FinetuneOptions:
 
   finetune_epochs: float
   finetune_learning_rate: float
+
+
+@dataclasses.dataclass(frozen=True)
+class TrustOptions:
+  """How many samples of the search are trained to see whether it ranked them right."""
+
+  trust_samples: int = 0
+  trust_epochs: float = 2.0

@@ -4,7 +4,9 @@ import dataclasses
 
 from nadv2_tf.pipeline import export_stage, search_stage, training_stages, workers
 from nadv2_tf.pipeline.folder import RunFolder, versions
+from nadv2_tf.pipeline.options import TrustOptions
 from nadv2_tf.pipeline.report import write_report
+from nadv2_tf.pipeline.trust import check_trust, measure_trust
 from nadv2_tf.training import strategies
 
 
@@ -16,6 +18,7 @@ def run(
   finetune_options,
   references,
   progress,
+  trust_options=None,
 ):
   """Runs everything and prints the closing table.
 
@@ -24,10 +27,13 @@ def run(
     network_options, train_options, search_options, finetune_options: the option groups.
     references: also train, export and time the full and the uniformly scaled network.
     progress: a `Progress`.
+    trust_options: `TrustOptions`, which may change when a run goes on; None trains no samples.
 
   Raises:
     ValueError: before any training, if an option, the data or the target cannot be used.
   """
+  trust_options = trust_options or TrustOptions()
+  check_trust(trust_options)
   bench = training_stages.make_workbench(RunFolder(output), network_options, train_options)
   progress = workers.own_progress(bench.strategy, progress)
   training_stages.check_recipes(bench, finetune_options)
@@ -50,19 +56,17 @@ def run(
     if strategies.is_chief(bench.strategy):
       export_stage.export(there, model, name)
     export_stage.record_resource(place, name, spec, problem, search_options)
-  if strategies.is_chief(bench.strategy):
-    _conclude(folder, networks, search_options, progress)
+  is_chief = strategies.is_chief(bench.strategy)
+  if is_chief:
+    files = [(place, name) for place, name, _ in networks]
+    export_stage.time_networks(files, search_options, progress)
+    export_stage.summarise(folder, search_options)
+  measure_trust(bench, super_model, finetune_options, trust_options, progress)
+  if is_chief:
+    progress.line("")
+    progress.line(write_report(folder))
+    progress.line(f"everything is in {folder.path}; the report is {folder.report}")
   strategies.wait_for_all(bench.strategy)
-
-
-def _conclude(folder, networks, search_options, progress):
-  """Times what was exported and writes the report."""
-  files = [(place, name) for place, name, _ in networks]
-  export_stage.time_networks(files, search_options, progress)
-  export_stage.summarise(folder, search_options)
-  progress.line("")
-  progress.line(write_report(folder))
-  progress.line(f"everything is in {folder.path}; the report is {folder.report}")
 
 
 def _networks(bench, problem, landings, options, references, progress):

@@ -22,8 +22,8 @@ def make_problem(options, space, folder, progress):
     ValueError: for a target or limit that is no number, or a meter or optimizer that is none.
   """
   metering.parse_targets(options.target, 1.0)  # a typing mistake, before minutes of measuring
-  limits = metering.parse_limits(options.limit, space)
   optimizers.check(options)
+  limits = metering.parse_limits(options.limit, space, folder)
   metering.check_timing(options)
   start = time.monotonic()
   measured_before = folder.latency_table.exists()

@@ -232,6 +232,30 @@ def _training_copy(bench, model, spec):
   return copy
 
 
+def cut_out(bench, super_model, spec):
+  """The sub-network as a Keras model with batch-norm statistics of its own, ready for training."""
+  keras.utils.set_random_seed(bench.seed + 1)
+  model = slice_network(super_model, spec)
+  recalibrate_on(bench, model)
+  return model
+
+
+def train_on(bench, model, spec, recipe, title, progress):
+  """Trains a network that was cut out, the sub-network `spec`."""
+  trained = _training_copy(bench, model, spec)
+  loop = TrainingLoop(
+    trained,
+    bench.task,
+    recipe,
+    strategy=bench.strategy,
+    seed=bench.seed + 1,
+    jit_compile=bench.train_options.jit_compile,
+  )
+  _run(loop, bench.datasets.train, progress, title, recipe)
+  if trained is not model:
+    model.set_weights(trained.get_weights())
+
+
 def finetune(bench, super_model, spec, finetune_options, name, progress):
   """Cuts `spec` out, trains it on, saves it as `NAME.json` and `NAME.keras`.
 
@@ -245,24 +269,11 @@ def finetune(bench, super_model, spec, finetune_options, name, progress):
     progress.line(f"{name}: trained network in {path} is used")
     return keras.saving.load_model(path, safe_mode=True), folder.metrics()["networks"][name]
   start = time.monotonic()
-  keras.utils.set_random_seed(bench.seed + 1)
-  model = slice_network(super_model, spec)
-  recalibrate_on(bench, model)
+  model = cut_out(bench, super_model, spec)
   classes = len(bench.datasets.class_names)
   before = evaluate(keras_predictor(model), bench.datasets.holdout, classes).accuracy
   recipe = finetune_recipe(bench.train_options, finetune_options)
-  trained = _training_copy(bench, model, spec)
-  loop = TrainingLoop(
-    trained,
-    bench.task,
-    recipe,
-    strategy=bench.strategy,
-    seed=bench.seed + 1,
-    jit_compile=bench.train_options.jit_compile,
-  )
-  _run(loop, bench.datasets.train, progress, f"fine-tune {name}", recipe)
-  if trained is not model:
-    model.set_weights(trained.get_weights())
+  train_on(bench, model, spec, recipe, f"fine-tune {name}", progress)
   predict = keras_predictor(model)
   metrics = {
     "holdout_accuracy_before": before,

@@ -13,17 +13,21 @@ FLAGS = flags.FLAGS
 
 def define_flags():
   groups.define_finetune()
+  groups.define_trust()
   groups.define_output()
   groups.define_strategy()
 
 
 def main():
   start_tensorflow("nadv2-finetune")
-  from nadv2_tf.pipeline import training_stages, workers
+  from nadv2_tf.pipeline import training_stages, trust, workers
   from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.report import tables
   from nadv2_tf.training.strategies import wait_for_all
 
   options = groups.read(groups.FinetuneOptions)
+  trust_options = groups.read(groups.TrustOptions)
+  trust.check_trust(trust_options)
   bench = training_stages.reopen_workbench(FLAGS.output, FLAGS.strategy)
   progress = workers.own_progress(bench.strategy, Progress())
   bench.folder.need(bench.folder.super_weights, "nadv2-train")
@@ -38,6 +42,8 @@ def main():
     progress.line(
       f"test accuracy {metrics['test_accuracy']:.4f}; the network is in {place.keras('found')}"
     )
+  trust.measure_trust(bench, super_model, options, trust_options, progress)
+  progress.line(tables.trust_line(bench.folder.metrics()))
   wait_for_all(bench.strategy)
 
 

@@ -15,6 +15,7 @@ def define_flags():
   groups.define_train()
   define_search()
   groups.define_finetune()
+  groups.define_trust()
   groups.define_output()
   flags.DEFINE_bool(
     "references",
@@ -37,6 +38,7 @@ def main():
     finetune_options=groups.read(groups.FinetuneOptions),
     references=FLAGS.references,
     progress=Progress(),
+    trust_options=groups.read(groups.TrustOptions),
   )
 
 

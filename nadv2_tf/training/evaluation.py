@@ -55,8 +55,11 @@ def evaluate_logits(logits, labels, classes):
 
 
 def keras_predictor(model):
-  """`predict` of a Keras model, traced once."""
+  """`predict` of a Keras model, traced once, whatever the number of images."""
   import tensorflow as tf
 
-  traced = tf.function(lambda images: model(images, training=False), autograph=False)
-  return lambda images: traced(images).numpy()
+  from nadv2_tf.training.tracing import traced
+
+  signature = [tf.TensorSpec(model.inputs[0].shape, tf.float32)]
+  forward = traced(lambda images: model(images, training=False), signature)
+  return lambda images: forward(images).numpy()

@@ -28,7 +28,9 @@ def gradients(model, task, batch_size, inputs, targets, scale=None):
   return loss, quality, tape.gradient(scaled, model.trainable_variables)
 
 
-def sliced_gradients(model, task, batch_size, subnetworks, inputs, targets, distillation=0.0):
+def sliced_gradients(
+  model, task, batch_size, subnetworks, inputs, targets, distillation=0.0, dropout_seed=None
+):
   """The same for a super-network whose batch falls into groups with one sub-network each.
 
   Every group runs with its sub-network's own narrower weights.
@@ -40,6 +42,7 @@ def sliced_gradients(model, task, batch_size, subnetworks, inputs, targets, dist
       `widths`.
     distillation: share of the loss that compares with the full network on the same images.
       Source: in-place distillation, Yu and Huang, Universally Slimmable Networks, ICCV 2019.
+    dropout_seed: see `run_sliced`.
 
   Others and returned values: see `gradients`.
   """
@@ -61,7 +64,9 @@ def sliced_gradients(model, task, batch_size, subnetworks, inputs, targets, dist
   def add_group(group, loss, quality, *sums):
     part = slice(group * rows, (group + 1) * rows)
     with tf.GradientTape() as tape:
-      outputs = run_sliced(model, images[part], widths[group * rows], training=True)
+      row = widths[group * rows]
+      seed = None if dropout_seed is None else dropout_seed + [0, group]
+      outputs = run_sliced(model, images[part], row, training=True, dropout_seed=seed)
       group_loss = group_loss_of(outputs, part)
     group_quality = tf.reduce_sum(task.quality(targets[part], outputs)) / batch_size
     # A removed block's weights have no part in the loss.

@@ -16,7 +16,7 @@ def recalibrate(model, examples, batch_size=128):
     examples: training images, at least one batch.
     batch_size: images per pass.
   """
-  import tensorflow as tf  # nothing that trains super-networks on JAX needs it
+  from nadv2_tf.training.tracing import traced  # TensorFlow's; search on JAX does without
 
   norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
   if not norms:
@@ -27,7 +27,7 @@ def recalibrate(model, examples, batch_size=128):
   try:
     for norm in norms:
       norm.momentum = 0.0  # the averages become the last batch's statistics
-    forward = tf.function(lambda images: model(images, training=True), autograph=False)
+    forward = traced(lambda images: model(images, training=True))
     for batch in range(batches):
       part = slice(batch * batch_size, (batch + 1) * batch_size)
       forward(examples.take(part).inputs())

@@ -14,6 +14,7 @@ from nadv2_tf.training.sliced import (
   OwnStatistics,
   run_sliced,
 )
+from nadv2_tf.training.tracing import traced
 
 
 class SharedWeightsEvaluator:
@@ -59,7 +60,7 @@ class SharedWeightsEvaluator:
     if calibration is not None and not isinstance(calibration, str):
       data["calibration"] = calibration.images
     self._data = self._on_every_replica(lambda unused_replica: data)
-    self._score = tf.function(self._traced_scores, autograph=False)
+    self._score = traced(self._traced_scores)
     self.traces = 0
 
   def accuracy(self, specs):

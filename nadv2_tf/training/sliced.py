@@ -71,13 +71,14 @@ class _Value(NamedTuple):
 class _SlicedMaker(LayerMaker):
   """Maker whose values are exactly as wide as the sub-network is."""
 
-  def __init__(self, super_model, row, normalise, training):
+  def __init__(self, super_model, row, normalise, training, dropout_seed):
     super().__init__()
     self._model = super_model
     self._columns = super_model.space.columns
     self._row = row
     self._normalise = normalise
     self._training = training
+    self._dropout_seed = dropout_seed
 
   def _layer(self, field):
     return self._model.get_layer(self.name(field))
@@ -156,7 +157,10 @@ class _SlicedMaker(LayerMaker):
   def dropout(self, x, rate):
     if not rate or not self._training:
       return x
-    return _Value(tf.nn.dropout(x.features, rate), x.live)
+    if self._dropout_seed is None:
+      return _Value(tf.nn.dropout(x.features, rate), x.live)
+    seed = self._dropout_seed + tf.constant([self.block_index, 0])
+    return _Value(tf.nn.experimental.stateless_dropout(x.features, rate, seed), x.live)
 
   def classifier(self, x, classes):
     layer = self._layer("classes")
@@ -220,7 +224,7 @@ def _padded(value, channels):
   return tf.pad(value.features, ((0, 0), (0, 0), (0, 0), (0, missing)))
 
 
-def run_sliced(super_model, images, row, normalise=None, training=False):
+def run_sliced(super_model, images, row, normalise=None, training=False, dropout_seed=None):
   """Outputs of one sub-network of the super-network.
 
   Args:
@@ -229,7 +233,9 @@ def run_sliced(super_model, images, row, normalise=None, training=False):
     row: int32 [decisions], `space.encode(spec)`; may be a tensor.
     normalise: `OwnStatistics` (the default) or `GivenStatistics`.
     training: whether dropout is on.
+    dropout_seed: int32 [2], may be a tensor: what dropout zeroes is a function of it; None draws.
   """
-  maker = _SlicedMaker(super_model, row, normalise or OwnStatistics(), training)
+  normalise = normalise or OwnStatistics()
+  maker = _SlicedMaker(super_model, row, normalise, training, dropout_seed)
   value = _Value(tf.convert_to_tensor(images), tf.constant(images.shape[-1]))
   return wire(super_model.space.largest(), maker, value).features

@@ -5,6 +5,7 @@ import functools
 import tensorflow as tf
 
 from nadv2_tf.training.gradients import gradients, sliced_gradients
+from nadv2_tf.training.tracing import traced
 
 
 def rows_of_replicas(strategy, batch, batch_size):
@@ -51,6 +52,4 @@ def make_step(model, task, optimizer, batch_size, sliced, strategy, jit_compile,
     values = strategy.run(replica_step, args=batch)
     return tuple(strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for value in values)
 
-  # Keras layers need no AutoGraph, and without it a super-network is traced in two thirds of
-  # the time.
-  return tf.function(step, autograph=False)
+  return traced(step)

@@ -1,5 +1,9 @@
 """From --limit to meters and numbers."""
 
+import importlib
+import sys
+import textwrap
+
 import pytest
 
 from nadv2_tf.pipeline import metering
@@ -8,6 +12,30 @@ from nadv2_tf.spec.blocks import Conv, Head
 
 # A 4x4 image -> 3x3 convolution of stride 2 with 2 to 4 filters -> global pool -> 2 classes.
 NETWORK = NetworkSpec("tiny", (4, 4, 1), (Conv(4, 3, 2), Head(2)))
+
+
+MODULE = """
+  class Energy:
+    unit, is_exact = "mJ", True
+
+    def measure(self, spec):
+      return 3 * spec.macs()
+
+  class Drifting:
+    unit, is_exact, asked = "mJ", False, 0
+
+    def measure(self, spec):
+      Drifting.asked += 1
+      return 100 + Drifting.asked
+"""
+
+
+@pytest.fixture(autouse=True)
+def my_meters(tmp_path, monkeypatch):
+  (tmp_path / "my_meters.py").write_text(textwrap.dedent(MODULE))
+  monkeypatch.syspath_prepend(tmp_path)
+  yield
+  sys.modules.pop("my_meters", None)
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +66,14 @@ def test_limits_are_meters_with_numbers(space, text, expected):
 @pytest.mark.parametrize(
   ("text", "message"),
   [
-    ("parameters", "each of macs, parameters, size_bytes at most once .* got 'parameters'"),
+    (
+      "parameters",
+      "size_bytes or package.module:Class at most once .* got 'parameters'",
+    ),
     ("parameters=5", "such as parameters<=2e6, .* got 'parameters=5'"),
     ("energy<=5", "each of macs, parameters, size_bytes .* got 'energy<=5'"),
     ("latency_ms<=5", "each of macs, parameters, size_bytes .* got 'latency_ms<=5'"),
+    ("my_meters:Other<=5", "'my_meters' has no class 'Other'"),
     ("macs<=5,macs<=6", "at most once .* got 'macs<=6'"),
     ("macs<=5,", "commas between them; got ''"),
     (",", "got ''"),
@@ -53,5 +85,25 @@ def test_limits_are_meters_with_numbers(space, text, expected):
   ],
 )
 def test_other_limits_are_refused(space, text, message):
-  with pytest.raises(ValueError, match=f"--limit must be .*{message}"):
+  start = "" if text.startswith("my_") else "--limit must be .*"
+  with pytest.raises(ValueError, match=f"{start}{message}"):
     metering.parse_limits(text, space)
+
+
+def test_a_meter_of_ones_own_is_a_limit(space):
+  ((meter, limit),) = metering.parse_limits("my_meters:Energy<=50%", space)
+  assert (meter.unit, meter.is_exact, limit) == ("mJ", True, 0.5 * 3 * 152)
+  assert meter.measure(space.smallest()) == 3 * space.smallest().macs()
+
+
+def test_what_is_not_exact_is_asked_once_for_a_folder(space, folder):
+  """Another value for the largest network would make 50 % of it another limit, and search."""
+  meters = importlib.import_module("my_meters")
+  meters.Drifting.asked = 0
+  # The middle network of two is the largest, and known then.
+  first = metering.parse_limits("my_meters:Drifting<=50%,macs<=150", space, folder)
+  assert [limit for _, limit in first] == [0.5 * (100 + 2), 150]
+  again = metering.parse_limits("my_meters:Drifting<=50%,macs<=150", space, folder)
+  assert [limit for _, limit in again] == [0.5 * (100 + 2), 150] and meters.Drifting.asked == 2
+  assert again[0][0].measure(space.largest()) == 102 and meters.Drifting.asked == 2
+  assert not again[0][0].is_exact

@@ -20,6 +20,7 @@ MACS = (
   ("mobilenet_v1", "568.74", None, 569),
   ("single_path", "525.31", None, None),
   ("mobilenet_v3_cifar", "5.64", None, None),
+  ("mobilenet_v3_cifar_small", "1.78", None, None),
 )
 
 # Channels in, after expansion, after depthwise, after projection (Z), out of the block, for the

@@ -18,6 +18,7 @@ DECISIONS = {
   "netadaptv2_latency": (1 + 17 * 3 + 1 + 1, 17),  # 54 and 17
   "mobilenet_v3_demo": (1 + 17 * 3 + 1 + 1, 17),
   "mobilenet_v3_cifar": (1 + 8 * 3 + 1 + 1, 8),
+  "mobilenet_v3_cifar_small": (1 + 5 * 3 + 1 + 1, 5),
   "netadaptv2_mac": (1 + 2 + 17 * 3 + 1 + 1, 18),  # 56 and 18; block 2 has no expansion
   "mobilenet_v1": (1 + 13 * 2, 0),  # 27; every kernel is 3x3
   "mobilenet_v3_large": (1 + 2 + 14 * 3 + 1 + 1, 6),  # 6 blocks have a 5x5 kernel

@@ -34,7 +34,10 @@ def render(metrics, settings, found, largest, picture):
   image = base64.b64encode(picture).decode()
   parts = [
     "<h1>NetAdaptV2 run</h1>",
-    *(f"<p>{html.escape(line)}</p>" for line in tables.metric_lines(metrics)),
+    *(
+      f"<p>{html.escape(line)}</p>"
+      for line in (*tables.metric_lines(metrics), tables.trust_line(metrics))
+    ),
     _networks(metrics),
     f'<img alt="Accuracy over {html.escape(metric["name"])}: scored samples, the best '
     f'sample of each iteration, and the finished networks" src="data:image/png;base64,{image}">',

@@ -107,7 +107,25 @@ def text_table(metrics):
     for title, row in rows:
       cells = [row[column].rjust(size) for column, size in zip(columns, widths, strict=True)]
       lines.append("  ".join([title.ljust(width), *cells]))
-  return "\n".join([*lines, *metric_lines(metrics)])
+  return "\n".join([*lines, *metric_lines(metrics), trust_line(metrics)])
+
+
+def trust_line(metrics):
+  """How well the search's scores rank networks as training ranks them."""
+  trust = metrics.get("trust")
+  if trust is None:
+    return "trust in the search's scores: not asked for (--trust_samples)"
+  if trust["tau"] is None:
+    return (
+      f"trust in the search's scores: not known, only {trust['networks']} of its samples can be "
+      "trained"
+    )
+  low, high = trust["interval"]
+  return (
+    f"trust in the search's scores: Kendall's tau {trust['tau']:.2f} (95 %: {low:.2f} to "
+    f"{high:.2f}) with the test accuracy after {trust['epochs']:g} epochs, over "
+    f"{trust['networks']} of its samples; the resource alone has {trust['tau_of_resource']:.2f}"
+  )
 
 
 def metric_lines(metrics):

@@ -1,0 +1,48 @@
+"""A whole comparison: all cells, the latencies, the table, the picture."""
+
+import datetime
+
+from nadv2_tf.benchmarks.compare.cells import Comparison, check_plan
+from nadv2_tf.benchmarks.compare.methods import METHODS
+from nadv2_tf.benchmarks.compare.table import draw, rows_of, text_of
+from nadv2_tf.benchmarks.devices.host import processor_name
+
+from nadv2_tf import backbones
+from nadv2_tf.tasks.classification import Classification
+
+
+def compare(plan, data, names, folder, command, say=print):
+  """Runs what is missing; writes compare.txt and compare.png into the folder.
+
+  Args:
+    plan: a `Plan`.
+    data: images, as of nadv2-run.
+    names: some of `METHODS`, in the order of the table.
+    folder: where everything is kept.
+    command: for the head of the table.
+    say: called with lines of progress.
+
+  Returns:
+    The table as text.
+
+  Raises:
+    ValueError: if the folder holds a comparison of another plan.
+  """
+  check_plan(folder, plan)
+  size = backbones.search_space(plan.backbone).network.input_shape[0]
+  task = Classification(data, size, plan.holdout, 0)
+  comparison = Comparison(plan, task, task.datasets(), folder, say)
+  # Seed by seed: a comparison that is ended early has all methods of the first seeds.
+  done = {
+    (name, seed): comparison.cell(name, METHODS[name], seed)
+    for seed in range(plan.seeds)
+    for name in names
+  }
+  cells = [(METHODS[name], [done[name, seed] for seed in range(plan.seeds)]) for name in names]
+  measured = comparison.measure([cell for _, of_method in cells for cell in of_method])
+  rows = rows_of(cells, measured)
+  draw(rows, folder / "compare.png")
+  head = f"$ {command}\n{datetime.date.today()}, {processor_name()}, {plan}"
+  text = f"{head}\n{text_of(rows)}\n"
+  (folder / "compare.txt").write_text(text, encoding="utf-8")
+  return text

@@ -1,0 +1,162 @@
+"""Orders a super-network's filters by L2 norm, so that cutting the last ones off prunes by norm.
+
+A sub-network is a prefix of every layer. What a layer computes does not depend on the order of its
+channels, as long as all that reads or adds to them is ordered alike; so pruning by norm is: order,
+then cut prefixes.
+"""
+
+import numpy as np
+from keras import ops
+
+from nadv2_tf.models.wiring import LayerMaker, wire
+
+
+class _Channels:
+  """Channels that must keep one common order.
+
+  Attributes:
+    axes: pairs (variable, axis) that run over them.
+    producers: triples (kernel, live inputs, kept filters) of the convolutions they come out of.
+    is_fixed: the order is given: the images' or the network's outputs'.
+  """
+
+  def __init__(self, is_fixed=False):
+    self.axes, self.producers, self.is_fixed = [], [], is_fixed
+    self._joined_to = None
+
+  def all(self):
+    """What stands for these channels and those that they were joined with."""
+    return self if self._joined_to is None else self._joined_to.all()
+
+  def join(self, other):
+    one, other = self.all(), other.all()
+    if one is not other:
+      one.axes += other.axes
+      one.producers += other.producers
+      one.is_fixed |= other.is_fixed
+      other._joined_to = one
+    return one
+
+  def order(self):
+    """Old positions in their new order: the largest sum of the producers' L2 norms first.
+
+    Where producers have different widths, positions stay among those that the same producers have.
+    """
+    norms = np.zeros(max(kernel.shape[-1] for kernel, _, _ in self.producers))
+    ends = {0}
+    for kernel, live, kept in self.producers:
+      filters = ops.convert_to_numpy(kernel)[:, :, :live, :kept]
+      norms[:kept] += np.sqrt(np.sum(np.square(filters, dtype=np.float64), axis=(0, 1, 2)))
+      ends |= {kept, kernel.shape[-1]}
+    ends = sorted(ends)
+    parts = [
+      low + np.argsort(-norms[low:high], kind="stable")
+      for low, high in zip(ends, ends[1:], strict=False)
+    ]
+    return np.concatenate(parts)
+
+
+class _TyingMaker(LayerMaker):
+  """Maker whose values are `_Channels`."""
+
+  def __init__(self, super_model, spec):
+    super().__init__()
+    self._model = super_model
+    self._shapes = {
+      (index, shape.field): shape for index, layers in enumerate(spec.layers()) for shape in layers
+    }
+    self.made = []
+
+  def _layer(self, field):
+    return self._model.get_layer(self.name(field))
+
+  def _refuse_bypass(self, field, passes):
+    if passes:
+      raise ValueError(
+        f"Filters of {self._model.name!r} cannot be ordered: layer {self.name(field)} lets "
+        "channels pass without a filter. Take a space without channel-level bypass."
+      )
+
+  def convolution(self, x, filters):
+    self._refuse_bypass(filters.field, filters.bypass_cap != 0)
+    layer, shape = self._layer(filters.field), self._shapes[self.block_index, filters.field]
+    x.all().axes.append((layer.kernel, 2))
+    out = _Channels()
+    out.axes += [(layer.kernel, 3), *_vectors(layer)]
+    out.producers.append((layer.kernel, shape.in_channels, shape.kept))
+    self.made.append(out)
+    return out
+
+  def depthwise(self, x, filters):
+    layer, shape = self._layer(filters.field), self._shapes[self.block_index, filters.field]
+    searched = filters.field in self._model.space.columns(self.block_index)
+    self._refuse_bypass(filters.field, searched or shape.bypassed > 0)
+    x.all().axes += [(layer.kernel, 2), *_vectors(layer)]
+    return x
+
+  def squeeze_excite(self, x, units, skipped):
+    layer = self._layer("squeeze")
+    x.all().axes += [(layer.reduce.kernel, 0), (layer.expand.kernel, 1), (layer.expand.bias, 0)]
+    return x
+
+  def add(self, shortcut, x):
+    return shortcut.join(x)
+
+  def upsample(self, x, factor):
+    return x
+
+  def global_pool(self, x):
+    return x
+
+  def dropout(self, x, rate):
+    return x
+
+  def classifier(self, x, classes):
+    x.all().axes.append((self._layer("classes").kernel, 0))
+    return _Channels(is_fixed=True)
+
+  def all_removed(self, fields):
+    return None
+
+  def choose(self, condition, if_true, if_false):
+    return if_false()
+
+
+def _vectors(layer):
+  """(variable, axis) of a filtered layer's bias or batch norm."""
+  if layer.norm is None:
+    return [(layer.bias, 0)]
+  norm = layer.norm
+  return [(array, 0) for array in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)]
+
+
+def order_by_norm(super_model, spec):
+  """Orders the filters of every layer by L2 norm, the largest first; changes no output of `spec`.
+
+  Depthwise filters, batch norms and squeeze-and-excite follow the channels they belong to. Layers
+  that are added up, by residuals or skips, share one order, by the sum of their norms.
+
+  Args:
+    super_model: a `SuperNetwork` of a space without channel-level bypass; changed in place.
+    spec: the sub-network whose weights are looked at: filters that it has cut off come after all
+      others, and weights on channels that it has cut off do not count.
+
+  Differs from NetAdaptV1, which was shown on networks without residuals: where layers that are
+  added up have different widths, a filter that all of them have stays before one that only the
+  wider ones have, whatever their norms.
+
+  Raises:
+    ValueError: naming the layer, if channels pass it without a filter.
+
+  Source: NetAdapt, Yang et al., ECCV 2018, section 3.3 (which filters to keep).
+  """
+  maker = _TyingMaker(super_model, spec)
+  images = _Channels(is_fixed=True)
+  outputs = wire(super_model.space.largest(), maker, images)
+  outputs.all().is_fixed = True
+  free = {id(group): group for group in (made.all() for made in maker.made) if not group.is_fixed}
+  # All orders are found before anything moves.
+  for group, order in [(group, group.order()) for group in free.values()]:
+    for variable, axis in group.axes:
+      values = ops.convert_to_numpy(variable)
+      variable.assign(np.take(values, order[: values.shape[axis]], axis))

@@ -1,0 +1,143 @@
+"""How far a run's search can be trusted: do its scores rank networks as training ranks them?"""
+
+import time
+
+from nadv2_tf.benchmarks.rank_correlation import kendall_tau, tau_interval
+from nadv2_tf.pipeline import training_stages
+from nadv2_tf.search import journal
+from nadv2_tf.training.evaluation import evaluate, keras_predictor
+from nadv2_tf.training.recipe import Recipe
+
+#: two networks are in order or not; only from three on is there anything to estimate
+FEWEST = 3
+
+
+def trust_recipe(train_options, finetune_options, options):
+  """The `Recipe` of each network: that of fine-tuning, for --trust_epochs."""
+  return Recipe(
+    options.trust_epochs,
+    train_options.batch_size,
+    train_options.optimizer,
+    finetune_options.finetune_learning_rate,
+    train_options.schedule,
+    weight_decay=train_options.weight_decay,
+  )
+
+
+def check_trust(options):
+  """Raises ValueError if --trust_samples is too few to say anything, but some."""
+  if 0 < options.trust_samples < FEWEST:
+    raise ValueError(
+      f"--trust_samples must be 0 (no trust figure) or at least {FEWEST}, got "
+      f"{options.trust_samples}."
+    )
+
+
+def spread(entries, count):
+  """`count` samples of a search, spread over its range of the resource.
+
+  Args:
+    entries: of journals; a network that several have counts once.
+    count: how many; fewer come back if the search scored fewer.
+
+  Returns:
+    Entries of the journals with different widths, the smallest resource first: for each of `count`
+    evenly spaced values the nearest that is left.
+  """
+  left = {tuple(entry["widths"]): entry for entry in entries if entry["type"] == "sample"}
+  left = sorted(left.values(), key=lambda entry: (entry["resource"], entry["widths"]))
+  if len(left) <= count:
+    return left
+  low, high = left[0]["resource"], left[-1]["resource"]
+  chosen = []
+  for number in range(count):
+    goal = low + (high - low) * number / (count - 1)
+    nearest = min(left, key=lambda entry: abs(entry["resource"] - goal))
+    left.remove(nearest)
+    chosen.append(nearest)
+  return sorted(chosen, key=lambda entry: (entry["resource"], entry["widths"]))
+
+
+def measure_trust(bench, super_model, finetune_options, options, progress):
+  """Trains samples of the search and writes Kendall's tau of score and accuracy into the metrics.
+
+  The networks, each of which is written down when it is done, are in trust.json; what stands there
+  is not trained again.
+
+  Args:
+    bench: a `Workbench` whose search is over.
+    super_model: the trained super-network.
+    finetune_options: `FinetuneOptions`, for the learning rate.
+    options: `TrustOptions`; without samples nothing is done.
+    progress: a `Progress`.
+  """
+  if not options.trust_samples:
+    return
+  folder = bench.folder
+  entries = [entry for path in folder.journals() for entry in journal.read(path)]
+  # A uniformly scaled network lies beside the grid.
+  entries = [entry for entry in entries if _is_on_grid(bench.space, entry)]
+  chosen = spread(entries, options.trust_samples)
+  recipe = trust_recipe(bench.train_options, finetune_options, options)
+  known = folder.read_trust()
+  networks = []
+  for number, entry in enumerate(chosen, start=1):
+    key = {"widths": entry["widths"], "recipe": str(recipe)}
+    done = next((one for one in known if one.items() >= key.items()), None)
+    if done is None:
+      title = f"trust {number}/{len(chosen)}"
+      done = key | _trained(bench, super_model, entry["widths"], recipe, title, progress)
+      known.append(done)
+      folder.write_json(folder.trust, {"networks": known})
+    scored = {"score": entry["accuracy"], "resource": entry["resource"]}
+    networks.append(done | scored)
+  folder.update_metrics(
+    trust=figures(networks, options), seconds={"trust": sum(one["seconds"] for one in networks)}
+  )
+
+
+def _is_on_grid(space, entry):
+  return entry["type"] == "sample" and all(
+    value in decision.choices
+    for value, decision in zip(entry["widths"], space.decisions, strict=True)
+  )
+
+
+def _trained(bench, super_model, widths, recipe, title, progress):
+  """Cuts one network out and trains it: {its accuracy on the test set, seconds}."""
+  start = time.monotonic()
+  spec = bench.space.decode(widths)
+  model = training_stages.cut_out(bench, super_model, spec)
+  training_stages.train_on(bench, model, spec, recipe, title, progress)
+  classes = len(bench.datasets.class_names)
+  accuracy = evaluate(keras_predictor(model), bench.datasets.test, classes).accuracy
+  return {"test_accuracy": accuracy, "seconds": round(time.monotonic() - start, 1)}
+
+
+def figures(networks, options):
+  """What metrics.json says.
+
+  Args:
+    networks: of each its "score", "resource" and "test_accuracy".
+    options: `TrustOptions`.
+
+  Returns:
+    "tau" of scores and accuracies, its 95 % "interval", and "tau_of_resource", which is what the
+    size of the networks tells alone; all None with too few networks.
+  """
+  found = {
+    "networks": len(networks),
+    "epochs": options.trust_epochs,
+    "tau": None,
+    "interval": None,
+    "tau_of_resource": None,
+  }
+  if len(networks) < FEWEST:
+    return found
+  accuracies = [one["test_accuracy"] for one in networks]
+  scores = [one["score"] for one in networks]
+  return found | {
+    "tau": kendall_tau(scores, accuracies),
+    "interval": list(tau_interval(scores, accuracies)),
+    "tau_of_resource": kendall_tau([one["resource"] for one in networks], accuracies),
+  }

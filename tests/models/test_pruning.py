@@ -1,0 +1,136 @@
+"""Ordering filters by norm: no output changes, and prefixes then hold the largest norms."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from nadv2_tf.models import slice_network, super_network
+from nadv2_tf.models.pruning import order_by_norm
+from nadv2_tf.spec import NetworkSpec, SearchSpace, Skip, space_of
+from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head, InvertedResidual, Upsample
+
+RESIDUAL = NetworkSpec(
+  "residual",
+  (8, 8, 3),
+  (
+    Conv(8, 3, 2, "hard_swish"),
+    InvertedResidual(16, 16, 8, 5, 1, 4, "relu"),
+    InvertedResidual(None, 8, 12, 3, 1, 4, "relu"),  # widens what it adds to
+    InvertedResidual(16, 16, 16, 3, 2, None, "hard_swish", residual=False),
+    DepthwiseSeparable(16, 24),
+    Head(3, 16),
+  ),
+)
+DECODER = NetworkSpec(
+  "decoder",
+  (8, 8, 3),
+  (Conv(6, 3), Conv(8, 3, 2), Upsample(2), Conv(6, 3), Conv(8), Conv(2)),
+  (Skip(0, 4),),
+)
+
+
+def without_depthwise(network, levels=4):
+  """Its space of widths above 0 in which depthwise layers follow."""
+  decisions = (
+    dataclasses.replace(one, choices=tuple(choice for choice in one.choices if choice))
+    for one in space_of(network, levels).decisions
+    if one.field not in ("depthwise", "kernel")
+  )
+  return SearchSpace(network, tuple(decisions))
+
+
+@pytest.fixture(scope="module")
+def images():
+  return np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype(np.float32)
+
+
+def _outputs(model, spec, images):
+  return np.asarray(slice_network(model, spec)(images))
+
+
+def _norms(layer, spec_layer):
+  kernel = np.asarray(layer.kernel)[:, :, : spec_layer.in_channels, : spec_layer.kept]
+  return np.sqrt((kernel.astype(np.float64) ** 2).sum((0, 1, 2)))
+
+
+@pytest.mark.parametrize("network", [RESIDUAL, DECODER], ids=lambda network: network.name)
+def test_ordering_changes_no_output_of_what_it_is_ordered_for(
+  network, images, randomise, relative_gap
+):
+  space = without_depthwise(network)
+  model = randomise(super_network(space), seed=1)
+  smaller = space.decode(tuple(one.choices[-2 + i % 2] for i, one in enumerate(space.decisions)))
+  for spec in (space.largest(), smaller):
+    before, weights = _outputs(model, spec, images), model.get_weights()
+    order_by_norm(model, spec)
+    moved = [
+      not np.array_equal(one, other)
+      for one, other in zip(weights, model.get_weights(), strict=True)
+    ]
+    assert sum(moved) > len(moved) / 2
+    assert relative_gap(_outputs(model, spec, images), before) < 1e-5
+
+
+def test_a_prefix_holds_the_largest_norms(randomise):
+  space = without_depthwise(RESIDUAL)
+  model = randomise(super_network(space), seed=2)
+  order_by_norm(model, space.largest())
+  shapes = {
+    (index, one.field): one for index, block in enumerate(RESIDUAL.layers()) for one in block
+  }
+  norms = {
+    name: _norms(model.get_layer(name), shapes[index, field])
+    for name, index, field in (
+      ("block01_filters", 0, "filters"),
+      ("block02_expansion", 1, "expansion"),
+      ("block02_projection", 1, "projection"),
+      ("block03_projection", 2, "projection"),
+      ("block04_expansion", 3, "expansion"),
+      ("block04_projection", 3, "projection"),
+      ("block05_pointwise", 4, "pointwise"),
+      ("block06_hidden", 5, "hidden"),
+    )
+  }
+  tied = norms.pop("block03_projection")
+  shared = norms.pop("block01_filters") + norms.pop("block02_projection") + tied[:8]
+  for values in (*norms.values(), shared, tied[8:]):
+    assert np.all(np.diff(values) <= 1e-12) and values[0] > values[-1]
+
+
+def test_what_only_the_wider_of_two_tied_layers_has_stays_behind(images, randomise, relative_gap):
+  space = without_depthwise(RESIDUAL)
+  model = randomise(super_network(space), seed=4)
+  spec = RESIDUAL.with_block(1, projection=4)
+  stem = model.get_layer("block01_filters").kernel
+  stem.assign(np.array(stem) * np.where(np.arange(8) == 7, 100, 1).astype(np.float32))
+  before = _outputs(model, spec, images)
+  order_by_norm(model, spec)
+  largest = np.argmax(_norms(model.get_layer("block01_filters"), spec.layers()[0][0]))
+  assert largest == 4  # first of those that the projection has no filter for
+  assert relative_gap(_outputs(model, spec, images), before) < 1e-5
+
+
+def test_what_was_cut_off_stays_cut_off_and_does_not_count(randomise):
+  space = without_depthwise(NetworkSpec("plain", (8, 8, 3), (Conv(4, 3), Conv(4, 3), Head(2))))
+  model = randomise(super_network(space), seed=3)
+  first, second = (model.get_layer(f"block0{number}_filters") for number in (1, 2))
+  kernel = np.ones((3, 3, 4, 4), np.float32) * [1.0, 2.0, 3.0, 4.0]
+  kernel[:, :, 3] = [90.0, 80.0, 70.0, 60.0]  # on a channel that the first layer cuts off
+  second.kernel.assign(kernel)
+  cut_off = np.array(first.kernel)[..., 3]
+  order_by_norm(model, space.decode((3, 2)))
+  np.testing.assert_array_equal(np.asarray(second.kernel)[0, 0, 0], [2.0, 1.0, 3.0, 4.0])
+  np.testing.assert_array_equal(np.asarray(first.kernel)[..., 3], cut_off)
+
+
+def test_a_bypass_is_refused(tiny_space):
+  with pytest.raises(ValueError, match="block01_filters lets channels pass"):
+    order_by_norm(super_network(tiny_space), tiny_space.largest())
+
+
+def test_a_depthwise_width_of_its_own_is_refused():
+  network = NetworkSpec("separable", (8, 8, 3), (Conv(4), DepthwiseSeparable(4, 4), Head(2)))
+  space = space_of(network, 2)
+  with pytest.raises(ValueError, match="block02_depthwise lets channels pass"):
+    order_by_norm(super_network(space), space.largest())
