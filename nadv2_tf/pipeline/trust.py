@@ -21,6 +21,7 @@ def trust_recipe(train_options, finetune_options, options):
     finetune_options.finetune_learning_rate,
     train_options.schedule,
     weight_decay=train_options.weight_decay,
+    mixed_precision=train_options.mixed_precision,
   )
 
 
