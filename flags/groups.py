@@ -159,11 +159,26 @@ def define_train():
     "benchmarks/studies/training_step.py measures both.",
   )
   flags.DEFINE_enum(
+    "mixed_precision",
+    "none",
+    ["none", "bfloat16", "float16"],
+    "What layers compute in when they train, with variables in float32; float16 scales the loss. "
+    "Scoring and the networks that are kept are float32.",
+  )
+  flags.DEFINE_bool(
+    "jit_compile", False, "Compile loss and gradients with XLA; needs --execution=masked."
+  )
+  define_strategy()
+
+
+def define_strategy():
+  flags.DEFINE_enum(
     "strategy",
     "auto",
-    ["auto", "one", "mirrored"],
-    "tf.distribute strategy: one device, or all GPUs of this machine; auto takes mirrored where "
-    "there are several GPUs.",
+    ["auto", "one", "mirrored", "multi_worker", "tpu"],
+    "tf.distribute strategy of training and scoring: one device, all GPUs of this machine, the "
+    "machines that TF_CONFIG names, or a TPU; auto takes multi_worker where TF_CONFIG names "
+    "several workers, and mirrored where there are several GPUs.",
   )
   define_encoder_weights()
 

@@ -23,15 +23,31 @@ class MaskedBatchNorm(keras.layers.Layer):
     statistics: "mixture" takes every image of a group, "live" only those that keep the channel.
     inference: "moving" normalises by running averages when not training; "batch" by the batch.
     momentum: of the running averages.
+    synchronized: whether the one group spans all replicas of a tf.distribute strategy in training;
+      needs "mixture". Several groups never span replicas.
   """
 
-  def __init__(self, groups=1, statistics="mixture", inference="moving", momentum=0.99, **kwargs):
+  def __init__(
+    self,
+    groups=1,
+    statistics="mixture",
+    inference="moving",
+    momentum=0.99,
+    synchronized=False,
+    **kwargs,
+  ):
     super().__init__(**kwargs)
     if statistics not in STATISTICS or inference not in INFERENCE:
       raise ValueError(
         f"statistics must be one of {STATISTICS} and inference one of {INFERENCE}, got "
         f"{statistics!r} and {inference!r}."
       )
+    if synchronized and (groups != 1 or statistics != "mixture"):
+      raise ValueError(
+        "synchronized statistics need one group and statistics 'mixture', got "
+        f"{groups} groups and {statistics!r}."
+      )
+    self.synchronized = synchronized
     self.groups = groups
     self.statistics = statistics
     self.inference = inference
@@ -63,14 +79,14 @@ class MaskedBatchNorm(keras.layers.Layer):
       return scale * keep, (self.beta - self.moving_mean * scale) * keep
     by_group = (self.groups, -1, channels)
     keep = ops.reshape(keep, by_group)
-    mean, variance = self._moments(features, keep, by_group)
+    mean, variance = self._moments(features, keep, by_group, training and self.synchronized)
     if training:
       self._move(mean, variance)
     scale = self.gamma * ops.rsqrt(variance + EPSILON)
     shift = self.beta - mean * scale
     return ops.reshape(scale * keep, (-1, channels)), ops.reshape(shift * keep, (-1, channels))
 
-  def _moments(self, features, keep, by_group):
+  def _moments(self, features, keep, by_group, synchronized):
     """Mean and variance of every group, [groups, 1, channels]."""
     # Per image first: one pass over the features, then a few numbers per group.
     mean = ops.reshape(ops.mean(features, axis=(1, 2)), by_group)
@@ -82,6 +98,10 @@ class MaskedBatchNorm(keras.layers.Layer):
       weight = weight / ops.sum(weight, axis=1, keepdims=True)
       mean = ops.sum(mean * weight, axis=1, keepdims=True)
       square = ops.sum(square * weight, axis=1, keepdims=True)
+    elif synchronized:
+      both = ops.concatenate([mean, square], axis=-1)
+      both, _ = ops.moments(both, axes=1, keepdims=True, synchronized=True)
+      mean, square = ops.split(both, 2, axis=-1)
     else:
       mean = ops.mean(mean, axis=1, keepdims=True)
       square = ops.mean(square, axis=1, keepdims=True)

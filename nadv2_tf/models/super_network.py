@@ -161,7 +161,9 @@ def _values(widths):
     return None
 
 
-def super_network(space, groups=1, statistics="mixture", inference="moving", momentum=0.99):
+def super_network(
+  space, groups=1, statistics="mixture", inference="moving", momentum=0.99, synchronized=False
+):
   """The super-network of a search space: a Keras model, [images, widths] -> outputs.
 
   Image i of a batch runs through the sub-network of row i of `widths`; the active sub-networks
@@ -175,6 +177,7 @@ def super_network(space, groups=1, statistics="mixture", inference="moving", mom
     inference: what normalises when not training: "moving" averages, or the "batch" itself, for
       scoring a sub-network by its own statistics.
     momentum: of the moving averages.
+    synchronized: with one group, whether its statistics are taken over all replicas.
 
   Returns:
     Model of inputs images, float [batch, height, width, channels], and widths, int32
@@ -191,6 +194,7 @@ def super_network(space, groups=1, statistics="mixture", inference="moving", mom
     "statistics": statistics,
     "inference": inference,
     "momentum": momentum,
+    "synchronized": synchronized,
   }
   value = _Value(images, _InputLive(name="live_inputs")(images, widths))
   outputs = wire(network, _SuperMaker(space, widths, norm), value)

@@ -10,6 +10,7 @@ import platform
 import subprocess
 
 from nadv2_tf.pipeline.lock import LOCK, locked
+from nadv2_tf.pipeline.options import HOW_IT_RUNS
 from nadv2_tf.spec import NetworkSpec
 from nadv2_tf.spec.files import PARTIAL, read_bounded, remove_partial_files, write_atomically
 from nadv2_tf.spec.serialization import LARGEST_TEXT
@@ -131,7 +132,7 @@ class RunFolder:
     for group, options in groups.items():
       for option, value in dataclasses.asdict(options).items():
         before = saved.get(group, {}).get(option, value)
-        if before != value:
+        if before != value and option not in HOW_IT_RUNS:
           option, before, value = _flag_that_differs(option, before, value)
           raise ValueError(
             f"--output={self.path} holds another run: it has --{option}={before}, this one "

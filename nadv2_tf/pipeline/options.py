@@ -2,6 +2,9 @@
 
 import dataclasses
 
+#: options that say how something runs and not what it gives; a run may go on with others
+HOW_IT_RUNS = ("strategy", "jit_compile")
+
 
 @dataclasses.dataclass(frozen=True)
 class NetworkOptions:
@@ -43,6 +46,8 @@ class TrainOptions:
   encoder_weights: str | None = None
   decay: float = 0.963
   decay_epochs: float = 3.0
+  mixed_precision: str = "none"
+  jit_compile: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

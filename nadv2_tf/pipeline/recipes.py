@@ -3,7 +3,8 @@
 import dataclasses
 
 from nadv2_tf.pipeline import encoder_weights
-from nadv2_tf.training.gradients import check_execution
+from nadv2_tf.training import strategies
+from nadv2_tf.training.execution import check_execution
 from nadv2_tf.training.recipe import Recipe
 from nadv2_tf.training.widths import WidthSampler
 
@@ -19,6 +20,7 @@ def super_recipe(options):
     decay=options.decay,
     decay_epochs=options.decay_epochs,
     ema=options.ema,
+    mixed_precision=options.mixed_precision,
   )
 
 
@@ -51,7 +53,16 @@ def check_recipes(bench, finetune_options=None):
   examples = len(bench.datasets.train)
   options = bench.train_options
   super_recipe(options).steps(examples)
-  check_execution(options.execution, width_sampler(bench), options.distillation)
+  check_execution(
+    options.execution,
+    width_sampler(bench),
+    options.distillation,
+    options.jit_compile,
+    options.mixed_precision,
+  )
+  strategies.check_replicas(
+    bench.strategy, options.batch_size, options.subnetworks_per_batch, options.execution
+  )
   path = options.encoder_weights
   if path and not bench.folder.super_weights.exists():  # else they are in there
     encoder_weights.match(path, bench.space.largest())

@@ -2,11 +2,12 @@
 
 import dataclasses
 
-from nadv2_tf.pipeline import export_stage, search_stage, training_stages, transfer
+from nadv2_tf.pipeline import export_stage, search_stage, training_stages, transfer, workers
 from nadv2_tf.pipeline.folder import RunFolder, versions
 from nadv2_tf.pipeline.options import DEFAULT_CHECKPOINTS, TrustOptions
 from nadv2_tf.pipeline.report import write_report
 from nadv2_tf.pipeline.trust import check_trust, measure_trust
+from nadv2_tf.training import strategies
 
 
 def run(
@@ -39,9 +40,11 @@ def run(
   bench = training_stages.make_workbench(
     RunFolder(output), network_options, train_options, checkpoint_options
   )
+  progress = workers.own_progress(bench.strategy, progress)
   bench.tell(progress)
   training_stages.check_recipes(bench, finetune_options)
   transfer.check(finetune_options, search_options)
+  search_stage.check_workers(bench.strategy, search_options)
   groups = {"network": network_options, "train": train_options, "finetune": finetune_options}
   bench.folder.check(search=search_options, **groups)
   with bench.folder.locked():
@@ -63,15 +66,20 @@ def _run(bench, groups, search_options, references, progress, trust_options):
       progress.line(f"{place.path.name}: {name}")
     there = dataclasses.replace(bench, folder=place)
     model, _ = training_stages.finetune(there, super_model, spec, finetune_options, name, progress)
-    export_stage.export(there, model, name)
+    if strategies.is_chief(bench.strategy):
+      export_stage.export(there, model, name)
     export_stage.record_resource(place, name, spec, problem, search_options)
-  files = [(place, name) for place, name, _ in networks]
-  export_stage.time_networks(files, search_options, progress)
-  export_stage.summarise(folder, search_options)
+  is_chief = strategies.is_chief(bench.strategy)
+  if is_chief:
+    files = [(place, name) for place, name, _ in networks]
+    export_stage.time_networks(files, search_options, progress)
+    export_stage.summarise(folder, search_options)
   measure_trust(bench, super_model, finetune_options, trust_options, progress)
-  progress.line("")
-  progress.line(write_report(folder))
-  progress.line(f"everything is in {folder.path}; the report is {folder.report}")
+  if is_chief:
+    progress.line("")
+    progress.line(write_report(folder))
+    progress.line(f"everything is in {folder.path}; the report is {folder.report}")
+  strategies.wait_for_all(bench.strategy)
 
 
 def _networks(bench, problem, landings, options, references, progress):

@@ -7,7 +7,7 @@ from nadv2_tf.pipeline import metering, optimizers
 from nadv2_tf.pipeline.confirmation import Confirmation
 from nadv2_tf.pipeline.rounds import search_in_rounds
 from nadv2_tf.search import Problem, UnreachableTarget, check_target, journal, minimize
-from nadv2_tf.training.scoring import SharedWeightsEvaluator
+from nadv2_tf.training import strategies
 
 #: training images whose batch-norm statistics normalise a sample; see docs/decisions/0003
 CALIBRATION_IMAGES = 256
@@ -76,6 +76,16 @@ def _name_folders(folder, targets):
     folder.update_metrics(targets=entries if len(entries) > 1 else [])
 
 
+def check_workers(strategy, options):
+  """Raises ValueError if several workers would search with what each of them measured."""
+  if strategies.is_multi_worker(strategy) and metering.is_timed(options):
+    raise ValueError(
+      "--metric=latency_ms on a device cannot be searched by several workers, whose measured "
+      "values would differ. Measure a table first (nadv2-latency-table) and give "
+      "--device=table:FILE, or search on one."
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Landing:
   """The network that is kept for one target, and the `RunFolder` of its files."""
@@ -91,11 +101,12 @@ def search(bench, super_model, problem, options, progress):
     A `Landing` for each target, the largest first.
   """
   folder, start = bench.folder, time.monotonic()
-  evaluator = SharedWeightsEvaluator(
+  evaluator = _evaluator_type()(
     super_model,
     bench.task,
     bench.datasets.holdout,
     bench.datasets.train.take(slice(CALIBRATION_IMAGES)),
+    strategy=bench.strategy,
   )
   optimizer = optimizers.optimizer_of(options, problem)
   confirmation = None
@@ -122,6 +133,16 @@ def search(bench, super_model, problem, options, progress):
     _land(there, problem, target, attempt, options)
     for there, (target, attempt) in zip(folder.found_folders(), kept.items(), strict=True)
   )
+
+
+def _evaluator_type():
+  if strategies.on_tensorflow():
+    from nadv2_tf.training.scoring import SharedWeightsEvaluator
+
+    return SharedWeightsEvaluator
+  from nadv2_tf.training.jax_scoring import MaskedEvaluator
+
+  return MaskedEvaluator
 
 
 def _teller(number, problem, quality, progress):

@@ -7,9 +7,10 @@ import time
 
 import keras
 
-from nadv2_tf.models import slice_network, super_network
+from nadv2_tf.models import slice_network, stand_alone, super_network
 from nadv2_tf.models.parts.names import layer_name
 from nadv2_tf.pipeline import encoder_weights, transfer
+from nadv2_tf.pipeline.options import HOW_IT_RUNS
 from nadv2_tf.pipeline.recipes import (  # noqa: F401  (stages are called by these names)
   check_recipes,
   finetune_recipe,
@@ -22,12 +23,14 @@ from nadv2_tf.pipeline.workbench import (  # noqa: F401
   reopen_workbench,
 )
 from nadv2_tf.resources import COUNTS
+from nadv2_tf.training import strategies
 from nadv2_tf.training.checkpoints import Checkpoints
 from nadv2_tf.training.evaluation import keras_predictor, measure
 from nadv2_tf.training.loop import TrainingDiverged, TrainingLoop
 from nadv2_tf.training.network_files import load_keras, load_weights, save_atomically
+from nadv2_tf.training.precision import computing_in
 from nadv2_tf.training.recalibration import recalibrate
-from nadv2_tf.training.strategy import make_strategy
+from nadv2_tf.training.shared_checkpoints import SharedCheckpoints
 
 RECALIBRATION_IMAGES = 1024
 FOUND = "found"
@@ -36,12 +39,6 @@ FOUND = "found"
 def recalibrate_on(bench, model):
   """Gives a network that was just cut out batch-norm statistics of its own."""
   recalibrate(model, bench.datasets.train.take(slice(RECALIBRATION_IMAGES)))
-
-
-def _batch_norm_groups(options):
-  """One group of images per sub-network; every image its own is the paper's mixture."""
-  groups = options.subnetworks_per_batch
-  return 1 if groups == options.batch_size else groups
 
 
 def train_super_network(bench, progress):
@@ -54,10 +51,12 @@ def train_super_network(bench, progress):
   """
   options = bench.train_options
   recipe = super_recipe(options)
-  strategy = make_strategy(options.strategy)
   keras.utils.set_random_seed(bench.seed)
-  with strategy.scope():
-    model = super_network(bench.space, groups=_batch_norm_groups(options))
+  form = strategies.batch_norm_form(
+    bench.strategy, options.batch_size, options.subnetworks_per_batch
+  )
+  with bench.strategy.scope(), computing_in(options.mixed_precision):
+    model = super_network(bench.space, **form)
   weights, title = bench.folder.super_weights, "super-network"
   checkpoints = training_checkpoints(bench, title, {"recipe": recipe}, progress)
   if weights.exists():
@@ -71,10 +70,11 @@ def train_super_network(bench, progress):
     bench.task,
     recipe,
     width_sampler(bench),
-    strategy,
+    bench.strategy,
     bench.seed,
     options.execution,
     options.distillation,
+    options.jit_compile,
   )
   try:
     reports = _run(bench, loop, progress, title, recipe, checkpoints)
@@ -99,22 +99,26 @@ def training_checkpoints(bench, title, what, progress):
     title: of the training; names their folder.
     what: {name: dataclass} that says, beside the options of the run, what is trained.
   """
-  train = bench.datasets.train
+  train, settings = bench.datasets.train, dataclasses.asdict(bench.train_options)
+  for option in HOW_IT_RUNS:
+    settings.pop(option)
   about = {
     "version": importlib.metadata.version("nadv2-tf"),
     "network": dataclasses.asdict(bench.network_options),
-    "train": dataclasses.asdict(bench.train_options),
+    "train": settings,
     "data": {"training images": len(train), "their labels": train.labels_checksum()},
     **{name: dataclasses.asdict(value) for name, value in what.items()},
   }
   options = bench.checkpoint_options
-  return Checkpoints(
+  own = Checkpoints(
     bench.folder.checkpoints(title),
     json.loads(json.dumps(about)),
     options.keep_checkpoints,
     options.checkpoint_every,
     lambda text: progress.line(f"  {title}: {text}"),
   )
+  several = strategies.is_multi_worker(bench.strategy)
+  return SharedCheckpoints(own, bench.strategy) if several else own
 
 
 def _prepare(bench, model, progress):
@@ -150,10 +154,38 @@ def cut_out(bench, super_model, spec):
   return model
 
 
-def train_on(bench, model, recipe, title, progress, checkpoints=None):
-  """Trains a network that was cut out; without `Checkpoints` a kill undoes all of it."""
-  loop = TrainingLoop(model, bench.task, recipe, seed=bench.seed + 1)
+def train_on(bench, model, spec, recipe, title, progress, checkpoints=None):
+  """Trains the network `spec`, cut out; without `Checkpoints` a kill undoes all of it."""
+  trained = _training_copy(bench, model, spec)
+  loop = TrainingLoop(
+    trained,
+    bench.task,
+    recipe,
+    strategy=bench.strategy,
+    seed=bench.seed + 1,
+    jit_compile=bench.train_options.jit_compile,
+  )
   _run(bench, loop, progress, title, recipe, checkpoints)
+  if trained is not model:
+    model.set_weights(trained.get_weights())
+
+
+def _training_copy(bench, model, spec):
+  """`model` as it is to be trained: on all replicas, in mixed precision.
+
+  The file that is kept holds neither: it is a plain float32 network.
+  """
+  replicas = bench.strategy.num_replicas_in_sync
+  precision = bench.train_options.mixed_precision
+  if replicas == 1 and precision == "none":
+    return model
+  with bench.strategy.scope(), computing_in(precision):
+    copy = stand_alone(spec)
+  for layer in copy.layers:
+    if isinstance(layer, keras.layers.BatchNormalization):
+      layer.synchronized = replicas > 1
+  copy.set_weights(model.get_weights())
+  return copy
 
 
 def _carried_over(bench, super_model, spec, finetune_options, progress):
@@ -169,12 +201,13 @@ def _carried_over(bench, super_model, spec, finetune_options, progress):
 
   def train(model, title):
     trained = bench.folder.transferred(title)
-    what = {"recipe": recipe, "spec": next(specs)}
+    here = next(specs)
+    what = {"recipe": recipe, "spec": here}
     checkpoints = training_checkpoints(bench, title, what, progress)
     if trained.exists():
       load_weights(model, trained)
     else:
-      train_on(bench, model, recipe, title, progress, checkpoints)
+      train_on(bench, model, here, recipe, title, progress, checkpoints)
       save_atomically(model.save_weights, trained)
     checkpoints.clear()
 
@@ -204,7 +237,7 @@ def finetune(bench, super_model, spec, finetune_options, name, progress):
   else:
     model = cut_out(bench, super_model, spec)
   before = measure(bench.task, keras_predictor(model), bench.datasets.holdout).accuracy
-  train_on(bench, model, recipe, f"fine-tune {name}", progress, checkpoints)
+  train_on(bench, model, spec, recipe, f"fine-tune {name}", progress, checkpoints)
   predict = keras_predictor(model)
   tested = measure(bench.task, predict, bench.datasets.test)
   metrics = {

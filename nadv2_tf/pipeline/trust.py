@@ -100,8 +100,9 @@ def _is_on_grid(space, entry):
 def _trained(bench, super_model, widths, recipe, title, progress):
   """Cuts one network out and trains it: {its accuracy on the test set, seconds}."""
   start = time.monotonic()
-  model = training_stages.cut_out(bench, super_model, bench.space.decode(widths))
-  training_stages.train_on(bench, model, recipe, title, progress)
+  spec = bench.space.decode(widths)
+  model = training_stages.cut_out(bench, super_model, spec)
+  training_stages.train_on(bench, model, spec, recipe, title, progress)
   accuracy = measure(bench.task, keras_predictor(model), bench.datasets.test).accuracy
   return {"test_accuracy": accuracy, "seconds": round(time.monotonic() - start, 1)}
 

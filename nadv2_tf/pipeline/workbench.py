@@ -3,9 +3,11 @@
 import dataclasses
 
 from nadv2_tf import backbones
+from nadv2_tf.pipeline import workers
 from nadv2_tf.pipeline.data import make_task
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.options import DEFAULT_CHECKPOINTS, NetworkOptions, TrainOptions
+from nadv2_tf.training import strategies
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +20,7 @@ class Workbench:
   datasets: object
   network_options: object
   train_options: object
+  strategy: object
   checkpoint_options: object = DEFAULT_CHECKPOINTS
 
   @property
@@ -30,12 +33,26 @@ class Workbench:
       progress.line(note)
 
 
-def make_workbench(folder, network_options, train_options, checkpoint_options=DEFAULT_CHECKPOINTS):
+def make_workbench(
+  folder,
+  network_options,
+  train_options,
+  checkpoint_options=DEFAULT_CHECKPOINTS,
+  strategy=None,
+):
   """Reads the data and builds the search space.
+
+  Args:
+    folder: the `RunFolder`; workers other than the chief get one of their own.
+    network_options, train_options, checkpoint_options: the option groups.
+    strategy: if it was made already; None makes that of `train_options`.
 
   Raises:
     ValueError: one line, if an option or the data cannot be used.
   """
+  if strategy is None:
+    strategy = strategies.make_strategy(train_options.strategy)
+    folder = workers.own_folder(strategy, folder)
   size = network_options.image_size or _default_size(network_options.backbone)
   task = make_task(network_options, size, train_options.label_smoothing)
   datasets = task.datasets()
@@ -44,24 +61,28 @@ def make_workbench(folder, network_options, train_options, checkpoint_options=DE
     input_shape=(size, size, datasets.train.images.shape[-1]),
     classes=task.outputs(datasets),
   )
-  return Workbench(
-    folder, space, task, datasets, network_options, train_options, checkpoint_options
+  bench = Workbench(
+    folder, space, task, datasets, network_options, train_options, strategy, checkpoint_options
   )
+  workers.check_same_run(strategy, bench)
+  return bench
 
 
-def reopen_workbench(path, checkpoint_options=DEFAULT_CHECKPOINTS):
+def reopen_workbench(path, checkpoint_options=DEFAULT_CHECKPOINTS, strategy="auto"):
   """The workbench of a run that an earlier command started.
+
+  Args:
+    path: of the run.
+    checkpoint_options: how trainings are kept from now on.
+    strategy: name of the one to go on with.
 
   Raises:
     ValueError: if the folder holds no run.
   """
-  folder = RunFolder(path)
-  return make_workbench(
-    folder,
-    folder.options("network", NetworkOptions),
-    folder.options("train", TrainOptions),
-    checkpoint_options,
-  )
+  strategy = strategies.make_strategy(strategy)
+  folder = workers.own_folder(strategy, RunFolder(path))
+  network, train = folder.options("network", NetworkOptions), folder.options("train", TrainOptions)
+  return make_workbench(folder, network, train, checkpoint_options, strategy)
 
 
 def _default_size(backbone):

@@ -69,7 +69,7 @@ def _cut_out(path):
 
 
 def main():
-  start_tensorflow()
+  start_tensorflow("nadv2-evaluate")
   from nadv2_tf import tasks
   from nadv2_tf.training.evaluation import measure
 

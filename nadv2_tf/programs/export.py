@@ -21,7 +21,7 @@ def define_flags():
 
 
 def main():
-  start_tensorflow()
+  start_tensorflow("nadv2-export")
   from nadv2_tf.export import to_tflite
   from nadv2_tf.pipeline.folder import RunFolder
   from nadv2_tf.training.network_files import load_keras

@@ -17,19 +17,23 @@ def define_flags():
   groups.define_trust()
   define_checkpoints()
   groups.define_output()
+  groups.define_strategy()
 
 
 def main():
-  start_tensorflow()
-  from nadv2_tf.pipeline import training_stages, trust
+  start_tensorflow("nadv2-finetune")
+  from nadv2_tf.pipeline import training_stages, trust, workers
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.pipeline.report import tables
+  from nadv2_tf.training.strategies import wait_for_all
 
   options = groups.read(groups.FinetuneOptions)
   trust_options = groups.read(groups.TrustOptions)
   trust.check_trust(trust_options)
-  progress = Progress()
-  bench = training_stages.reopen_workbench(FLAGS.output, groups.read(groups.CheckpointOptions))
+  bench = training_stages.reopen_workbench(
+    FLAGS.output, groups.read(groups.CheckpointOptions), FLAGS.strategy
+  )
+  progress = workers.own_progress(bench.strategy, Progress())
   bench.folder.need(bench.folder.super_weights, "nadv2-train")
   places = bench.folder.found_folders()
   specs = [place.read_spec("found") for place in places]
@@ -44,6 +48,7 @@ def main():
       progress.line(f"{quality}; the network is in {place.keras('found')}")
     trust.measure_trust(bench, super_model, options, trust_options, progress)
     progress.line(tables.trust_line(bench.folder.metrics()))
+  wait_for_all(bench.strategy)
 
 
 def start():

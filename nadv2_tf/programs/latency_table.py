@@ -31,7 +31,7 @@ def main():
   path = pathlib.Path(FLAGS.output)
   if not path.parent.is_dir():
     raise ValueError(f"There is no folder {path.parent}.")
-  start_tensorflow()
+  start_tensorflow("nadv2-latency-table")
   from nadv2_tf.benchmarks.devices import open_device
   from nadv2_tf.benchmarks.latency_table import TableMeasurement, check_header, header_of
   from nadv2_tf.benchmarks.timing import TimingSettings

@@ -28,7 +28,7 @@ def define_flags():
 
 
 def main():
-  start_tensorflow()
+  start_tensorflow("nadv2-run, which exports,")
   from nadv2_tf.pipeline import run
   from nadv2_tf.pipeline.progress import Progress
 

@@ -13,17 +13,20 @@ FLAGS = flags.FLAGS
 def define_flags():
   define_search()
   groups.define_output()
+  groups.define_strategy()
 
 
 def main():
   start_tensorflow()
-  from nadv2_tf.pipeline import search_stage, training_stages
+  from nadv2_tf.pipeline import search_stage, training_stages, workers
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.pipeline.report import overview, tables
+  from nadv2_tf.training.strategies import wait_for_all
 
   options = groups.read(groups.SearchOptions)
-  progress = Progress()
-  bench = training_stages.reopen_workbench(FLAGS.output)
+  bench = training_stages.reopen_workbench(FLAGS.output, strategy=FLAGS.strategy)
+  progress = workers.own_progress(bench.strategy, Progress())
+  search_stage.check_workers(bench.strategy, options)
   bench.folder.need(bench.folder.super_weights, "nadv2-train")
   bench.folder.check(search=options)
   with bench.folder.locked():
@@ -35,6 +38,7 @@ def main():
     progress.line(line)
   for landing in landings:
     progress.line(f"the found network is in {landing.folder.spec('found')}")
+  wait_for_all(bench.strategy)
 
 
 def start():

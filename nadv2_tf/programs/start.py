@@ -21,8 +21,22 @@ def start(main, goes_on=False):
   app.run(lambda arguments: _guarded(main, arguments, goes_on))
 
 
-def start_tensorflow():
-  """Imports TensorFlow without the dozen lines that it prints about absent GPUs."""
+def start_tensorflow(needed_by=None):
+  """Imports TensorFlow without the dozen lines that it prints about absent GPUs.
+
+  With KERAS_BACKEND=jax it is not imported.
+
+  Args:
+    needed_by: what cannot do without it.
+
+  Raises:
+    ValueError: if it is needed and another backend is set.
+  """
+  backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+  if backend != "tensorflow":
+    if needed_by:
+      raise ValueError(f"{needed_by} needs TensorFlow; unset KERAS_BACKEND, which is {backend!r}.")
+    return
   from nadv2_tf.export.quiet import quiet_stderr
 
   with quiet_stderr():
@@ -55,6 +69,13 @@ def _guarded(main, arguments, goes_on):
       done = stop.saved or "what was finished is kept"
       text = f"stopped by {stop}; {done}, and the same command goes on from there."
     fail(text, 128 + stop.signal, kind="")
+  except Exception as error:
+    from nadv2_tf.training.strategies import lost_worker
+
+    lost = lost_worker(error)
+    if lost is None or os.environ.get("NADV2_TRACEBACK"):
+      raise
+    fail(str(lost))
   except KeyboardInterrupt:
     fail("interrupted.", status=130)
 

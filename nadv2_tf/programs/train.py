@@ -19,9 +19,10 @@ def define_flags():
 
 def main():
   start_tensorflow()
-  from nadv2_tf.pipeline import training_stages
+  from nadv2_tf.pipeline import training_stages, workers
   from nadv2_tf.pipeline.folder import RunFolder, versions
   from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.training.strategies import wait_for_all
 
   network = groups.read(groups.NetworkOptions)
   train = groups.read(groups.TrainOptions)
@@ -29,7 +30,7 @@ def main():
   bench = training_stages.make_workbench(RunFolder(FLAGS.output), network, train, checkpoints)
   training_stages.check_recipes(bench)
   bench.folder.check(network=network, train=train)
-  progress = Progress()
+  progress = workers.own_progress(bench.strategy, Progress())
   with bench.folder.locked():
     bench.folder.open(network=network, train=train)
     quality = bench.task.quality_name
@@ -37,6 +38,7 @@ def main():
     bench.tell(progress)
     training_stages.train_super_network(bench, progress)
   progress.line(f"the super-network's weights are in {bench.folder.super_weights}")
+  wait_for_all(bench.strategy)
 
 
 def start():

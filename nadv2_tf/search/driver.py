@@ -106,7 +106,8 @@ def minimize(
         evaluator.go_on_from(best.spec)
       if on_iteration:
         on_iteration(iterations[-1])
-    found = tuple(_found(memory, target, chosen, iterations) for target in problem.targets)
+    pick = getattr(optimizer, "pick", most_accurate)
+    found = tuple(_found(memory, target, chosen, iterations, pick) for target in problem.targets)
     return SearchResult(
       spec=found[-1].spec,
       resource=found[-1].resource,
@@ -117,9 +118,14 @@ def minimize(
     )
 
 
-def _found(memory, target, chosen, iterations):
+def most_accurate(bests):
+  """The most accurate of the candidates; of equal ones that with the smaller resource."""
+  return max(bests, key=lambda best: (best.accuracy, -best.resource))
+
+
+def _found(memory, target, chosen, iterations, pick):
   """The `Found` of one target: for the smallest what the optimizer chose, for a larger one the
-  start if it meets the target, else the most accurate network of the trajectory that does."""
+  start if it meets the target, else what it picks of the trajectory's networks that do."""
   problem, spec = memory.problem, chosen
   name = f"{problem.space.network.name}_found"
   if target != problem.target:
@@ -127,7 +133,7 @@ def _found(memory, target, chosen, iterations):
     spec = problem.start
     if not problem.is_met_by(spec, target):
       bests = [one.best for one in iterations if problem.is_met_by(one.best.spec, target)]
-      spec = max(bests, key=lambda best: (best.accuracy, -best.resource)).spec
+      spec = pick(bests).spec
   return Found(
     target=target,
     spec=dataclasses.replace(spec, name=name),

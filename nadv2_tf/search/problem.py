@@ -122,7 +122,11 @@ class LimitedMeter:
 
 
 class Optimizer(Protocol):
-  """A search algorithm. It never trains, logs, caches or resumes: the driver does."""
+  """A search algorithm. It never trains, logs, caches or resumes: the driver does.
+
+  It may have a method `pick(candidates)` besides, which says what is found for a target above the
+  smallest: one of the trajectory's networks that meet it. Without, that is the most accurate.
+  """
 
   def search(
     self, problem: Problem, rng: random.Random

@@ -33,6 +33,10 @@ class UniformScaling:
       found = found or spec
     return found
 
+  def pick(self, bests):
+    """See `Optimizer.pick`: the largest, whatever it scored; it is what each target asks for."""
+    return max(bests, key=lambda best: best.resource)
+
   def choose(self, scored, previous=None):
     """See `Optimizer.choose`: the only candidate."""
     return scored[0]

@@ -87,7 +87,7 @@ def read(path):
     OSError: if it cannot be read at all.
   """
   try:
-    return _parse(read_bounded(path, LARGEST_FILE), str(path))
+    return parse(read_bounded(path, LARGEST_FILE), str(path))
   except OSError:
     raise
   except Exception as error:  # zipfile raises a dozen kinds
@@ -95,7 +95,8 @@ def read(path):
     raise CheckpointError(f"The checkpoint {path} is damaged: {reason}.") from None
 
 
-def _parse(content, source):
+def parse(content, source):
+  """(`Checkpoint`, settings) of a file's bytes; raises whatever the damaged part raises."""
   with zipfile.ZipFile(io.BytesIO(content)) as archive:
     members = archive.infolist()
     if any(member.compress_type != zipfile.ZIP_STORED for member in members):

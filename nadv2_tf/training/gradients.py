@@ -4,24 +4,8 @@ import tensorflow as tf
 
 from nadv2_tf.training.sliced import run_sliced
 
-EXECUTIONS = ("masked", "sliced")
 
-
-def check_execution(execution, sampler, distillation=0.0):
-  """Raises ValueError if a super-network with this `WidthSampler` (or None) cannot run so."""
-  can_slice = sampler is not None and sampler.subnetworks < sampler.batch_size
-  if execution not in EXECUTIONS or (execution == "sliced" and not can_slice):
-    raise ValueError(
-      f"--execution must be one of {', '.join(EXECUTIONS)}, and sliced needs fewer sub-networks "
-      f"than images in a batch; got {execution!r}."
-    )
-  if not 0 <= distillation <= 1:
-    raise ValueError(f"--distillation must be from 0 to 1, got {distillation}.")
-  if execution == "masked" and (distillation or getattr(sampler, "own_kernels", False)):
-    raise ValueError("--distillation and --own_kernels need --execution=sliced.")
-
-
-def gradients(model, task, batch_size, inputs, targets):
+def gradients(model, task, batch_size, inputs, targets, scale=None):
   """(loss, quality, gradients) of one batch, or of one replica's part of it.
 
   Args:
@@ -30,15 +14,18 @@ def gradients(model, task, batch_size, inputs, targets):
     batch_size: of the global batch; loss and quality are sums over the images, divided by it.
     inputs: (images,) or (images, widths).
     targets: of the images.
+    scale: function of the loss whose gradients are taken; None for the loss itself.
 
   Returns:
-    loss and quality, scalars; one gradient for every trainable variable.
+    loss (not scaled) and quality, scalars; one gradient for every trainable variable.
   """
   with tf.GradientTape() as tape:
     outputs = model(inputs if len(inputs) > 1 else inputs[0], training=True)
+    outputs = tf.cast(outputs, "float32")  # whatever the layers compute in
     loss = tf.reduce_sum(task.loss(targets, outputs)) / batch_size
+    scaled = scale(loss) if scale else loss
   quality = tf.reduce_sum(task.quality(targets, outputs)) / batch_size
-  return loss, quality, tape.gradient(loss, model.trainable_variables)
+  return loss, quality, tape.gradient(scaled, model.trainable_variables)
 
 
 def sliced_gradients(

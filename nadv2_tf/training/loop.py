@@ -1,25 +1,24 @@
 """One training loop for super-networks and stand-alone networks, under any tf.distribute strategy.
 
 A loop of `strategy.run` with the Keras optimizer's `apply` serves one device, several devices and
-several machines alike; Keras 3's `fit` fails under MultiWorkerMirroredStrategy.
+several machines alike; Keras 3's `fit` fails under MultiWorkerMirroredStrategy. What a step does on
+the backend in use is in `tensorflow_steps.py` and `jax_steps.py`; here is no word of either.
 """
 
 import contextlib
 import dataclasses
-import functools
 import itertools
 
 import numpy as np
-import tensorflow as tf
 
 from nadv2_tf.models import check_widths
 from nadv2_tf.tasks.examples import epoch_batches
+from nadv2_tf.training import strategies
 from nadv2_tf.training.checkpoints import MemoryCheckpoints
 from nadv2_tf.training.collapse import WINDOW, answers_alike
-from nadv2_tf.training.gradients import check_execution, gradients, sliced_gradients
+from nadv2_tf.training.execution import check_execution
 from nadv2_tf.training.interruption import Stopped, finished
 from nadv2_tf.training.state import Diverged, TrainingState, restore_variables
-from nadv2_tf.training.tracing import traced
 
 
 class TrainingDiverged(RuntimeError):
@@ -35,17 +34,19 @@ class TrainingLoop:
     task: gives `augment`, `loss` and `quality`.
     recipe: a `Recipe`.
     sampler: a `WidthSampler`, or None for a stand-alone network.
-    strategy: a tf.distribute strategy; None for the default one. Each replica takes its part of
-      the rows of every global batch, in order.
+    strategy: what `make_strategy` gives; None for one device. Each replica takes its part of the
+      rows of every global batch, in order.
     seed: of shuffling and augmentation.
     distillation: share of a sliced super-network's loss that compares every sub-network with the
       full network on the same images; 0 for none.
     execution: how a super-network runs, one of `EXECUTIONS`: all channels with masks, or each
       group of images with its sub-network's own narrower weights.
+    jit_compile: compile a step's loss and gradients with XLA.
 
   Raises:
-    ValueError: for "sliced" if every image has a sub-network of its own, or no sampler is given;
-      for distillation or a sampler's own kernels with masked execution.
+    ValueError: for "sliced" if every image has a sub-network of its own, or no sampler is given, or
+      the step is to be compiled; for distillation or a sampler's own kernels with masked execution;
+      for a batch that does not divide among the replicas.
   """
 
   def __init__(
@@ -58,15 +59,20 @@ class TrainingLoop:
     seed=0,
     execution="masked",
     distillation=0.0,
+    jit_compile=False,
   ):
-    check_execution(execution, sampler, distillation)
+    strategy = strategy or strategies.make_strategy("one")
+    subnetworks = sampler.subnetworks if sampler else None
+    check_execution(execution, sampler, distillation, jit_compile, recipe.mixed_precision)
+    strategies.check_replicas(strategy, recipe.batch_size, subnetworks, execution)
     self._distillation = distillation
     self._execution = execution
+    self._jit_compile = jit_compile
     self._model = model
     self._task = task
     self._recipe = recipe
     self._sampler = sampler
-    self._strategy = strategy or tf.distribute.get_strategy()
+    self._strategy = strategy
     self._seed = seed
     self.traces = 0
     #: the `TrainingState` of the last `run`
@@ -138,7 +144,8 @@ class TrainingLoop:
           if checkpoints.is_due(state.step):
             checkpoints.save(state.checkpoint(self._model, optimizer))
     except Stopped as stop:
-      if stop.is_clean:
+      # Of several workers the others go on, and to collect all variables all are needed.
+      if stop.is_clean and not strategies.is_multi_worker(self._strategy):
         with contextlib.suppress(Diverged):  # then the checkpoint before is the good one
           checkpoints.save(state.checkpoint(self._model, optimizer))
           stop.saved = f"{state.place} is saved in {checkpoints.place}"
@@ -189,43 +196,32 @@ class TrainingLoop:
 
   def _distributed(self, batch):
     """The batch as it is for one replica; else each replica's rows of it."""
-    replicas = self._strategy.num_replicas_in_sync
-    if replicas == 1:
+    if self._strategy.num_replicas_in_sync == 1:
       return batch
-    rows = self._recipe.batch_size // replicas
+    from nadv2_tf.training.tensorflow_steps import rows_of_replicas
 
-    def part(context):
-      start = context.replica_id_in_sync_group * rows
-      return tf.nest.map_structure(lambda array: tf.constant(array[start : start + rows]), batch)
-
-    return self._strategy.experimental_distribute_values_from_function(part)
+    return rows_of_replicas(self._strategy, batch, self._recipe.batch_size)
 
   def _traced_step(self, optimizer):
-    model, task, size = self._model, self._task, self._recipe.batch_size
-    if self._execution == "sliced":
-      find = functools.partial(
-        sliced_gradients,
-        model,
-        task,
-        size,
-        self._sampler.subnetworks,
-        distillation=self._distillation,
-      )
+    """step(inputs, targets) -> loss and quality of the global batch; the weights have moved."""
+    if strategies.on_tensorflow():
+      from nadv2_tf.training.tensorflow_steps import make_step
     else:
-      find = functools.partial(gradients, model, task, size)
+      from nadv2_tf.training.jax_steps import make_step
 
-    def replica_step(inputs, targets):
-      loss, quality, found = find(inputs, targets)
-      optimizer.apply(found, model.trainable_variables)
-      return loss, quality
-
-    def step(*batch):
+    def count():
       self.traces += 1
-      if self._strategy.num_replicas_in_sync == 1:
-        return replica_step(*batch)
-      values = self._strategy.run(replica_step, args=batch)
-      return tuple(
-        self._strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for value in values
-      )
 
-    return traced(step)
+    sliced = None
+    if self._execution == "sliced":
+      sliced = {"subnetworks": self._sampler.subnetworks, "distillation": self._distillation}
+    return make_step(
+      self._model,
+      self._task,
+      optimizer,
+      self._recipe.batch_size,
+      sliced,
+      self._strategy,
+      self._jit_compile,
+      count,
+    )

@@ -11,7 +11,6 @@ import pathlib
 import numpy as np
 
 from nadv2_tf.models.pruning import order_by_norm
-from nadv2_tf.tasks.examples import flip_and_shift, normalise
 from nadv2_tf.training.gradients import sliced_gradients
 from nadv2_tf.training.loop import TrainingDiverged
 from nadv2_tf.training.scoring import SharedWeightsEvaluator
@@ -171,8 +170,8 @@ class FineTuningEvaluator:
     rng = np.random.default_rng([self._seed, 5, iteration, step])
     indices = rng.choice(len(self._train), self._recipe.batch_size, replace=False)
     batch = self._train.take(indices)
-    images = normalise(flip_and_shift(batch.images, rng, self._recipe.shift))
-    return images, batch.labels, rng.integers(0, 2**30, 2).astype(np.int32)
+    batch = self._task.augment(batch, rng, self._recipe.shift)
+    return batch.inputs(), batch.labels, rng.integers(0, 2**30, 2).astype(np.int32)
 
   def _traced_step(self, images, labels, widths, dropout_seed):
     self.traces += 1

@@ -7,8 +7,6 @@ before it is used without training.
 import keras
 import numpy as np
 
-from nadv2_tf.training.tracing import traced
-
 
 def recalibrate(model, examples, batch_size=128):
   """Sets every batch norm's moving averages to the mean over `examples` of its batch statistics.
@@ -18,6 +16,8 @@ def recalibrate(model, examples, batch_size=128):
     examples: training images, at least one batch.
     batch_size: images per pass.
   """
+  from nadv2_tf.training.tracing import traced  # TensorFlow's; search on JAX does without
+
   norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
   if not norms:
     return

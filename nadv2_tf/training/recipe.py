@@ -4,6 +4,8 @@ import dataclasses
 
 import keras
 
+from nadv2_tf.training.precision import with_loss_scale
+
 OPTIMIZERS = ("sgd", "rmsprop", "adam")
 SCHEDULES = ("cosine", "exponential")
 
@@ -23,6 +25,7 @@ class Recipe:
     decay, decay_epochs: of the exponential schedule. Source: NetAdaptV2, section 4.1.1.
     ema: momentum of the exponential moving average of the weights that training ends with; 0 for
       the weights of the last step themselves.
+    mixed_precision: what the model's layers compute in; float16 scales the loss.
     shift: augmentation moves images by up to this many pixels (and mirrors half of them).
   """
 
@@ -37,6 +40,7 @@ class Recipe:
   decay_epochs: float = 3.0
   ema: float = 0.0
   shift: int = 1
+  mixed_precision: str = "none"
 
   def __post_init__(self):
     if self.optimizer not in OPTIMIZERS or self.schedule not in SCHEDULES:
@@ -83,6 +87,7 @@ class Recipe:
       optimizer = keras.optimizers.Adam(rate, **common)
     if decay:
       optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer = with_loss_scale(optimizer, self.mixed_precision)
     optimizer.build(variables)
     return optimizer
 

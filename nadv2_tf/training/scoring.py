@@ -3,6 +3,8 @@
 Source: NetAdaptV2, section 2.4: samples are evaluated without any training of their own.
 """
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -27,16 +29,19 @@ class SharedWeightsEvaluator:
   Args:
     super_model: the trained super-network.
     task: gives `quality`.
-    holdout: `Examples`; decoded once, kept in memory as network inputs.
+    holdout: `Examples`; decoded once, kept in memory as bytes.
     calibration: `Examples` whose batch-norm statistics each sample takes; None: each batch of the
       hold-out is normalised by its own; "moving": by the running averages of training.
     batch_size: images scored at once, at most.
+    strategy: what `make_strategy` gives; None for one device. Samples are spread over its
+      replicas, each scored whole on one of them, so that the answer is that of one device. With
+      several workers, all must ask for the same samples.
 
   Raises:
     ValueError: if the hold-out is empty.
   """
 
-  def __init__(self, super_model, task, holdout, calibration=None, batch_size=500):
+  def __init__(self, super_model, task, holdout, calibration=None, batch_size=500, strategy=None):
     if not len(holdout):
       raise ValueError("The hold-out has no images to score samples with.")
     self._model = super_model
@@ -46,39 +51,72 @@ class SharedWeightsEvaluator:
     self._batches, size = batches_of(holdout, batch_size)
     used = self._batches * size
     shape = (self._batches, size)
-    self._images = tf.constant(holdout.inputs()[:used].reshape(*shape, *holdout.images.shape[1:]))
-    self._labels = tf.constant(holdout.labels[:used].reshape(*shape, *holdout.labels.shape[1:]))
+    self._strategy = strategy or tf.distribute.get_strategy()
+    data = {
+      "images": holdout.images[:used].reshape(*shape, *holdout.images.shape[1:]),
+      "labels": holdout.labels[:used].reshape(*shape, *holdout.labels.shape[1:]),
+    }
     self._calibration = calibration
     if calibration is not None and not isinstance(calibration, str):
-      self._calibration = tf.constant(calibration.inputs())
-    self._score = traced(self._traced_score)
+      data["calibration"] = calibration.images
+    self._data = self._on_every_replica(lambda unused_replica: data)
+    self._score = traced(self._traced_scores)
     self.traces = 0
 
   def accuracy(self, specs):
     """Mean quality of each spec on the hold-out, in [0, 1]."""
     rows = np.array([self._space.encode(spec) for spec in specs], np.int32)
-    return [float(self._score(row)) for row in rows]
+    replicas = self._strategy.num_replicas_in_sync
+    scores = []
+    for start in range(0, len(rows), replicas):
+      part = rows[start : start + replicas]
+      # Replicas without a sample of their own score the last one again.
+      part = part[np.minimum(np.arange(replicas), len(part) - 1)]
+      given = self._on_every_replica(lambda replica, part=part: part[replica])
+      scores += self._score(given, self._data).numpy().tolist()
+    return scores[: len(rows)]
 
-  def _traced_score(self, row):
+  def _on_every_replica(self, make):
+    """make(replica), NumPy arrays, as tensors on each replica."""
+    to_tensors = functools.partial(tf.nest.map_structure, tf.constant)
+    if self._strategy.num_replicas_in_sync == 1:
+      return to_tensors(make(0))
+    return self._strategy.experimental_distribute_values_from_function(
+      lambda context: to_tensors(make(context.replica_id_in_sync_group))
+    )
+
+  def _traced_scores(self, row, data):
+    """Score of every replica's `row`, [replicas]."""
     self.traces += 1
-    make_statistics = self._statistics(row)
+    if self._strategy.num_replicas_in_sync == 1:
+      return self._score_of(row, data)
+    scores = self._strategy.run(self._score_of, args=(row, data))
+    return self._strategy.gather(scores, axis=0)
+
+  def _score_of(self, row, data):
+    make_statistics = self._statistics(row, data)
 
     def score(batch, total):
-      normalise = make_statistics()
-      outputs = run_sliced(self._model, self._images[batch], row, normalise)
-      return batch + 1, total + tf.reduce_mean(self._task.quality(self._labels[batch], outputs))
+      images, labels = data["images"][batch], data["labels"][batch]
+      outputs = run_sliced(self._model, _inputs(images), row, make_statistics())
+      return batch + 1, total + tf.reduce_mean(self._task.quality(labels, outputs))
 
     _, total = tf.while_loop(
       lambda batch, total: batch < self._batches, score, (0, 0.0), parallel_iterations=1
     )
-    return total / self._batches
+    return tf.reshape(total / self._batches, (1,))
 
-  def _statistics(self, row):
+  def _statistics(self, row, data):
     """A function that gives what normalises one batch."""
     if self._calibration is None:
       return OwnStatistics
     if isinstance(self._calibration, str):
       return MovingStatistics
     statistics = OwnStatistics()
-    run_sliced(self._model, self._calibration, row, statistics)
+    run_sliced(self._model, _inputs(data["calibration"]), row, statistics)
     return lambda: GivenStatistics(statistics.collected)
+
+
+def _inputs(images):
+  """`tasks.examples.normalise` of a tensor."""
+  return tf.cast(images, tf.float32) / 127.5 - 1.0

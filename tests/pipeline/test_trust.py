@@ -75,20 +75,20 @@ def test_a_run_says_that_nobody_asked(finished_run, bench):
 def test_samples_of_the_search_are_trained_once(bench, monkeypatch):
   trained, train_on = [], training_stages.train_on
 
-  def counted(bench, model, recipe, title, progress):
+  def counted(bench, model, spec, recipe, title, progress):
     if len(trained) == 2:
       raise KeyboardInterrupt
     trained.append(recipe)
-    train_on(bench, model, recipe, title, progress)
+    train_on(bench, model, spec, recipe, title, progress)
 
   monkeypatch.setattr(training_stages, "train_on", counted)
   with pytest.raises(KeyboardInterrupt):
     _measure(bench, 3)
   assert "trust" not in bench.folder.metrics()
 
-  def counted_on(bench, model, recipe, title, progress):
+  def counted_on(bench, model, spec, recipe, title, progress):
     trained.append(recipe)
-    train_on(bench, model, recipe, title, progress)
+    train_on(bench, model, spec, recipe, title, progress)
 
   monkeypatch.setattr(training_stages, "train_on", counted_on)
   _measure(bench, 3)

@@ -4,6 +4,7 @@ import pytest
 
 from nadv2_tf import backbones
 from nadv2_tf.resources import MacsMeter
+from nadv2_tf.search import Problem, minimize
 from nadv2_tf.search.uniform import scaled_to, uniformly_scaled
 
 SPACE, MEASURE = backbones.search_space("mobilenet_v3_demo"), MacsMeter().measure
@@ -32,3 +33,17 @@ def test_the_widest_that_meets_the_goal_is_found(share):
   goal = share * MEASURE(LARGEST)
   spec = scaled_to(SPACE, MEASURE, goal)
   assert 0.95 * goal < MEASURE(spec) <= goal
+
+
+class _SmallIsBest:
+  def accuracy(self, specs):
+    return [1 - MEASURE(spec) / MEASURE(LARGEST) / 2 for spec in specs]
+
+
+def test_each_target_has_the_network_scaled_to_it_even_if_a_smaller_one_scored_better():
+  targets = [share * MEASURE(LARGEST) for share in (0.4, 0.6, 0.8)]
+  problem = Problem(SPACE, LARGEST, MacsMeter(), targets[0], tuple(targets[1:]))
+  result = minimize(problem, "uniform", _SmallIsBest())
+  for found, target in zip(result.found, reversed(targets), strict=True):
+    assert found.target == target
+    assert 0.95 * target < found.resource <= target

@@ -23,7 +23,9 @@ class SuperFiltered(keras.layers.Layer):
     self.filters = filters
     self.width_column = width_column
     self.kernel_column = kernel_column
-    self.norm = MaskedBatchNorm(**norm, name="norm") if filters.batch_norm else None
+    # Moments of half-precision features are taken in the variables' own precision.
+    dtype = keras.config.dtype_policy().variable_dtype
+    self.norm = MaskedBatchNorm(**norm, name="norm", dtype=dtype) if filters.batch_norm else None
 
   def kept_filters(self, live, widths):
     """int32 [batch]: how many filters of each image work."""
@@ -55,7 +57,9 @@ class SuperFiltered(keras.layers.Layer):
     if self.norm is None:
       scale, shift = mask, self.bias * mask
     else:
-      scale, shift = self.norm(convolved, mask, training=training)
+      scale, shift = (
+        ops.cast(value, convolved.dtype) for value in self.norm(convolved, mask, training=training)
+      )
     filtered = convolved * scale[:, None, None, :] + shift[:, None, None, :]
     filtered = activate(filtered, self.filters.activation)
     out = join_bypass(filtered, features, mask, self.bypass_cap(), self.filters.stride)
@@ -71,7 +75,7 @@ class SuperFiltered(keras.layers.Layer):
       channel_rules.output_size(width, stride),
       channel_rules.output_channels(in_channels, self.bypass_cap(), self.full_filters()),
     )
-    return keras.KerasTensor(shape, features.dtype), keras.KerasTensor(live.shape, "int32")
+    return keras.KerasTensor(shape, self.compute_dtype), keras.KerasTensor(live.shape, "int32")
 
 
 def finish_stand_alone(x, convolved, filters, kept, bypassed_until, name):

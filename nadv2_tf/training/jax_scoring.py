@@ -1,0 +1,73 @@
+"""Scores sub-networks on the JAX backend: masked, with the shared weights, in one trace."""
+
+import jax
+import numpy as np
+
+from nadv2_tf.models import super_network
+from nadv2_tf.training.evaluation import batches_of
+
+
+class MaskedEvaluator:
+  """An `Evaluator` on a trained super-network; gives what `SharedWeightsEvaluator` gives.
+
+  JAX compiles for fixed sizes, so every sample costs what the full network costs.
+
+  Args:
+    super_model: the trained super-network.
+    task: gives `quality`.
+    holdout: `Examples`; kept as bytes.
+    calibration: `Examples` whose batch-norm statistics each sample takes; None: each batch of the
+      hold-out is normalised by its own.
+    batch_size: images scored at once, at most; what fills no whole batch is left out.
+    strategy: one device.
+
+  Raises:
+    ValueError: if the hold-out is empty.
+  """
+
+  def __init__(self, super_model, task, holdout, calibration=None, batch_size=500, strategy=None):
+    if not len(holdout):
+      raise ValueError("The hold-out has no images to score samples with.")
+    self._space, self._task = super_model.space, task
+    self._model = super_model
+    count, size = batches_of(holdout, batch_size)
+    self._batches = [holdout.take(slice(i * size, (i + 1) * size)) for i in range(count)]
+    self._calibration = calibration
+    # Without momentum the moving averages are the statistics of the last batch.
+    inference = "batch" if calibration is None else "moving"
+    self._runner = super_network(self._space, inference=inference, momentum=0.0)
+    self.traces = 0
+    self._calibrated = jax.jit(self._run_calibration)
+    self._score = jax.jit(self._run_batch)
+
+  def accuracy(self, specs):
+    """Mean quality of each spec on the hold-out, in [0, 1]."""
+    trainable = [variable.value for variable in self._model.trainable_variables]
+    others = [variable.value for variable in self._model.non_trainable_variables]
+    return [self._accuracy(trainable, others, spec) for spec in specs]
+
+  def _accuracy(self, trainable, others, spec):
+    row = np.array(self._space.encode(spec), np.int32)
+    if self._calibration is not None:
+      others = self._calibrated(trainable, others, self._calibration.inputs(), row)
+    scores = [
+      self._score(trainable, others, batch.inputs(), batch.labels, row) for batch in self._batches
+    ]
+    return float(np.mean([np.float32(score) for score in scores]))
+
+  def _run_calibration(self, trainable, others, images, row):
+    _, moved = self._runner.stateless_call(
+      trainable, others, [images, _rows(row, images)], training=True
+    )
+    return moved
+
+  def _run_batch(self, trainable, others, images, labels, row):
+    self.traces += 1
+    outputs, _ = self._runner.stateless_call(
+      trainable, others, [images, _rows(row, images)], training=False
+    )
+    return self._task.quality(labels, outputs).mean()
+
+
+def _rows(row, images):
+  return jax.numpy.tile(row, (images.shape[0], 1))

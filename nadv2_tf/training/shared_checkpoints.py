@@ -1,0 +1,56 @@
+"""The checkpoints of a training that several workers do: the chief's are everybody's."""
+
+import pathlib
+
+from nadv2_tf.training import checkpoint_file, strategies
+from nadv2_tf.training.checkpoint_file import CheckpointError
+
+NONE, FOUND, UNUSABLE = b"-", b"+", b"!"
+
+
+class SharedCheckpoints:
+  """`Checkpoints` of which only the chief writes and reads files.
+
+  All workers must call the same methods in the same order: when one is due depends on a clock, and
+  on which one is the newest, so the chief says both, and all go on from the same step.
+
+  Args:
+    own: the `Checkpoints` of this process; only the chief's are used.
+    strategy: of several workers.
+  """
+
+  def __init__(self, own, strategy):
+    self._own = own
+    self._strategy = strategy
+    self._is_chief = strategies.is_chief(strategy)
+    self.place, self.tell = own.place, own.tell
+
+  def latest(self, before=None):
+    """The chief's newest `Checkpoint`; see `Checkpoints.latest`, whose errors all workers raise."""
+    answer = strategies.broadcast(self._strategy, self._packed(before) if self._is_chief else b"")
+    kind, content = answer[:1], answer[1:]
+    if kind == UNUSABLE:
+      raise CheckpointError(content.decode())
+    if kind == NONE:
+      return None
+    checkpoint, _ = checkpoint_file.parse(content, "of the chief")
+    return checkpoint
+
+  def _packed(self, before):
+    try:
+      checkpoint = self._own.latest(before)
+    except CheckpointError as error:
+      return UNUSABLE + str(error).encode()
+    return NONE if checkpoint is None else FOUND + pathlib.Path(checkpoint.source).read_bytes()
+
+  def is_due(self, step):
+    is_due = self._is_chief and self._own.is_due(step)
+    return bool(strategies.broadcast(self._strategy, b"+" if is_due else b""))
+
+  def save(self, checkpoint):
+    if self._is_chief:
+      self._own.save(checkpoint)
+
+  def clear(self):
+    if self._is_chief:
+      self._own.clear()

@@ -1,0 +1,55 @@
+"""One training step on TensorFlow, under any strategy."""
+
+import functools
+
+import tensorflow as tf
+
+from nadv2_tf.training.gradients import gradients, sliced_gradients
+from nadv2_tf.training.tracing import traced
+
+
+def rows_of_replicas(strategy, batch, batch_size):
+  """Each replica's rows of a global batch, which every worker has made whole."""
+  rows = batch_size // strategy.num_replicas_in_sync
+
+  def part(context):
+    start = context.replica_id_in_sync_group * rows
+    return tf.nest.map_structure(lambda array: tf.constant(array[start : start + rows]), batch)
+
+  return strategy.experimental_distribute_values_from_function(part)
+
+
+def make_step(model, task, optimizer, batch_size, sliced, strategy, jit_compile, on_trace):
+  """A traced step(inputs, targets) -> (loss, quality) over the global batch.
+
+  Args:
+    model, task: what is trained, on what.
+    optimizer: built for the model's trainable variables; each replica's gradients are summed.
+    batch_size: of the global batch.
+    sliced: for sliced execution, what `sliced_gradients` takes besides; else None.
+    strategy: a tf.distribute strategy.
+    jit_compile: compile loss and gradients of a replica with XLA; updates are left to TensorFlow.
+    on_trace: called whenever the step is traced.
+  """
+  if sliced:
+    subnetworks, more = sliced["subnetworks"], {"distillation": sliced["distillation"]}
+    find = functools.partial(sliced_gradients, model, task, batch_size, subnetworks, **more)
+  else:
+    scale = getattr(optimizer, "scale_loss", None)  # of float16; other optimizers scale by 1
+    find = functools.partial(gradients, model, task, batch_size, scale=scale)
+  if jit_compile:
+    find = tf.function(find, autograph=False, jit_compile=True)
+
+  def replica_step(inputs, targets):
+    loss, quality, found = find(inputs, targets)
+    optimizer.apply(found, model.trainable_variables)
+    return loss, quality
+
+  def step(*batch):
+    on_trace()
+    if strategy.num_replicas_in_sync == 1:
+      return replica_step(*batch)
+    values = strategy.run(replica_step, args=batch)
+    return tuple(strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for value in values)
+
+  return traced(step)

@@ -1,0 +1,118 @@
+"""Two processes on loopback under --strategy=multi_worker; then one of them dies."""
+
+import json
+import os
+import pathlib
+import random
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from nadv2_tf import backbones
+from nadv2_tf.models import super_network
+from nadv2_tf.pipeline.data import make_task
+from nadv2_tf.pipeline.options import NetworkOptions
+from nadv2_tf.training.scoring import SharedWeightsEvaluator
+
+WORKER = pathlib.Path(__file__).with_name("two_workers.py")
+
+
+def free_ports(count):
+  sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+  ports = [one.getsockname()[1] for one in sockets]
+  for one in sockets:
+    one.close()
+  return ports
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+  rng = np.random.default_rng(0)
+  arrays = {}
+  for part, count in (("train", 24), ("test", 4)):
+    arrays[f"x_{part}"] = rng.integers(0, 256, (count, 32, 32), np.uint8)
+    arrays[f"y_{part}"] = np.arange(count) % 2
+  path = tmp_path_factory.mktemp("data") / "tiny.npz"
+  np.savez(path, **arrays)
+  return path
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+  """(folder, [(exit status, standard output, standard error)], [results], seconds of dying)."""
+  folder = tmp_path_factory.mktemp("workers")
+  addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+  processes = []
+  for index in range(2):
+    cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+    environment = {**os.environ, "TF_CONFIG": json.dumps(cluster), "CUDA_VISIBLE_DEVICES": "-1"}
+    arguments = [str(folder / "run"), str(data), str(folder / f"{index}.npz")]
+    processes.append(
+      subprocess.Popen(
+        [sys.executable, str(WORKER), *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+      )
+    )
+  try:
+    chief, other = processes
+    other_output = other.communicate(timeout=400)
+    died = time.monotonic()
+    chief_output = chief.communicate(timeout=120)
+    seconds = time.monotonic() - died
+  finally:
+    for process in processes:
+      process.kill()
+  ends = [(chief.returncode, *chief_output), (other.returncode, *other_output)]
+  results = [folder / f"{index}.npz" for index in range(2)]
+  assert all(path.exists() for path in results), ends
+  return folder, ends, [dict(np.load(path)) for path in results], seconds
+
+
+def test_both_end_with_equal_weights(finished):
+  _, _, (chief, other), _ = finished
+  names = [name for name in chief if name.isdigit()]
+  assert len(names) > 100
+  for name in names:
+    np.testing.assert_array_equal(chief[name], other[name])
+
+
+def test_they_have_trained_and_scored_exactly_as_one_device(finished, data):
+  folder, _, (chief, other), _ = finished
+  space = backbones.search_space("mobilenet_v3_demo", (32, 32, 1), 2)
+  model = super_network(space)
+  fresh = [weight.copy() for weight in model.get_weights()]
+  model.load_weights(folder / "run" / "super.weights.h5")
+  weights = model.get_weights()
+  assert not all(map(np.array_equal, fresh, weights))
+  for number, weight in enumerate(weights):
+    np.testing.assert_array_equal(chief[str(number)], weight)
+  task = make_task(NetworkOptions("mobilenet_v3_demo", 32, f"npz:{data}", 8, 0), 32)
+  evaluator = SharedWeightsEvaluator(model, task, task.datasets().holdout)
+  rng = random.Random(0)
+  expected = evaluator.accuracy([space.sample(rng) for _ in range(3)])
+  assert chief["scores"].tolist() == other["scores"].tolist() == expected
+
+
+def test_only_the_chief_writes_and_speaks(finished):
+  folder, ends, (chief, other), _ = finished
+  assert str(chief["folder"]) == str(folder / "run")
+  temporary = pathlib.Path(str(other["folder"]))
+  assert folder not in temporary.parents
+  assert "super-network:" in ends[0][1] and "super-network:" not in ends[1][1]
+
+
+def test_the_others_stop_soon_with_one_clear_line(finished):
+  _, ends, _, seconds = finished
+  assert ends[1][0] == -9
+  status, _, errors = ends[0]
+  assert status == 1
+  line = [line for line in errors.splitlines() if line.startswith("error: ")]
+  assert len(line) == 1 and "Another worker died or cannot be reached" in line[0], errors[-2000:]
+  assert seconds < 60  # the heartbeat's 10 seconds, on a machine that may be busy

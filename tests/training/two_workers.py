@@ -1,0 +1,69 @@
+"""One of two workers on loopback; tests/training/test_multi_worker.py starts both.
+
+  python two_workers.py RUN_FOLDER DATA.npz RESULT.npz
+
+Trains the demo's super-network, scores samples, writes weights and scores, and then goes on scoring
+until the second worker kills itself.
+"""
+
+import os
+import random
+import signal
+import sys
+
+import numpy as np
+
+from nadv2_tf.pipeline import training_stages
+from nadv2_tf.pipeline.folder import RunFolder
+from nadv2_tf.pipeline.options import NetworkOptions, TrainOptions
+from nadv2_tf.pipeline.progress import Progress
+from nadv2_tf.pipeline.workers import own_progress
+from nadv2_tf.programs import start
+from nadv2_tf.training import strategies
+from nadv2_tf.training.scoring import SharedWeightsEvaluator
+
+TRAIN = TrainOptions(
+  epochs=2,
+  full_epochs=0,
+  batch_size=8,
+  optimizer="sgd",
+  learning_rate=0.01,
+  schedule="cosine",
+  weight_decay=0.0,
+  label_smoothing=0.0,
+  ema=0.0,
+  subnetworks_per_batch=4,
+  full_subnetworks=1,
+  smallest_subnetworks=0,
+  own_kernels=False,
+  distillation=0.0,
+  size_noise=0.2,
+  execution="masked",
+  strategy="multi_worker",
+)
+
+
+def main():
+  output, data, result = sys.argv[1:]
+  network = NetworkOptions("mobilenet_v3_demo", 32, f"npz:{data}", 8, 0)
+  bench = training_stages.make_workbench(RunFolder(output), network, TRAIN)
+  bench.folder.open(network=network, train=TRAIN)
+  progress = own_progress(bench.strategy, Progress())
+  model = training_stages.train_super_network(bench, progress)
+  holdout = bench.datasets.holdout
+  evaluator = SharedWeightsEvaluator(model, bench.task, holdout, strategy=bench.strategy)
+  rng = random.Random(0)
+  specs = [bench.space.sample(rng) for _ in range(3)]
+  scores = evaluator.accuracy(specs)
+  weights = {str(number): weight for number, weight in enumerate(model.get_weights())}
+  np.savez(result, scores=scores, folder=str(bench.folder.path), **weights)
+  strategies.wait_for_all(bench.strategy)
+  print("both have trained", flush=True)
+  if not strategies.is_chief(bench.strategy):
+    os.kill(os.getpid(), signal.SIGKILL)
+  while True:
+    evaluator.accuracy(specs)
+
+
+if __name__ == "__main__":
+  start._guarded(main, sys.argv[:1])
