@@ -158,6 +158,15 @@ class RunFolder:
     self.path.mkdir(parents=True, exist_ok=True)
     write_atomically(self.spec(name), spec.to_json().encode())
 
+  def training_logs(self):
+    """{training: [report, ...]}; {} before any training."""
+    return _read_object(self.training_log) if self.training_log.exists() else {}
+
+  def log_training(self, title, reports):
+    """Adds the `StepReport`s of one training to training.json."""
+    rows = [dataclasses.asdict(report) for report in reports]
+    self.write_json(self.training_log, self.training_logs() | {title: rows})
+
   def metrics(self):
     return _read_object(self.metrics_file) if self.metrics_file.exists() else {}
 

@@ -55,6 +55,7 @@ class SearchOptions:
   reduction_decay: float
   samples: int | None
   generations: int | None
+  search_precision: str = "float32"
 
 
 @dataclasses.dataclass(frozen=True)

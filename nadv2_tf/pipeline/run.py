@@ -15,6 +15,7 @@ def run(
   finetune_options,
   references,
   progress,
+  export_options=None,
 ):
   """Runs everything and prints the closing table.
 
@@ -23,10 +24,12 @@ def run(
     network_options, train_options, search_options, finetune_options: the option groups.
     references: also train, export and time the full and the uniformly scaled network.
     progress: a `Progress`.
+    export_options: `ExportOptions` of the found networks; None is float32.
 
   Raises:
     ValueError: before any training, if an option, the data or the target cannot be used.
   """
+  timed = export_stage.timed_quantization(search_options, export_options)
   bench = training_stages.make_workbench(RunFolder(output), network_options, train_options)
   training_stages.check_recipes(bench, finetune_options)
   groups = {"network": network_options, "train": train_options, "finetune": finetune_options}
@@ -44,10 +47,11 @@ def run(
       progress.line(f"{place.path.name}: {name}")
     there = dataclasses.replace(bench, folder=place)
     model, _ = training_stages.finetune(there, super_model, spec, finetune_options, name, progress)
-    export_stage.export(there, model, name)
+    own = export_options if name == "found" or timed != "none" else None
+    export_stage.export(there, model, name, own, spec, progress if own else None)
     export_stage.record_resource(place, name, spec, problem, search_options)
   files = [(place, name) for place, name, _ in networks]
-  export_stage.time_networks(files, search_options, progress)
+  export_stage.time_networks(files, search_options, progress, timed)
   export_stage.summarise(folder, search_options)
   progress.line("")
   progress.line(write_report(folder))

@@ -143,9 +143,7 @@ def train_super_network(bench, progress):
     model.save_weights(bench.folder.last_good_weights)
     raise TrainingDiverged(f"{error} They are in {bench.folder.last_good_weights}.") from None
   _save_weights(model, weights)
-  bench.folder.write_json(
-    bench.folder.training_log, {"super-network": [dataclasses.asdict(item) for item in reports]}
-  )
+  bench.folder.log_training("super-network", reports)
   bench.folder.update_metrics(seconds={"train": time.monotonic() - start})
   return model
 
@@ -197,7 +195,10 @@ def finetune(bench, super_model, spec, finetune_options, name, progress):
   before = evaluate(keras_predictor(model), bench.datasets.holdout, classes).accuracy
   recipe = finetune_recipe(bench.train_options, finetune_options)
   loop = TrainingLoop(model, bench.task, recipe, seed=bench.seed + 1)
-  _run(loop, bench.datasets.train, progress, f"fine-tune {name}", recipe)
+  title = f"fine-tuning of the {name} network"
+  folder.log_training(
+    title, _run(loop, bench.datasets.train, progress, f"fine-tune {name}", recipe)
+  )
   predict = keras_predictor(model)
   metrics = {
     "holdout_accuracy_before": before,

@@ -3,6 +3,7 @@
 from absl import flags
 
 from nadv2_tf.flags import groups
+from nadv2_tf.flags.export import define_export, read_export
 from nadv2_tf.flags.search import define_search
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
@@ -15,6 +16,7 @@ def define_flags():
   groups.define_train()
   define_search()
   groups.define_finetune()
+  define_export()
   groups.define_output()
   flags.DEFINE_bool(
     "references",
@@ -37,6 +39,7 @@ def main():
     finetune_options=groups.read(groups.FinetuneOptions),
     references=FLAGS.references,
     progress=Progress(),
+    export_options=read_export(),
   )
 
 
