@@ -29,10 +29,10 @@ class Limits:
 #: measured on trained and random networks (`benchmarks/results/quantization.txt`), with a margin
 LIMITS = {
   "none": Limits(1e-3, 1e-4),
-  "float16": Limits(3e-2, 5e-3),
-  "dynamic": Limits(1.0, 0.15),
-  "int8": Limits(2.0, 0.3),
-  "int8_qat": Limits(2.0, 0.3),
+  "float16": Limits(1.5e-2, 3e-3),
+  "dynamic": Limits(0.5, 0.05),
+  "int8": Limits(1.5, 0.2),
+  "int8_qat": Limits(1.5, 0.2),
 }
 
 

@@ -119,5 +119,7 @@ def test_a_full_memory_of_blocks_forgets_and_still_counts(monkeypatch):
 
 
 def test_an_unknown_metric_lists_the_known_ones():
-  with pytest.raises(ValueError, match="'energy'. Known: macs, parameters, size_bytes"):
+  with pytest.raises(
+    ValueError, match="'energy'. Known: macs, parameters, peak_memory_bytes, size_bytes"
+  ):
     COUNTS["energy"]

@@ -20,7 +20,8 @@ def draw(found, largest):
     tops.append(y)
     rows = list(full.widths().items()) or [("", 0)]
     parts.append(_text(26, y + 14, f"{index + 1} {block.kind.replace('_', ' ')}"))
-    parts.append(f'<text class="small" x="26" y="{y + 30}">{_facts(block, full)}</text>')
+    for line, facts in enumerate(_facts(block, full)):
+      parts.append(f'<text class="small" x="26" y="{y + 29 + 14 * line}">{facts}</text>')
     for number, (field, initial) in enumerate(rows):
       if field:
         kept = getattr(block, field)
@@ -54,20 +55,21 @@ def _bar(y, field, kept, initial, widest):
 
 
 def _facts(block, full):
+  """One or two short lines about a block."""
   widths = block.widths()
   if widths and not any(widths.values()):
-    return "removed"
-  facts = []
+    return ["removed"]
+  facts, more = [], []
   if getattr(block, "kernel", None):
     kernel = f"{block.kernel}x{block.kernel}"
     facts.append(kernel if block.kernel == full.kernel else f"{kernel} of {full.kernel}x")
   if getattr(block, "stride", 1) > 1:
     facts.append(f"stride {block.stride}")
   if getattr(block, "squeeze", None):
-    facts.append("squeeze")
+    more.append("squeeze")
   if getattr(block, "residual", False):
-    facts.append("residual")
-  return html.escape(", ".join(facts))
+    more.append("residual")
+  return [html.escape(", ".join(part)) for part in (facts, more) if part]
 
 
 def _skip(skip, tops):
