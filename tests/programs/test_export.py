@@ -46,15 +46,6 @@ def test_int8_with_images(run_command, network, data, output):
     assert metadata.read_labels(path.read_bytes()) == ["0", "1"]
 
 
-def test_training_under_fake_quantization(run_command, network, data, output):
-  flags = ["--quantization=int8_qat", "--qat_epochs=0.2", "--max_accuracy_drop=20"]
-  status, _, stderr = run_command(
-    "export", f"--network={network}", data, f"--output={output}", *flags
-  )
-  assert status == 0, stderr
-  assert (output / "pairs_int8_qat.tflite").exists()
-
-
 def test_without_images_outputs_are_compared_on_noise(run_command, network, output):
   status, printed, stderr = run_command("export", f"--network={network}", f"--output={output}")
   assert status == 0, stderr
