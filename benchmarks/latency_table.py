@@ -11,6 +11,7 @@ from nadv2_tf.benchmarks.networks import network_file
 from nadv2_tf.benchmarks.partial_table import PartialTable
 from nadv2_tf.benchmarks.pieces import COPIES, piece_file
 from nadv2_tf.benchmarks.table_plan import networks_over_range, planned_pieces
+from nadv2_tf.benchmarks.timing import built_as
 
 from nadv2_tf.resources.latency_table import LatencyTable
 
@@ -23,6 +24,8 @@ BATCH = {"piece": 24, "network": 6}
 #: layer files are so short that their repeats scatter more than a network's
 PIECE_SPREAD = 0.2
 NETWORK_SECONDS = 0.05
+#: what tables were measured with whose header does not say
+EARLIER = {"precision": "float32"}
 
 
 def header_of(space, device, settings):
@@ -35,6 +38,7 @@ def header_of(space, device, settings):
     "num_threads": str(settings.num_threads),
     "cpu_mask": settings.cpu_mask or "-",
     "delegate": settings.delegate,
+    "precision": settings.precision,
   }
 
 
@@ -42,9 +46,10 @@ def check_header(path, header):
   """Raises ValueError if the table in `path` is of another space, device, or way of timing."""
   facts = LatencyTable.from_csv(path).facts
   for name, value in header.items():
-    if facts.get(name) != value:
+    measured = facts.get(name, EARLIER.get(name))
+    if measured != value:
       raise ValueError(
-        f"{path} was measured with {name} = {facts.get(name)}, now it is {value}: choose another "
+        f"{path} was measured with {name} = {measured}, now it is {value}: choose another "
         "--output, or delete it."
       )
 
@@ -161,6 +166,6 @@ class TableMeasurement:
     with tempfile.TemporaryDirectory() as folder:
       paths = [pathlib.Path(folder) / f"{index}.tflite" for index in range(len(items))]
       for path, item in zip(paths, items, strict=True):
-        path.write_bytes(build(item))
+        path.write_bytes(build(item, **built_as(self._settings[kind])))
       timings = self._device.time_files(paths, self._settings[kind])
     return [timing.median_ms for timing in timings]

@@ -4,6 +4,7 @@ import pathlib
 import tempfile
 
 from nadv2_tf.benchmarks.networks import network_file
+from nadv2_tf.benchmarks.timing import built_as
 
 
 class DeviceMeter:
@@ -32,5 +33,5 @@ class DeviceMeter:
     with tempfile.TemporaryDirectory() as folder:
       paths = [pathlib.Path(folder) / f"{index}.tflite" for index in range(len(specs))]
       for path, spec in zip(paths, specs, strict=True):
-        path.write_bytes(network_file(spec))
+        path.write_bytes(network_file(spec, **built_as(self._settings)))
       return [timing.median_ms for timing in self._device.time_files(paths, self._settings)]

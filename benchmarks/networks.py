@@ -7,7 +7,6 @@ time.
 
 import tensorflow as tf
 from nadv2_tf.benchmarks import operators
-from nadv2_tf.export.tflite import convert
 
 from nadv2_tf.models.wiring import LayerMaker, wire
 from nadv2_tf.spec import channels
@@ -78,11 +77,17 @@ def _joined(x, convolved, kept, bypassed_until, stride):
   return passed if convolved is None else tf.concat([convolved, passed], axis=-1)
 
 
-def network_file(spec):
-  """The bytes of a TFLite file that runs `spec`, float32, batch size 1."""
+def network_file(spec, precision="float32"):
+  """The bytes of a TFLite file that runs `spec`, batch size 1; its input and output are float32.
+
+  Args:
+    spec: a `NetworkSpec`.
+    precision: "float32" or "int8".
+  """
 
   def network(images):
     return wire(spec, _FileMaker(spec), images)
 
   signature = tf.TensorSpec((1, *spec.input_shape), name="images")
-  return convert(tf.function(network, autograph=False).get_concrete_function(signature))
+  function = tf.function(network, autograph=False).get_concrete_function(signature)
+  return operators.converted(function, precision)

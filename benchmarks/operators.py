@@ -6,6 +6,7 @@ fuses what it fuses in an exported network.
 
 import numpy as np
 import tensorflow as tf
+from nadv2_tf.export.quantization import Quantization, convert
 
 
 def _weights(*shape):
@@ -65,3 +66,16 @@ def pooled(x):
 
 def upsampled(x, factor):
   return tf.image.resize(x, (x.shape[1] * factor, x.shape[2] * factor), "nearest")
+
+
+def converted(concrete_function, precision, integer_io=False):
+  """The TFLite file, as bytes, of a function with random weights.
+
+  For int8 the ranges come from one random input for each argument: they decide what is computed,
+  not how long it takes.
+  """
+  if precision == "float32":
+    return convert(concrete_function)
+  rng = np.random.default_rng(0)
+  inputs = tuple(rng.normal(size=one.shape).astype(np.float32) for one in concrete_function.inputs)
+  return convert(concrete_function, Quantization("int8", inputs=(inputs,), integer_io=integer_io))

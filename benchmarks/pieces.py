@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 from nadv2_tf.benchmarks import operators
-from nadv2_tf.export.tflite import convert
 
 from nadv2_tf.spec import channels
 
@@ -60,8 +59,10 @@ BUILDERS = {
 }
 
 
-def piece_file(piece, copies=COPIES):
+def piece_file(piece, copies=COPIES, precision="float32"):
   """A TFLite file, as bytes, that runs `copies` of a piece on inputs of their own.
+
+  int8 files take and give int8: inside a network nothing is converted between layers.
 
   Args:
     piece: a `Piece`, or None for the smallest file there is, whose time is a call's overhead.
@@ -82,4 +83,5 @@ def piece_file(piece, copies=COPIES):
     def build(*all_inputs):
       return [BUILDERS[piece.kind](piece, *inputs) for inputs in all_inputs]
 
-  return convert(tf.function(build).get_concrete_function(*signature))
+  function = tf.function(build).get_concrete_function(*signature)
+  return operators.converted(function, precision, integer_io=True)

@@ -12,6 +12,7 @@ from nadv2_tf.benchmarks.errors import Unsteady
 
 DELEGATES = ("xnnpack", "none", "gpu", "nnapi")
 ON_UNSTEADY = ("mark", "fail")
+PRECISIONS = ("float32", "int8")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +32,7 @@ class TimingSettings:
     cooldown: seconds of rest before each repeat of a file on a phone.
     hot_wait: seconds to wait at most for a hot phone to cool down.
     timeout: seconds after which one repeat of a file is ended, on the device itself.
+    precision: "float32" or "int8", of files that are built to be timed.
   """
 
   num_threads: int = 1
@@ -47,17 +49,27 @@ class TimingSettings:
   cooldown: float = 0.0
   hot_wait: float = 300.0
   timeout: float = 120.0
+  precision: str = "float32"
 
   def __post_init__(self):
     if self.cpu_mask is not None:
       is_number = re.fullmatch(r"(0x)?[0-9a-fA-F]{1,32}", self.cpu_mask)
       if not is_number or int(self.cpu_mask, 16) == 0:
         raise ValueError(f"cpu_mask must be a hexadecimal mask such as f0, got {self.cpu_mask!r}.")
-    for name, choices in (("delegate", DELEGATES), ("on_unsteady", ON_UNSTEADY)):
+    for name, choices in (
+      ("delegate", DELEGATES),
+      ("on_unsteady", ON_UNSTEADY),
+      ("precision", PRECISIONS),
+    ):
       if getattr(self, name) not in choices:
         raise ValueError(
           f"{name} must be one of {', '.join(choices)}; got {getattr(self, name)!r}."
         )
+
+
+def built_as(settings):
+  """How files are built that are timed with `settings`: the builders' arguments besides float32."""
+  return {} if settings.precision == "float32" else {"precision": settings.precision}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,15 @@
 """Export of stand-alone networks to TFLite."""
 
+from nadv2_tf.export.parity import ParityError
+from nadv2_tf.export.quantization import MODES, Quantization
 from nadv2_tf.export.tflite import interpreter, operators, predictor, to_tflite
 
-__all__ = ["interpreter", "operators", "predictor", "to_tflite"]
+__all__ = [
+  "MODES",
+  "ParityError",
+  "Quantization",
+  "interpreter",
+  "operators",
+  "predictor",
+  "to_tflite",
+]

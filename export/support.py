@@ -2,8 +2,14 @@
 
 import ctypes
 import importlib
+import importlib.util
 
 METADATA_WRITERS = "tensorflow_lite_support.metadata.python.metadata_writers"
+
+
+def has_metadata_writers():
+  """Whether tflite-support is installed; it has no wheel above Python 3.11."""
+  return importlib.util.find_spec("tensorflow_lite_support") is not None
 
 
 def load_metadata_writer(name):

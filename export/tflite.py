@@ -1,43 +1,39 @@
 """Stand-alone Keras network to a TFLite file, and running one with LiteRT."""
 
 import numpy as np
+from nadv2_tf.export.quantization import convert
 from nadv2_tf.export.quiet import quiet_stderr
 
 from nadv2_tf.spec.files import write_atomically
 
 
-def to_tflite(network, path):
-  """Writes a Keras network as a float32 TFLite file of batch size 1.
+def to_tflite(network, path, quantization=None):
+  """Writes a Keras network as a TFLite file of batch size 1.
 
   Args:
     network: plain Keras model, images -> outputs, on the TensorFlow backend.
     path: file to write; it appears whole or not at all.
+    quantization: a `Quantization`; None is float32.
 
   Returns:
     `path` as a `pathlib.Path`.
   """
+  return write_atomically(path, convert(concrete_function(network), quantization))
+
+
+def concrete_function(network):
+  """A Keras network, of Keras 3 or tf_keras, as a TensorFlow function of one image."""
   import tensorflow as tf
 
   shape = (1, *network.inputs[0].shape[1:])
   function = tf.function(lambda images: network(images, training=False), autograph=False)
-  concrete = function.get_concrete_function(tf.TensorSpec(shape, tf.float32, name="images"))
-  return write_atomically(path, convert(concrete))
+  return function.get_concrete_function(tf.TensorSpec(shape, tf.float32, name="images"))
 
 
-def convert(concrete_function):
-  """The TFLite file, as bytes, of a TensorFlow function; its variables become constants.
-
-  Converted from the function itself, a whole 18-block network takes 3 seconds; through a saved
-  model, as `from_keras_model` goes, it took 20.
-  """
-  import tensorflow as tf
-
-  with quiet_stderr():
-    return tf.lite.TFLiteConverter.from_concrete_functions([concrete_function]).convert()
-
-
-def interpreter(path_or_content, num_threads=1, delegates=True):
+def interpreter(path_or_content, num_threads=1, delegates=True, keep_all_tensors=False):
   """A LiteRT interpreter with its tensors allocated; XNNPACK in it unless not `delegates`.
+
+  With `keep_all_tensors` every tensor can be read after a run.
 
   Raises:
     ValueError: if the file is missing or is no TFLite model.
@@ -52,7 +48,12 @@ def interpreter(path_or_content, num_threads=1, delegates=True):
     with quiet_stderr():
       kind = OpResolverType
       resolver = kind.AUTO if delegates else kind.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-      made = Interpreter(num_threads=num_threads, experimental_op_resolver_type=resolver, **source)
+      made = Interpreter(
+        num_threads=num_threads,
+        experimental_op_resolver_type=resolver,
+        experimental_preserve_all_tensors=keep_all_tensors,
+        **source,
+      )
       made.allocate_tensors()
   except (ValueError, RuntimeError) as error:
     line = str(error).strip().splitlines()[0]
@@ -60,29 +61,46 @@ def interpreter(path_or_content, num_threads=1, delegates=True):
   return made
 
 
-def predictor(path, num_threads=2):
-  """`predict` of a TFLite file: images, float32 [batch, ...] -> outputs, one image a time."""
-  made = interpreter(path, num_threads)
+def predictor(path_or_content, num_threads=2):
+  """`predict` of a TFLite file: images, float32 [batch, ...] -> outputs, one image a time.
+
+  Integer inputs and outputs are converted with the file's own scales: both ends are float32.
+  """
+  made = interpreter(path_or_content, num_threads)
   (input_details,) = made.get_input_details()
   (output_details,) = made.get_output_details()
 
   def predict(images):
     outputs = []
     for image in images:
-      made.set_tensor(input_details["index"], image[None])
+      made.set_tensor(input_details["index"], quantized(image[None], input_details))
       made.invoke()
-      outputs.append(made.get_tensor(output_details["index"])[0].copy())
+      outputs.append(dequantized(made.get_tensor(output_details["index"]), output_details)[0])
     return np.stack(outputs)
 
   return predict
 
 
+def quantized(values, details):
+  """Float values as the tensor of `details` takes them; float tensors take them as they are."""
+  if not np.issubdtype(details["dtype"], np.integer):
+    return values
+  scale, zero_point = details["quantization"]
+  limits = np.iinfo(details["dtype"])
+  return np.clip(np.round(values / scale) + zero_point, limits.min, limits.max).astype(
+    details["dtype"]
+  )
+
+
+def dequantized(values, details):
+  """A copy of a tensor's values as float32."""
+  if not np.issubdtype(details["dtype"], np.integer):
+    return values.copy()
+  scale, zero_point = details["quantization"]
+  return ((values.astype(np.float32) - zero_point) * scale).astype(np.float32)
+
+
 def operators(path):
   """Names of the operators of a TFLite file's main graph, in order, as the file has them."""
-  from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-  made = Interpreter(
-    model_path=str(path),
-    experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-  )
+  made = interpreter(path, delegates=False)
   return [details["op_name"] for details in made._get_ops_details()]

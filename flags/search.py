@@ -46,7 +46,18 @@ def define_search():
     "on the device.",
     lower_bound=0,
   )
+  define_precision()
   _define_optimizer()
+
+
+def define_precision():
+  flags.DEFINE_enum(
+    "search_precision",
+    "float32",
+    ["float32", "int8"],
+    "How the files are stored that are timed while searching for latency: int8 where the network "
+    "will be exported with --quantization=int8 or int8_qat.",
+  )
 
 
 def _define_optimizer():

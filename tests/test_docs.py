@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 HOWTO_BLOCKS = [
   pytest.param(block, id=f"{page.stem}-{number}")
-  for page in sorted((ROOT / "docs" / "howto").glob("*.md"))
+  for page in sorted((ROOT / "docs").rglob("*.md"))
   for number, block in enumerate(
     re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S), start=1
   )
@@ -26,6 +27,49 @@ def commands():
     for program, arguments in re.findall(r"^\s{4,}nadv2-([a-z-]+)( .*)?$", text, re.M):
       found.append((page.name, program, tuple(re.findall(r"--(\w+)", arguments))))
   return found
+
+
+def blocks_of_commands():
+  """[(page, the text above an indented block, its command lines)] of docs/."""
+  found = []
+  for page in sorted((ROOT / "docs").rglob("*.md")):
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    for match in re.finditer(r"(?:^ {4,}\S.*\n)+", text, re.M):
+      lines = re.findall(r"^\s{4,}((?:nadv2-|python -m ).*)$", match[0], re.M)
+      if lines:
+        above = text[: match.start()].rstrip().rpartition("\n\n")[2]
+        found.append((page.name, above, lines))
+  return found
+
+
+FREE = [
+  pytest.param(line, id=f"{page}-{line[:40]}")
+  for page, above, lines in blocks_of_commands()
+  if "Needs:" not in above
+  for line in lines
+]
+
+
+def test_most_commands_say_what_they_need():
+  """Those that do not are run by the next test; both kinds are there."""
+  assert len(blocks_of_commands()) >= 10 and 3 <= len(FREE) <= 10
+
+
+@pytest.mark.parametrize("line", FREE)
+def test_command_that_needs_nothing_runs(line, tmp_path):
+  program, *arguments = shlex.split(line)
+  module = f"nadv2_tf.programs.{program.removeprefix('nadv2-').replace('-', '_')}"
+  done = subprocess.run(
+    [sys.executable, "-P", "-m", module, *arguments],
+    cwd=tmp_path,
+    capture_output=True,
+    text=True,
+    timeout=120,
+    check=False,
+  )
+  # absl ends with 1 after printing its help.
+  assert done.returncode == (1 if "--help" in arguments else 0), done.stderr
+  assert len(done.stdout) > 200 and "Traceback" not in done.stderr
 
 
 def test_documents_have_commands_and_python():

@@ -1,9 +1,15 @@
 """The stages that export and time, and the reference networks."""
 
+import dataclasses
 import time
 
+import keras
+
 from nadv2_tf.benchmarks.meter import DeviceMeter
-from nadv2_tf.export import predictor, to_tflite
+from nadv2_tf.export import deployment, parity, predictor
+from nadv2_tf.export.metadata import Description
+from nadv2_tf.export.quantization import INTEGER_MODES
+from nadv2_tf.export.support import has_metadata_writers
 from nadv2_tf.pipeline import metering
 from nadv2_tf.resources import COUNTS
 from nadv2_tf.search.uniform import scaled_to
@@ -11,22 +17,122 @@ from nadv2_tf.training.evaluation import measure
 
 #: a reference counts as equally fast within this share of the found network's latency
 SAME_LATENCY = 0.02
+GATE_IMAGES = parity.IMAGES
 SCALING_ROUNDS = 4
 SUMMARY = ("test_accuracy", "test_accuracy_tflite", "macs", "parameters", "latency_ms")
 
 
-def export(bench, model, name):
-  """Writes `NAME.tflite`, and the task's picture; the test accuracy goes into the metrics."""
-  folder, start = bench.folder, time.monotonic()
-  path = to_tflite(model, folder.tflite(name))
-  accuracy = measure(bench.task, predictor(path), bench.datasets.test).accuracy
-  bench.task.draw(predictor(path), bench.datasets.test, folder.examples(name))
-  _add(folder, name, test_accuracy_tflite=accuracy, tflite_bytes=path.stat().st_size)
+def export(bench, model, name, options=None, spec=None, progress=None):
+  """Writes `NAME.tflite` in float32, and `NAME_MODE.tflite` if `options` quantize it.
+
+  Every file is compared with the Keras network on hold-out images first; its quality on the test
+  set and what the comparison found go into the network's metrics. The task draws its examples.
+
+  Args:
+    bench: a `Workbench`.
+    model: the Keras network.
+    name: of the network in the run.
+    options: `deployment.ExportOptions`; None is float32.
+    spec: the network's `NetworkSpec`; None reads it from the folder.
+    progress: a `Progress`, told what was found; None tells nobody.
+
+  Returns:
+    The paths of the files.
+
+  Raises:
+    ParityError: if a file does not give what the network gives.
+  """
+  options, folder = options or deployment.ExportOptions(), bench.folder
+  start, paths, exports = time.monotonic(), [], {}
+  quality = bench.task.quality_name
+  spec = spec or folder.read_spec(name)
+  description = describe(spec.name, bench.datasets.class_names, options, bench.task.output)
+  for mode in dict.fromkeys(("none", options.quantization)):
+    own = options if mode == options.quantization else _float32(options)
+    path = file_of(folder, name, mode)
+    record = deployment.export(
+      model, path, own, evidence_of(bench.task, bench.datasets), description, spec
+    )
+    accuracy = measure(bench.task, predictor(path), bench.datasets.test).accuracy
+    exports[mode] = record | {"test_accuracy": accuracy, "options": dataclasses.asdict(own)}
+    paths.append(path)
+    if progress:
+      for line in deployment.sentences(path, record, quality):
+        progress.line(line)
+      progress.line(f"  test {quality} {accuracy:.2%}")
+  bench.task.draw(predictor(paths[0]), bench.datasets.test, folder.examples(name))
+  plain = exports["none"]
+  _add(
+    folder,
+    name,
+    test_accuracy_tflite=plain["test_accuracy"],
+    tflite_bytes=plain["size_bytes"],
+    exports=folder.metrics()["networks"][name].get("exports", {}) | exports,
+  )
   _add_seconds(folder, name, export=time.monotonic() - start)
-  return path
+  return paths
 
 
-def time_networks(networks, options, progress):
+def file_of(folder, name, quantization):
+  """Where the file of a network is written: found.tflite, found_int8.tflite."""
+  return folder.tflite(name if quantization == "none" else f"{name}_{quantization}")
+
+
+def timed_quantization(search_options, export_options):
+  """Which files of a run are timed at its end: those of --search_precision.
+
+  Raises:
+    ValueError: if the search is for int8 and nothing is exported so.
+  """
+  if search_options.search_precision == "float32":
+    return "none"
+  exported = export_options.quantization if export_options else "none"
+  if exported not in INTEGER_MODES:
+    raise ValueError(
+      "--search_precision=int8 searches for files that --quantization=int8 or int8_qat makes; got "
+      f"--quantization={exported}."
+    )
+  return exported
+
+
+def _float32(options):
+  return dataclasses.replace(options, quantization="none", integer_io=False, float_layers=0)
+
+
+def evidence_of(task, datasets):
+  """Hold-out images for the gate, training images for int8; test images for neither."""
+  holdout = datasets.holdout.take(slice(GATE_IMAGES))
+
+  def quality(outputs):
+    values = task.quality(holdout.labels, outputs.astype("float32"))
+    return float(keras.ops.mean(values))
+
+  return deployment.Evidence(holdout.inputs(), quality, datasets.train)
+
+
+def describe(name, class_names, options, output=""):
+  """What goes into the metadata; None where tflite-support has no wheel.
+
+  Args:
+    name: of the network.
+    class_names: of a classifier; else empty.
+    options: `deployment.ExportOptions`.
+    output: what the output means, see `Task.output`.
+  """
+  if not has_metadata_writers():
+    return None
+  return Description(
+    name=name,
+    version=options.model_version,
+    author=options.author,
+    licence=options.licence,
+    labels=tuple(class_names),
+    output=output,
+    details="Made by nadv2-tf.",
+  )
+
+
+def time_networks(networks, options, progress, quantization="none"):
   """Times the files of all networks in turns; the record goes into their metrics.
 
   With --device=table:FILE there is no device, and nothing is timed.
@@ -35,12 +141,15 @@ def time_networks(networks, options, progress):
     networks: pairs (`RunFolder`, name).
     options: `SearchOptions`.
     progress: a `Progress`.
+    quantization: which files of theirs are timed.
   """
   if options.device.startswith(metering.TABLE_DEVICE):
     progress.line(f"the networks were not timed: --device={options.device} is no device")
     return []
   start = time.monotonic()
-  paths = [folder.need(folder.tflite(name), "nadv2-export") for folder, name in networks]
+  paths = [
+    folder.need(file_of(folder, name, quantization), "nadv2-export") for folder, name in networks
+  ]
   settings = metering.timing_settings(options, runs=100, repeats=7, seconds=0.1)
   with metering.device_of(options) as device:
     timings = device.time_files(paths, settings)

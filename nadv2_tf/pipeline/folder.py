@@ -17,6 +17,8 @@ from nadv2_tf.spec.serialization import LARGEST_TEXT
 
 #: of run.json and metrics.json, which have some kilobytes
 LARGEST_JSON = 64 * 2**20
+#: the key of training.json that is no training
+SETBACKS = "setbacks"
 PACKAGES = ("nadv2-tf", "tensorflow", "keras", "ai-edge-litert", "numpy")
 
 
@@ -185,6 +187,22 @@ class RunFolder:
   def write_spec(self, name, spec):
     self.path.mkdir(parents=True, exist_ok=True)
     write_atomically(self.spec(name), spec.to_json().encode())
+
+  def training_logs(self):
+    """{training: [report, ...]}; {} before any training."""
+    log = self._read_training_log()
+    return {title: reports for title, reports in log.items() if title != SETBACKS}
+
+  def _read_training_log(self):
+    return _read_object(self.training_log) if self.training_log.exists() else {}
+
+  def log_training(self, title, reports, setbacks=()):
+    """Adds the `StepReport`s of one training, and what set it back, to training.json."""
+    log = self._read_training_log()
+    log |= {title: [dataclasses.asdict(report) for report in reports]}
+    if setbacks:
+      log[SETBACKS] = log.get(SETBACKS, {}) | {title: list(setbacks)}
+    self.write_json(self.training_log, log)
 
   def metrics(self):
     return _read_object(self.metrics_file) if self.metrics_file.exists() else {}

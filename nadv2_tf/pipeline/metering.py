@@ -118,7 +118,13 @@ def check_timing(options):
 
 
 def timing_settings(options, **changes):
-  return TimingSettings(options.num_threads, options.cpu_mask, delegate=options.delegate, **changes)
+  return TimingSettings(
+    options.num_threads,
+    options.cpu_mask,
+    delegate=options.delegate,
+    precision=options.search_precision,
+    **changes,
+  )
 
 
 def read_table(options):

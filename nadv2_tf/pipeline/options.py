@@ -72,6 +72,7 @@ class SearchOptions:
   reduction_decay: float
   samples: int | None
   generations: int | None
+  search_precision: str = "float32"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,6 +20,7 @@ def run(
   progress,
   trust_options=None,
   checkpoint_options=DEFAULT_CHECKPOINTS,
+  export_options=None,
 ):
   """Runs everything and prints the closing table.
 
@@ -30,6 +31,7 @@ def run(
     progress: a `Progress`.
     trust_options: `TrustOptions`, which may change when a run goes on; None trains no samples.
     checkpoint_options: how trainings are kept against a kill.
+    export_options: `ExportOptions` of the found networks; None is float32.
 
   Raises:
     ValueError: before any training, if an option, the data or the target cannot be used, or if
@@ -37,6 +39,7 @@ def run(
   """
   trust_options = trust_options or TrustOptions()
   check_trust(trust_options)
+  timed = export_stage.timed_quantization(search_options, export_options)
   bench = training_stages.make_workbench(
     RunFolder(output), network_options, train_options, checkpoint_options
   )
@@ -48,11 +51,12 @@ def run(
   groups = {"network": network_options, "train": train_options, "finetune": finetune_options}
   bench.folder.check(search=search_options, **groups)
   with bench.folder.locked():
-    _run(bench, groups, search_options, references, progress, trust_options)
+    exports = (export_options, timed)
+    _run(bench, groups, search_options, references, progress, trust_options, exports)
 
 
-def _run(bench, groups, search_options, references, progress, trust_options):
-  finetune_options = groups["finetune"]
+def _run(bench, groups, search_options, references, progress, trust_options, exports):
+  finetune_options, (export_options, timed) = groups["finetune"], exports
   folder = bench.folder.open(**groups)
   problem = search_stage.make_problem(search_options, bench.space, folder, progress)
   # Only now: a target out of reach must not stand in the folder that the corrected run takes.
@@ -67,12 +71,13 @@ def _run(bench, groups, search_options, references, progress, trust_options):
     there = dataclasses.replace(bench, folder=place)
     model, _ = training_stages.finetune(there, super_model, spec, finetune_options, name, progress)
     if strategies.is_chief(bench.strategy):
-      export_stage.export(there, model, name)
+      own = export_options if name == "found" or timed != "none" else None
+      export_stage.export(there, model, name, own, spec, progress if own else None)
     export_stage.record_resource(place, name, spec, problem, search_options)
   is_chief = strategies.is_chief(bench.strategy)
   if is_chief:
     files = [(place, name) for place, name, _ in networks]
-    export_stage.time_networks(files, search_options, progress)
+    export_stage.time_networks(files, search_options, progress, timed)
     export_stage.summarise(folder, search_options)
   measure_trust(bench, super_model, finetune_options, trust_options, progress)
   if is_chief:

@@ -82,10 +82,7 @@ def train_super_network(bench, progress):
     save_atomically(model.save_weights, bench.folder.last_good_weights)
     raise TrainingDiverged(f"{error} They are in {bench.folder.last_good_weights}.") from None
   # The weights come last: they are what says that this stage is over.
-  log = {title: [dataclasses.asdict(item) for item in reports]}
-  if loop.state.setbacks:
-    log["setbacks"] = loop.state.setbacks
-  bench.folder.write_json(bench.folder.training_log, log)
+  bench.folder.log_training(title, reports, loop.state.setbacks)
   bench.folder.update_metrics(seconds={"train": loop.state.seconds})
   save_atomically(model.save_weights, weights)
   checkpoints.clear()
@@ -155,7 +152,11 @@ def cut_out(bench, super_model, spec):
 
 
 def train_on(bench, model, spec, recipe, title, progress, checkpoints=None):
-  """Trains the network `spec`, cut out; without `Checkpoints` a kill undoes all of it."""
+  """Trains the network `spec`, cut out; without `Checkpoints` a kill undoes all of it.
+
+  Returns:
+    The `TrainingState` of its end.
+  """
   trained = _training_copy(bench, model, spec)
   loop = TrainingLoop(
     trained,
@@ -168,6 +169,7 @@ def train_on(bench, model, spec, recipe, title, progress, checkpoints=None):
   _run(bench, loop, progress, title, recipe, checkpoints)
   if trained is not model:
     model.set_weights(trained.get_weights())
+  return loop.state
 
 
 def _training_copy(bench, model, spec):
@@ -237,7 +239,8 @@ def finetune(bench, super_model, spec, finetune_options, name, progress):
   else:
     model = cut_out(bench, super_model, spec)
   before = measure(bench.task, keras_predictor(model), bench.datasets.holdout).accuracy
-  train_on(bench, model, spec, recipe, f"fine-tune {name}", progress, checkpoints)
+  done = train_on(bench, model, spec, recipe, f"fine-tune {name}", progress, checkpoints)
+  folder.log_training(f"fine-tuning of the {name} network", done.reports, done.setbacks)
   predict = keras_predictor(model)
   tested = measure(bench.task, predict, bench.datasets.test)
   metrics = {

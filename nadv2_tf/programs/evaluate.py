@@ -60,7 +60,7 @@ def _cut_out(path):
   spec = load_network(str(path))
   if not FLAGS.run:
     raise ValueError(f"{path} is a spec and has no weights; --run names the run to cut it from.")
-  bench = training_stages.reopen_workbench(FLAGS.run)
+  bench = training_stages.reopen_workbench(FLAGS.run, strategy="one")
   bench.folder.need(bench.folder.super_weights, "nadv2-train")
   bench.space.encode(spec)  # one clear line if it is of another space
   model = slice_network(training_stages.train_super_network(bench, Progress()), spec)

@@ -1,10 +1,13 @@
 """nadv2-export: the found network, or any plain Keras one, to TFLite."""
 
+import dataclasses
 import pathlib
 
 from absl import flags
 
 from nadv2_tf.flags import groups
+from nadv2_tf.flags.export import define_export, read_export
+from nadv2_tf.flags.tasks import define_task, read_task
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
 
@@ -16,27 +19,98 @@ def define_flags():
   flags.DEFINE_string(
     "network",
     None,
-    "A .keras file to export; default: found.keras in --output, or that of each target.",
+    "A .keras file to export; default: found.keras in --output, or that of each target. Its spec, "
+    "which int8_qat needs, is the .json file of the same name beside it.",
   )
+  flags.DEFINE_string(
+    "data",
+    None,
+    "With --network: images for calibration and comparison, as nadv2-run takes them; default: "
+    "those of the run that --network is in, if it is in one.",
+  )
+  define_task()
+  define_export()
+
+
+def export_of_run(folder, options, progress):
+  """Exports the found network of a run, or of each of its targets."""
+  from nadv2_tf.pipeline import export_stage, training_stages
+  from nadv2_tf.training.network_files import load_keras
+
+  places = folder.found_folders()
+  networks = [load_keras(folder.need(p.keras("found"), "nadv2-finetune")) for p in places]
+  bench = training_stages.reopen_workbench(folder.path, strategy="one")
+  for place, network in zip(places, networks, strict=True):
+    there = dataclasses.replace(bench, folder=place)
+    with folder.locked():
+      export_stage.export(there, network, "found", options, progress=progress)
+
+
+def export_file(source, folder, options, progress):
+  """Exports any .keras file, with the images of --data or of the run that it is in."""
+  from nadv2_tf.export import deployment
+  from nadv2_tf.pipeline import export_stage
+  from nadv2_tf.spec import NetworkSpec
+  from nadv2_tf.training.network_files import load_keras
+
+  network = load_keras(folder.need(source, "nadv2-finetune"))
+  spec_file = source.with_suffix(".json")
+  spec = None
+  if spec_file.is_file():
+    spec = NetworkSpec.from_json(spec_file.read_text(encoding="utf-8"))
+  task, datasets = _images_for(source, network)
+  if task is None:
+    progress.line("no --data: compared on random images, by outputs alone")
+    evidence, labels, output = deployment.random_evidence(network), (), ""
+  else:
+    evidence, labels = export_stage.evidence_of(task, datasets), datasets.class_names
+    output = task.output
+  folder.path.mkdir(parents=True, exist_ok=True)
+  mode = options.quantization
+  target = folder.tflite(source.stem if mode == "none" else f"{source.stem}_{mode}")
+  description = export_stage.describe(network.name, labels, options, output)
+  with progress.bar("quantization-aware training", 0, "steps") as bar:
+    report = lambda step, steps, loss: bar.of_total(step, steps)  # noqa: E731
+    record = deployment.export(network, target, options, evidence, description, spec, report)
+  for line in deployment.sentences(target, record, task.quality_name if task else ""):
+    progress.line(line)
+  folder.write_json(target.with_suffix(".export.json"), record)
+
+
+def _images_for(source, network):
+  """(task, datasets) of --data, or of the run around `source`; (None, None) if there is none."""
+  from nadv2_tf import tasks
+  from nadv2_tf.pipeline import training_stages
+  from nadv2_tf.pipeline.folder import RunFolder
+
+  if FLAGS.data:
+    height, width = network.inputs[0].shape[1:3]
+    if height != width:
+      raise ValueError(f"The network takes {height}x{width} images; only squares can be read.")
+    task_type, settings = tasks.task_type(network.outputs[0].shape[1:]), read_task()
+    tasks.check_settings(task_type, settings)
+    task = task_type(FLAGS.data, height, holdout=256, seed=0, **settings)
+    return task, task.datasets()
+  for place in (source.parent, source.parent.parent):
+    if RunFolder(place).settings().get("network"):
+      bench = training_stages.reopen_workbench(place, strategy="one")
+      return bench.task, bench.datasets
+  return None, None
 
 
 def main():
+  options = read_export()
   start_tensorflow("nadv2-export")
-  from nadv2_tf.export import to_tflite
   from nadv2_tf.pipeline.folder import RunFolder
-  from nadv2_tf.training.network_files import load_keras
+  from nadv2_tf.pipeline.progress import Progress
 
-  folder = RunFolder(FLAGS.output)
+  folder, progress = RunFolder(FLAGS.output), Progress()
   if FLAGS.network:
-    source = pathlib.Path(FLAGS.network)
-    files = [(source, folder.path / f"{source.stem}.tflite")]
-  else:
-    files = [(place.keras("found"), place.tflite("found")) for place in folder.found_folders()]
-  networks = [(load_keras(folder.need(path, "nadv2-finetune")), target) for path, target in files]
-  folder.path.mkdir(parents=True, exist_ok=True)
-  for network, target in networks:
-    path = to_tflite(network, target)
-    print(f"{path}: {path.stat().st_size:,} bytes")
+    export_file(pathlib.Path(FLAGS.network), folder, options, progress)
+    return
+  if FLAGS.data:
+    raise ValueError("--data goes with --network; a run has its own images.")
+  export_of_run(folder, options, progress)
 
 
 def start():

@@ -5,6 +5,7 @@ import pathlib
 from absl import flags
 
 from nadv2_tf.flags import groups
+from nadv2_tf.flags.search import define_precision
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
 
@@ -15,6 +16,7 @@ def define_flags():
   groups.define_space()
   groups.define_device()
   groups.define_seed()
+  define_precision()
   flags.DEFINE_integer(
     "classes", None, "Outputs of the classifier; default: the backbone's own.", lower_bound=2
   )
@@ -40,7 +42,9 @@ def main():
   from nadv2_tf.spec.files import write_atomically
 
   space = groups.read_space(FLAGS.classes)
-  settings = TimingSettings(FLAGS.num_threads, FLAGS.cpu_mask, FLAGS.delegate)
+  settings = TimingSettings(
+    FLAGS.num_threads, FLAGS.cpu_mask, FLAGS.delegate, precision=FLAGS.search_precision
+  )
   progress = Progress()
   with open_device(FLAGS.device, FLAGS.benchmark_binary, FLAGS.benchmark_url) as device:
     progress.line(f"measuring {space.network.name} on {device.identity}")

@@ -4,6 +4,7 @@ from absl import flags
 
 from nadv2_tf.flags import groups
 from nadv2_tf.flags.checkpoints import define_checkpoints
+from nadv2_tf.flags.export import define_export, read_export
 from nadv2_tf.flags.search import define_search
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
@@ -18,6 +19,7 @@ def define_flags():
   groups.define_finetune()
   groups.define_trust()
   define_checkpoints()
+  define_export()
   groups.define_output()
   flags.DEFINE_bool(
     "references",
@@ -42,6 +44,7 @@ def main():
     progress=Progress(),
     trust_options=groups.read(groups.TrustOptions),
     checkpoint_options=groups.read(groups.CheckpointOptions),
+    export_options=read_export(),
   )
 
 

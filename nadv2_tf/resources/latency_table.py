@@ -194,6 +194,10 @@ class LatencyTable:
     """Milliseconds of every block, without what outgrown caches add to a whole network."""
     return self._costs.of_blocks(spec)
 
+  def layer_milliseconds(self, layer):
+    """Milliseconds of one `LayerShape`, bypass included."""
+    return self._layer_cost(layer)
+
   def _layer_cost(self, layer):
     return self._scale * sum(self._piece_cost(piece) for piece in pieces(layer))
 

@@ -23,6 +23,7 @@ class Classification:
 
   name = "classification"
   quality_name = "accuracy"
+  output = ""
   settings = ()
 
   def __init__(self, data, image_size, holdout, seed, label_smoothing=0.0):

@@ -16,11 +16,13 @@ class Task(Protocol):
   Attributes:
     name: of the task.
     quality_name: what the quality in [0, 1] is called, such as "accuracy".
+    output: what a network's outputs are, for its file's metadata; "" for logits of classes.
     settings: names of the flags that this task alone takes.
   """
 
   name: ClassVar[str]
   quality_name: ClassVar[str]
+  output: ClassVar[str]
   settings: ClassVar[tuple[str, ...]]
 
   @staticmethod

@@ -2,6 +2,7 @@
 
 from nadv2_tf import backbones
 from nadv2_tf.pipeline.report import page, picture, tables
+from nadv2_tf.resources.latency_table import LatencyTable
 from nadv2_tf.search import journal
 from nadv2_tf.spec.files import write_atomically
 
@@ -28,12 +29,12 @@ def write_report(folder):
   if places != [folder]:
     for place in places:
       metrics = folder.metrics() | place.metrics() | {"seconds": folder.metrics()["seconds"]}
-      _write(place, metrics, settings, [("", found[place.path.name])], entries)
+      _write(folder, place, metrics, settings, [("", found[place.path.name])], entries)
     named = [(tables.target_title(name), spec) for name, spec in found.items()]
   else:
     named = [("", found[folder.path.name])]
   metrics = overview(folder)
-  _write(folder, metrics, settings, named, entries)
+  _write(folder, folder, metrics, settings, named, entries)
   return tables.text_table(metrics)
 
 
@@ -55,7 +56,7 @@ def overview(folder):
   return metrics | {"networks": metrics.get("networks", {}) | networks, "by_target": by_target}
 
 
-def _write(place, metrics, settings, found, entries):
+def _write(run, place, metrics, settings, found, entries):
   largest = backbones.search_space(
     settings["network"]["backbone"],
     input_shape=found[0][1].input_shape,
@@ -67,5 +68,9 @@ def _write(place, metrics, settings, found, entries):
     for name in metrics.get("networks", {})
     if place.examples(name).exists()
   ]
-  text = page.render(metrics, settings, found, largest, place.pareto.read_bytes(), pictures)
+  logs = run.training_logs() | place.training_logs()
+  table = LatencyTable.from_csv(run.latency_table) if run.latency_table.exists() else None
+  text = page.render(
+    metrics, settings, found, largest, place.pareto.read_bytes(), pictures, logs, table
+  )
   write_atomically(place.report, text.encode())

@@ -2,9 +2,11 @@
 
 import base64
 import html
+import itertools
 import json
+import shlex
 
-from nadv2_tf.pipeline.report import tables
+from nadv2_tf.pipeline.report import charts, drawing, layers, tables
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 1rem auto; padding: 0 1rem;
@@ -15,12 +17,19 @@ th, td { padding: .25rem .7rem; border-bottom: 1px solid #ccc; text-align: right
 th:first-child, td:first-child { text-align: left; }
 tr.removed td { color: #777; }
 img { max-width: 100%; height: auto; }
+svg { display: block; width: 100%; max-width: 42rem; height: auto; font-size: 12px; }
+summary { cursor: pointer; }
+svg .small { font-size: 11px; fill: #555; }
+.legend span { margin-right: 1.2rem; }
+.legend i { display: inline-block; width: .8rem; height: .8rem; margin-right: .3rem; }
+@media (max-width: 40rem) { body { font-size: 15px; padding: 0 .6rem; }
+                            h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; } }
 code, pre { background: #f3f3f3; }
 pre { overflow-x: auto; padding: .5rem; }
 """
 
 
-def render(metrics, settings, found, largest, picture, examples=()):
+def render(metrics, settings, found, largest, picture, examples=(), logs=None, table=None):
   """The page as text.
 
   Args:
@@ -30,6 +39,8 @@ def render(metrics, settings, found, largest, picture, examples=()):
     largest: the `NetworkSpec` of the largest network.
     picture: bytes of pareto.png.
     examples: pairs (name of a network, bytes of a .png of what it makes of test images).
+    logs: {training: its reports}, for the curves.
+    table: the run's `LatencyTable`, if it has one.
   """
   metric = tables.metrics_of_targets(metrics)[0]
   image = base64.b64encode(picture).decode()
@@ -45,10 +56,10 @@ def render(metrics, settings, found, largest, picture, examples=()):
     _rounds(metrics),
     _confirmed(metrics),
     *(_examples(name, content) for name, content in examples),
-    *(_found(title, spec, largest) for title, spec in found),
-    "<h2>Everything needed to repeat it</h2>",
-    f"<pre>{html.escape(json.dumps(settings, indent=2))}</pre>",
-    f"<pre>{html.escape(json.dumps(metrics.get('versions', {}), indent=2))}</pre>",
+    _exports(metrics),
+    *(_found(title, spec, largest, table) for title, spec in found),
+    _training(logs or {}, metrics.get("quality", "accuracy")),
+    _repeat(settings, metrics),
   ]
   body = "\n".join(parts)
   return (
@@ -82,7 +93,16 @@ def _confirmed(metrics):
     for row in rows
   ]
   header = ["", f"predicted ({unit})", f"measured ({unit})", "difference"]
-  return "<h2>Predicted and measured latency</h2>" + _table(header, cells)
+  places = [(row["predicted"], row["measured"]) for row in rows]
+  picture = charts.chart(
+    {"networks of the search's path; on the dashed line both are equal": places},
+    f"predicted by the latency table ({unit})",
+    f"measured on the device ({unit})",
+    f"Measured over predicted latency of {len(rows)} networks; the table below has the numbers.",
+    diagonal=True,
+    points=True,
+  )
+  return "<h2>Predicted and measured latency</h2>" + picture + _table(header, cells)
 
 
 def _confirmed_title(iteration):
@@ -112,34 +132,91 @@ def _examples(name, content):
   return f'<h2>{title}</h2><img alt="{title}" src="data:image/png;base64,{image}">'
 
 
-def _found(title, found, largest):
+def _found(title, found, largest, table):
   name = f"The found network, {title}," if title else "The found network"
-  return f"<h2>{html.escape(name)} beside the largest one</h2>" + _blocks(found, largest)
+  header, rows = layers.rows(found, largest, table)
+  return (
+    f"<h2>{html.escape(name)} beside the initial one</h2>"
+    + drawing.draw(found, largest)
+    + "<details><summary>Every layer in numbers</summary>"
+    + _table(header, rows, css=lambda row: "removed" if row[1] == "removed" else "")
+    + "</details>"
+  )
 
 
-def _blocks(found, largest):
-  """Kept filters and kernel of every block, found of largest."""
-  rows = []
-  for index, (block, full) in enumerate(zip(found.blocks, largest.blocks, strict=True)):
-    widths = block.widths()
-    removed = bool(widths) and not any(widths.values())
-    cells = [f"{field} {kept} of {full.widths()[field]}" for field, kept in widths.items()]
-    kernel = getattr(block, "kernel", None)
-    kernel = f"{kernel} of {full.kernel}" if kernel and not removed else ""
-    height, width, channels = found.block_outputs()[index]
-    bypassed = sum(layer.bypassed for layer in found.layers()[index])
-    rows.append(
-      (
-        f"{index + 1} {block.kind}",
-        "removed" if removed else "; ".join(cells),
-        kernel,
-        f"{bypassed or ''}",
-        f"{height}x{width}x{channels}",
-        f"{sum(layer.macs() for layer in found.layers()[index]):,}",
+def _training(logs, quality):
+  """Curves of every training that left a log."""
+  parts = []
+  for title, reports in logs.items():
+    if not reports:
+      continue
+    parts.append(f"<h3>{html.escape(title)}</h3>")
+    for field, factor, unit in (("loss", 1, "loss"), ("accuracy", 100, f"{quality} (%)")):
+      line = [(report["images"] / 1000, factor * report[field]) for report in reports]
+      parts.append(
+        charts.chart(
+          {f"{unit}, mean over the steps since the last point, training images": line},
+          "training images (thousands)",
+          unit,
+          f"{unit} of {title} over its training: from {line[0][1]:.3g} to {line[-1][1]:.3g}.",
+        )
       )
-    )
-  header = ["block", "kept filters", "kernel", "bypassed channels", "output", "MACs"]
-  return _table(header, rows, css=lambda row: "removed" if row[1] == "removed" else "")
+  return "<h2>Training</h2>" + "".join(parts) if parts else ""
+
+
+def _exports(metrics):
+  """What the comparison of every exported file with its Keras network found."""
+  rows = []
+  for name, network in metrics.get("networks", {}).items():
+    for mode, record in network.get("exports", {}).items():
+      agreement = record["top_1_agreement"]
+      lost = record["accuracy_lost"]
+      rows.append(
+        (
+          f"{tables.network_title(name)}, {'float32' if mode == 'none' else mode}",
+          f"{record['test_accuracy']:.2%}",
+          "-" if lost is None else f"{lost:+.2f}",
+          "-" if agreement is None else f"{agreement:.1%}",
+          f"{record['largest_difference']:.2g}",
+          f"{record['size_bytes']:,}",
+          f"{record['peak_memory_bytes']:,}",
+          ", ".join(f"{count} {kind}" for kind, count in record["fallback"].items()) or "none",
+        )
+      )
+  if not rows:
+    return ""
+  header = [
+    *(
+      "file",
+      f"test {metrics.get('quality', 'accuracy')}",
+      "points lost on hold-out",
+      "same top-1 as Keras",
+    ),
+    *("largest difference", "bytes", "activations at their peak (bytes)", "not in XNNPACK"),
+  ]
+  return "<h2>Exported files against Keras</h2>" + _table(header, rows)
+
+
+def _repeat(settings, metrics):
+  given = {}
+  for option, value in itertools.chain(*(options.items() for options in settings.values())):
+    given |= value if isinstance(value, dict) else {option: value}  # of a task: several flags
+  flags = [
+    f"--{option}={shlex.quote(str(value))}"
+    for option, value in given.items()
+    if value is not None and value != ""
+  ]
+  command = " \\\n  ".join(["nadv2-run", *flags, "--output=FOLDER"])
+  versions = metrics.get("versions", {})
+  return (
+    "<h2>Everything needed to repeat it</h2>"
+    "<p>The command, with every setting of the stages that ran; with references or quantized files "
+    "add --references and --quantization.</p>"
+    f"<pre>{html.escape(command)}</pre><p>Versions, and the commit of the source:</p>"
+    f"<pre>{html.escape(json.dumps(versions, indent=2))}</pre>"
+    f"<p>Seed: {metrics.get('seed', 'in the command')}. Seconds of each stage:</p>"
+    f"<pre>{html.escape(json.dumps(metrics.get('seconds', {})))}</pre>"
+  )
 
 
 def _table(header, rows, css=lambda row: ""):

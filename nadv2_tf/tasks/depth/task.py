@@ -26,6 +26,7 @@ class Depth:
 
   name = "depth"
   quality_name = "delta1"
+  output = "depth in metres"
   settings = sources.SETTINGS
 
   def __init__(self, data, image_size, holdout, seed, label_smoothing=0.0, **settings):

@@ -1,0 +1,189 @@
+"""One export from beginning to end: convert, compare with Keras, describe, write."""
+
+import dataclasses
+
+import numpy as np
+from nadv2_tf.export import inspection, metadata, parity
+from nadv2_tf.export.quantization import INTEGER_MODES, Quantization, convert, layer_errors
+from nadv2_tf.export.tflite import concrete_function, write_atomically
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportOptions:
+  """What a file is to be.
+
+  Attributes:
+    quantization: one of `quantization.MODES`.
+    integer_io: int8 inputs and outputs.
+    float_layers: how many layers int8 leaves in float: those whose own error is largest.
+    calibration_images: training images that ranges are taken from.
+    max_accuracy_drop: points of accuracy that the file may lose on the hold-out images.
+    qat_epochs, qat_learning_rate: of quantization-aware training.
+    model_version, author, licence: for the metadata.
+  """
+
+  quantization: str = "none"
+  integer_io: bool = False
+  float_layers: int = 0
+  calibration_images: int = 256
+  max_accuracy_drop: float = 2.0
+  qat_epochs: float = 2.0
+  qat_learning_rate: float = 1e-4
+  model_version: str = "1"
+  author: str = "not given"
+  licence: str = "not given"
+
+  def __post_init__(self):
+    calibration = np.zeros(1) if self.quantization == "int8" else None
+    Quantization(
+      self.quantization,
+      calibration,
+      integer_io=self.integer_io,
+      float_layers=("",) * self.float_layers,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+  """The images that a file is made and judged with.
+
+  Attributes:
+    images: float32 [images, height, width, channels] that the gate compares on; never test images
+      that a result is reported on.
+    quality: function outputs -> accuracy in [0, 1] on them; None without targets.
+    train: training `Examples`, for calibration and quantization-aware training; None without.
+  """
+
+  images: np.ndarray
+  quality: object = None
+  train: object = None
+
+
+def random_evidence(network):
+  """`Evidence` where there is no data: noise from -1 to 1, of outputs alone."""
+  shape = (64, *network.inputs[0].shape[1:])
+  noise = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+  return Evidence(noise)
+
+
+def export(network, path, options, evidence, description, spec=None, report=None):
+  """Writes a network as TFLite, if the file gives what the network gives.
+
+  Args:
+    network: plain Keras model on the TensorFlow backend.
+    path: of the file; it is written after the gate only.
+    options: `ExportOptions`.
+    evidence: `Evidence`.
+    description: `metadata.Description`; None writes no metadata.
+    spec: the network's `NetworkSpec`; needed by int8_qat.
+    report: called with (step, steps, loss) of quantization-aware training.
+
+  Returns:
+    A dictionary for JSON: the gate's figures, operators, what falls back, size and memory.
+
+  Raises:
+    ParityError: if the gate is shut; nothing is written then.
+    ValueError: if the options need data or a spec that there is none of.
+  """
+  function = concrete_function(network)
+  calibration = None if evidence.train is None else _calibration(evidence.train, options)
+  content, worst = _converted(network, function, options, calibration, evidence, spec, report)
+  predict = lambda images: _predict(network, images)  # noqa: E731
+  checked = parity.check(
+    predict,
+    content,
+    lambda: convert(function),
+    evidence.images[: parity.IMAGES],
+    options.quantization,
+    options.max_accuracy_drop,
+    evidence.quality,
+  )
+  facts = inspection.inspect(content)
+  if description is not None:
+    content = metadata.described(content, description)
+  write_atomically(path, content)
+  record = {"quantization": options.quantization, **vars(checked)}
+  record |= {"accuracy_lost": checked.accuracy_lost, **vars(facts), "size_bytes": len(content)}
+  if worst:
+    record["layer_errors"] = [
+      {"layer": parity.short_name(layer.tensor), "relative_error": layer.relative_error}
+      for layer in worst[:10]
+    ]
+    record["float_layers"] = [
+      parity.short_name(layer.tensor) for layer in worst[: options.float_layers]
+    ]
+  return record
+
+
+def _calibration(train, options):
+  return train.take(slice(options.calibration_images)).inputs()
+
+
+def _converted(network, function, options, calibration, evidence, spec, report):
+  """(the file as bytes, layer errors of int8)."""
+  mode = options.quantization
+  if mode in INTEGER_MODES and calibration is None:
+    raise ValueError(f"--quantization={mode} needs training images: name them with --data.")
+  if mode == "int8_qat":
+    from nadv2_tf.export import qat
+
+    if spec is None:
+      raise ValueError("--quantization=int8_qat needs the spec of the network beside it (.json).")
+    settings = qat.QatOptions(options.qat_epochs, learning_rate=options.qat_learning_rate)
+    model = qat.train(network, spec, evidence.train, calibration, settings, report)
+    quantization = Quantization(mode, integer_io=options.integer_io)
+    return convert(concrete_function(model), quantization), []
+  ranges_from = calibration if mode == "int8" else None
+  quantization = Quantization(mode, ranges_from, integer_io=options.integer_io)
+  if mode != "int8":
+    return convert(function, quantization), []
+  spreads = inspection.spreads(convert(function), calibration[: parity.LAYER_IMAGES])
+  plain = dataclasses.replace(quantization, integer_io=False)
+  worst = layer_errors(function, plain, spreads)
+  left_float = tuple(layer.tensor for layer in worst[: options.float_layers])
+  return convert(function, dataclasses.replace(quantization, float_layers=left_float)), worst
+
+
+def _predict(network, images, batch_size=64):
+  parts = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
+  return np.concatenate([np.asarray(network(part, training=False)) for part in parts])
+
+
+def sentences(path, record, quality="accuracy"):
+  """What an export found, as lines for people; `quality` is the task's word for accuracy."""
+  spread = record["spread"]
+  lines = [
+    f"{path}: {record['size_bytes']:,} bytes, {record['quantization']}",
+    f"  against Keras on {record['images']} images: largest difference "
+    f"{record['largest_difference']:.3g}, root mean square {record['rms_difference']:.3g} "
+    f"(outputs spread {spread:.3g})"
+    + (
+      f", top-1 agreement {record['top_1_agreement']:.1%}"
+      if record["top_1_agreement"] is not None
+      else ""
+    ),
+  ]
+  if record["accuracy_lost"] is not None:
+    lines.append(
+      f"  {quality} {record['accuracy_keras']:.2%} in Keras, {record['accuracy_file']:.2%} in the "
+      f"file: {record['accuracy_lost']:+.2f} points lost"
+    )
+  lines.append(f"  operators: {_counts(record['operators'])}")
+  lines.append(
+    f"  XNNPACK does not take {_counts(record['fallback'])}; {record['partitions']} parts"
+    if record["fallback"]
+    else "  XNNPACK takes all of them"
+  )
+  lines.append(f"  activations at their peak: {record['peak_memory_bytes']:,} bytes")
+  if record.get("layer_errors"):
+    worst = ", ".join(
+      f"{row['layer']} {row['relative_error']:.1%}" for row in record["layer_errors"][:5]
+    )
+    lines.append(f"  layers that int8 hurts most, each by itself: {worst}")
+  if record.get("float_layers"):
+    lines.append(f"  left in float: {', '.join(record['float_layers'])}")
+  return lines
+
+
+def _counts(operators):
+  return ", ".join(f"{count} {name}" for name, count in operators.items())

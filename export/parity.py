@@ -1,0 +1,171 @@
+"""The gate of every export: does the file give what the Keras network gives?"""
+
+import dataclasses
+
+import numpy as np
+from nadv2_tf.export import inspection
+from nadv2_tf.export.tflite import predictor
+
+#: images that the gate runs, or as many as there are
+IMAGES = 256
+#: images that layers are compared on once the gate is shut
+LAYER_IMAGES = 16
+#: layers that its message names
+NAMED_LAYERS = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+  """What differences of the outputs a mode may have, as shares of the spread of Keras's outputs.
+
+  Rounding to float16 or int8 is noise on every output, so there the root mean square counts, and
+  the largest difference may be several times as much.
+  """
+
+  largest: float
+  rms: float
+
+
+#: measured on trained and random networks (`benchmarks/results/quantization.txt`), with a margin
+LIMITS = {
+  "none": Limits(1e-3, 1e-4),
+  "float16": Limits(1.5e-2, 3e-3),
+  "dynamic": Limits(0.5, 0.05),
+  "int8": Limits(1.5, 0.2),
+  "int8_qat": Limits(1.5, 0.2),
+}
+
+
+class ParityError(ValueError):
+  """The exported file does not give what the Keras network gives."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Parity:
+  """Keras's outputs against a file's.
+
+  Attributes:
+    images: how many were compared.
+    largest_difference, rms_difference: of all outputs, in the outputs' own unit.
+    spread: standard deviation of Keras's outputs.
+    top_1_agreement: share of images with the same largest output; None if outputs are no classes.
+    accuracy_keras, accuracy_file: in [0, 1]; None without targets.
+  """
+
+  images: int
+  largest_difference: float
+  rms_difference: float
+  spread: float
+  top_1_agreement: float | None = None
+  accuracy_keras: float | None = None
+  accuracy_file: float | None = None
+
+  @property
+  def accuracy_lost(self):
+    """In points of a hundred; below 0 if the file is more accurate."""
+    if self.accuracy_keras is None:
+      return None
+    return 100 * (self.accuracy_keras - self.accuracy_file)
+
+
+def compare(expected, actual, quality=None):
+  """`Parity` of outputs, [images, ...], of the Keras network and of the file.
+
+  Args:
+    expected, actual: float arrays of one shape.
+    quality: function outputs -> accuracy in [0, 1]; None if there are no targets.
+  """
+  expected, actual = np.asarray(expected, np.float64), np.asarray(actual, np.float64)
+  if expected.shape != actual.shape:
+    raise ParityError(f"The file's outputs are {actual.shape}, the network's {expected.shape}.")
+  difference = np.abs(expected - actual)
+  classes = expected.ndim == 2 and expected.shape[1] > 1
+  agreement = (expected.argmax(-1) == actual.argmax(-1)).mean() if classes else None
+  return Parity(
+    images=len(expected),
+    largest_difference=float(difference.max()),
+    rms_difference=float(np.sqrt(np.mean(np.square(difference)))),
+    spread=float(expected.std()),
+    top_1_agreement=None if agreement is None else float(agreement),
+    accuracy_keras=None if quality is None else float(quality(expected)),
+    accuracy_file=None if quality is None else float(quality(actual)),
+  )
+
+
+def faults(parity, mode, max_accuracy_drop):
+  """What is wrong, as sentences; none if the gate is open.
+
+  Args:
+    parity: a `Parity`.
+    mode: of `quantization.MODES`.
+    max_accuracy_drop: points of accuracy that the file may lose.
+  """
+  found = []
+  limits = LIMITS[mode]
+  for title, value, limit in (
+    ("largest difference of an output", parity.largest_difference, limits.largest),
+    ("root mean square difference", parity.rms_difference, limits.rms),
+  ):
+    # Written so that NaN is a fault.
+    if not value <= limit * parity.spread:
+      found.append(
+        f"the {title} is {value:.3g}, the limit for {mode} is {limit * parity.spread:.3g} "
+        f"({limit:g} of the outputs' spread)"
+      )
+  if parity.accuracy_lost is not None and not parity.accuracy_lost <= max_accuracy_drop:
+    found.append(
+      f"{parity.accuracy_lost:.2f} points of accuracy are lost, --max_accuracy_drop is "
+      f"{max_accuracy_drop:g}"
+    )
+  return found
+
+
+def check(predict, content, reference, images, mode, max_accuracy_drop, quality=None):
+  """Runs network and file on the same images.
+
+  Args:
+    predict: the Keras network, images -> outputs.
+    content: the file, as bytes.
+    reference: function -> bytes of a float32 file of the same network, for naming layers.
+    images: float32 [images, height, width, channels].
+    mode, max_accuracy_drop: as `faults` takes them.
+    quality: as `compare` takes it.
+
+  Returns:
+    A `Parity`.
+
+  Raises:
+    ParityError: with the reasons and the layers that differ most, if the file is not the network.
+  """
+  parity = compare(predict(images), predictor(content)(images), quality)
+  reasons = faults(parity, mode, max_accuracy_drop)
+  if reasons:
+    raise ParityError(
+      f"The exported file is not the network: {'; '.join(reasons)}. "
+      f"{_layers(reference(), content, images[:LAYER_IMAGES])}"
+    )
+  return parity
+
+
+def _layers(reference, content, images):
+  """The layers that differ most, in words; the first one that differs is named as such."""
+  differences = inspection.layer_differences(reference, content, images)
+  if not differences:
+    return "No layer of the file has the name of one of the float32 file."
+  worst = sorted(differences, key=lambda item: -item[1])[:NAMED_LAYERS]
+  named = ", ".join(f"{short_name(name)} {value:.1%}" for name, value in worst)
+  jumps = np.diff([0.0, *(value for _, value in differences)])
+  first = differences[int(np.argmax(jumps > 0.5 * jumps.max()))][0]
+  return (
+    f"Layers that differ most (share of their outputs' spread): {named}. The first large step is "
+    f"at {short_name(first)}."
+  )
+
+
+def short_name(tensor):
+  """The Keras layer in a tensor's name: block07_add of model_1/block07_add_1/Add."""
+  parts = tensor.split(";")[0].split("/")
+  blocks = [part for part in parts if part.startswith("block")]
+  name = blocks[0] if blocks else parts[-1]
+  head, _, number = name.rpartition("_")
+  return head if head and number.isdigit() else name

@@ -1,0 +1,117 @@
+"""Quantization-aware training: the network learns to give its own float outputs in int8."""
+
+import dataclasses
+import math
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from nadv2_tf.export.quantizers import set_output_range, tfmot_keras
+from nadv2_tf.export.twin import twin
+
+from nadv2_tf.tasks.examples import epoch_batches, flip_and_shift, normalise
+
+
+@dataclasses.dataclass(frozen=True)
+class QatOptions:
+  """How the training goes.
+
+  Attributes:
+    epochs: passes over the training images.
+    batch_size: images per step.
+    learning_rate: largest one, of Adam; cosine down to 0.
+    seed: of shuffling and augmentation.
+    shift: augmentation moves images by up to this many pixels.
+  """
+
+  epochs: float = 2.0
+  batch_size: int = 64
+  learning_rate: float = 1e-4
+  seed: int = 0
+  shift: int = 1
+
+  def steps(self, examples):
+    return max(round(self.epochs * max(examples // self.batch_size, 1)), 1)
+
+
+def train(network, spec, examples, calibration, options, report=None):
+  """Trains a twin of a network under fake int8 quantization.
+
+  The loss is the mean square difference to the float network's outputs, over their variance: no
+  labels are needed, so it serves every task, and what is learnt is to be the same network, which
+  the gate checks.
+
+  Args:
+    network: a stand-alone Keras 3 network.
+    spec: its `NetworkSpec`.
+    examples: training `Examples`; labels are not used.
+    calibration: float32 [images, ...], training images that the first ranges come from.
+    options: `QatOptions`.
+    report: called with (step, steps, loss).
+
+  Returns:
+    The trained tf_keras model, whose fake quantization `quantization.convert` turns into int8.
+
+  Raises:
+    RuntimeError: if the loss is not finite.
+  """
+  model = twin(network, spec, quantized=True)
+  calibrate(model, twin(network, spec), calibration)
+  steps = options.steps(len(examples))
+  rate = tf_keras.optimizers.schedules.CosineDecay(options.learning_rate, steps)
+  step_function = _step(network, model, tf_keras.optimizers.Adam(rate))
+  for step, images in zip(range(steps), _batches(examples, options), strict=False):
+    loss = float(step_function(tf.constant(images)))
+    if not math.isfinite(loss):
+      raise RuntimeError(
+        f"The loss became {loss} at step {step + 1} of quantization-aware training; try a lower "
+        f"--qat_learning_rate than {options.learning_rate:g}."
+      )
+    if report:
+      report(step + 1, steps, loss)
+  model(calibration[: options.batch_size], training=True)  # the ranges of the final weights
+  return model
+
+
+def calibrate(quantized, plain, images, batch_size=64):
+  """Sets the output ranges of a quantized twin to what the plain one gives on `images`."""
+  wrappers = {
+    layer.layer.name: layer
+    for layer in quantized.layers
+    if isinstance(layer, tfmot_keras.QuantizeWrapperV2)
+  }
+  probe = tf_keras.Model(plain.input, {name: plain.get_layer(name).output for name in wrappers})
+  lows = dict.fromkeys(wrappers, np.inf)
+  highs = dict.fromkeys(wrappers, -np.inf)
+  run = tf.function(lambda batch: probe(batch, training=False), autograph=False)
+  for start in range(0, len(images), batch_size):
+    for name, values in run(images[start : start + batch_size]).items():
+      lows[name] = min(lows[name], float(tf.reduce_min(values)))
+      highs[name] = max(highs[name], float(tf.reduce_max(values)))
+  for name, wrapper in wrappers.items():
+    set_output_range(wrapper, lows[name], highs[name])
+
+
+def _batches(examples, options):
+  step = epoch = 0
+  while True:
+    batch_size = min(options.batch_size, len(examples))
+    for batch in epoch_batches(examples, batch_size, options.seed, epoch):
+      rng = np.random.default_rng([options.seed, 5, step])
+      yield normalise(flip_and_shift(batch.images, rng, options.shift))
+      step += 1
+    epoch += 1
+
+
+def _step(network, model, optimizer):
+  variables = model.trainable_variables
+
+  def step(images):
+    expected = network(images, training=False)
+    with tf.GradientTape() as tape:
+      outputs = model(images, training=True)
+      loss = tf.reduce_mean(tf.square(outputs - expected)) / tf.math.reduce_variance(expected)
+    optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+    return loss
+
+  return tf.function(step, autograph=False)

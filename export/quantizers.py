@@ -1,0 +1,105 @@
+"""Quantize configs for tensorflow-model-optimization: per-channel kernels, moving output ranges.
+
+Its own 8-bit scheme has no config for hard-swish and for the gates of squeeze-and-excite, and takes
+one range for all channels of a depthwise kernel.
+"""
+
+import os
+
+import tensorflow as tf
+import tf_keras
+
+
+def _import_quietly():
+  """tfmot's Keras quantization; it sets a variable that would change Keras in child processes."""
+  before = os.environ.get("TF_USE_LEGACY_KERAS")
+  import tensorflow_model_optimization as tfmot
+
+  if before is None:
+    os.environ.pop("TF_USE_LEGACY_KERAS", None)
+  return tfmot.quantization.keras
+
+
+tfmot_keras = _import_quietly()
+
+
+class PerChannel(tfmot_keras.quantizers.LastValueQuantizer):
+  """Symmetric int8 in [-127, 127] with a range for each output channel of a kernel.
+
+  Args:
+    depthwise: the channels are on the axis before the last, of length 1.
+  """
+
+  def __init__(self, depthwise):
+    super().__init__(num_bits=8, per_axis=True, symmetric=True, narrow_range=True)
+    self.depthwise = depthwise
+
+  def build(self, tensor_shape, name, layer):
+    shape = (tensor_shape[-2] if self.depthwise else tensor_shape[-1],)
+    return {
+      f"{end}_var": layer.add_weight(
+        f"{name}_{end}",
+        shape=shape,
+        initializer=tf_keras.initializers.Constant(value),
+        trainable=False,
+      )
+      for end, value in (("min", -6.0), ("max", 6.0))
+    }
+
+  def __call__(self, inputs, training, weights, **unused):
+    if not self.depthwise:
+      return super().__call__(inputs, training, weights)
+    # The operator takes the last axis for the channels.
+    turned = super().__call__(tf.transpose(inputs, (0, 1, 3, 2)), training, weights)
+    return tf.transpose(turned, (0, 1, 3, 2))
+
+  def get_config(self):
+    return {"depthwise": self.depthwise}
+
+
+class Config(tfmot_keras.QuantizeConfig):
+  """Quantizes a layer's kernel, if it has one, and its output.
+
+  Args:
+    weight: "kernel", "depthwise_kernel" or None.
+  """
+
+  def __init__(self, weight=None):
+    self.weight = weight
+
+  def get_weights_and_quantizers(self, layer):
+    if self.weight is None:
+      return []
+    return [(getattr(layer, self.weight), PerChannel(self.weight == "depthwise_kernel"))]
+
+  def set_quantize_weights(self, layer, quantize_weights):
+    if self.weight is not None:
+      setattr(layer, self.weight, quantize_weights[0])
+
+  def get_activations_and_quantizers(self, layer):
+    return []  # the output is quantized, after the activation
+
+  def set_quantize_activations(self, layer, quantize_activations):
+    pass
+
+  def get_output_quantizers(self, layer):
+    return [
+      tfmot_keras.quantizers.MovingAverageQuantizer(
+        num_bits=8, per_axis=False, symmetric=False, narrow_range=False
+      )
+    ]
+
+  def get_config(self):
+    return {"weight": self.weight}
+
+
+def quantized_layer(layer, weight=None):
+  """A tf_keras layer under fake quantization; its name becomes quant_NAME."""
+  return tfmot_keras.QuantizeWrapperV2(layer, Config(weight))
+
+
+def set_output_range(wrapper, low, high):
+  """Sets the range of a wrapped layer's output; 0 is always in it, as TFLite wants it."""
+  ranges = wrapper._output_quantizer_vars
+  ranges["min_var"].assign(min(float(low), 0.0))
+  ranges["max_var"].assign(max(float(high), 0.0))

@@ -1,0 +1,76 @@
+"""The tf_keras twin is the network, and training under fake quantization keeps it so."""
+
+import random
+
+import numpy as np
+import pytest
+from nadv2_tf.export import inspection, parity, qat
+from nadv2_tf.export.quantization import Quantization, convert
+from nadv2_tf.export.tflite import concrete_function, interpreter, predictor
+from nadv2_tf.export.twin import twin
+
+from nadv2_tf import backbones
+from nadv2_tf.models import stand_alone
+
+
+# Folding rounds in another order; FastDepth has 38 layers and outputs far above their spread.
+@pytest.mark.parametrize(
+  ("name", "tolerance"), [("mobilenet_v3_demo", 1e-5), ("mobilenet_v1", 1e-5), ("fastdepth", 5e-5)]
+)
+def test_twin_gives_what_the_network_gives(name, tolerance, randomise, relative_gap):
+  shape = (32, 32, 1) if name == "mobilenet_v3_demo" else (64, 64, 3)
+  space = backbones.search_space(name, input_shape=shape)
+  rng = random.Random(5)
+  for index in range(3):
+    spec = space.sample(rng) if index else space.largest()
+    network = randomise(stand_alone(spec), seed=index, shift=0.1)
+    images = np.random.default_rng(6).normal(size=(2, *shape)).astype(np.float32)
+    expected = network(images, training=False)
+    assert relative_gap(twin(network, spec)(images, training=False), expected) <= tolerance
+
+
+def test_twin_of_every_layer(network, spec, examples, relative_gap):
+  images = examples.inputs()
+  expected = network(images, training=False)
+  assert relative_gap(twin(network, spec)(images, training=False), expected) <= 1e-5
+
+
+def test_another_networks_spec_is_refused(network, spec):
+  other = spec.with_block(1, depthwise=10)
+  with pytest.raises(ValueError, match="is no network of 'tiny'"):
+    twin(network, other)
+
+
+def test_training_brings_the_outputs_nearer(network, spec, examples):
+  """40 steps; the loss of the last ones is below that of the first, and the file is as good."""
+  losses = []
+  options = qat.QatOptions(epochs=40 / 6, batch_size=16, learning_rate=1e-3, shift=0)
+  images = examples.inputs()
+  trained = qat.train(network, spec, examples, images, options, lambda *now: losses.append(now[2]))
+  assert len(losses) == 40
+  assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
+  content = convert(concrete_function(trained), Quantization("int8_qat"))
+  expected = np.asarray(network(images, training=False))
+  faked = trained(images, training=False).numpy()
+  actual = predictor(content)(images)
+  # What was trained is what runs: rounding of ties apart, one step of the outputs' scale.
+  assert parity.compare(faked, actual).rms_difference < 0.05 * expected.std()
+  found = parity.compare(expected, actual)
+  calibrated = convert(concrete_function(network), Quantization("int8", images))
+  untrained = parity.compare(expected, predictor(calibrated)(images))
+  assert found.rms_difference < untrained.rms_difference
+
+
+def test_trained_file_is_integer_throughout(network, spec, examples):
+  options = qat.QatOptions(epochs=0, batch_size=16)
+  trained = qat.train(network, spec, examples, examples.inputs(), options)
+  content = convert(concrete_function(trained), Quantization("int8_qat", integer_io=True))
+  made = interpreter(content, delegates=False)
+  types = {np.dtype(one["dtype"]).name for one in made.get_tensor_details()}
+  assert types == {"int8", "int32"}
+  assert inspection.inspect(content).operators["HARD_SWISH"] == 6  # one operator each
+  details = {one["index"]: one for one in made.get_tensor_details()}
+  for step in made._get_ops_details():
+    if step["op_name"] == "DEPTHWISE_CONV_2D":
+      kernel = details[step["inputs"][1]]
+      assert len(kernel["quantization_parameters"]["scales"]) == kernel["shape"][3]

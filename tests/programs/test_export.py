@@ -1,0 +1,73 @@
+"""nadv2-export of any .keras file: modes, images, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+from nadv2_tf.export import metadata, support
+
+from nadv2_tf.models import stand_alone
+from nadv2_tf.spec import NetworkSpec
+from nadv2_tf.spec.blocks import Conv, Head
+
+
+@pytest.fixture
+def network(tmp_path, randomise):
+  """The path of a .keras file, its spec beside it."""
+  spec = NetworkSpec("pairs", (8, 8, 1), (Conv(8, 3, 2, "hard_swish"), Head(2, 8)))
+  randomise(stand_alone(spec), seed=1).save(tmp_path / "pairs.keras")
+  (tmp_path / "pairs.json").write_text(spec.to_json())
+  return tmp_path / "pairs.keras"
+
+
+@pytest.fixture
+def data(tmp_path):
+  rng = np.random.default_rng(0)
+  images = rng.integers(0, 256, (700, 8, 8, 1)).astype(np.uint8)
+  labels = np.arange(700) % 2
+  path = tmp_path / "pairs.npz"
+  np.savez(path, x_train=images, y_train=labels, x_test=images[:4], y_test=labels[:4])
+  return f"--data=npz:{path}"
+
+
+def test_int8_with_images(run_command, network, data, output):
+  status, printed, stderr = run_command(
+    *("export", f"--network={network}", data, f"--output={output}", "--quantization=int8"),
+    *("--max_accuracy_drop=20", "--licence=MIT", "--integer_io"),
+  )
+  assert status == 0, stderr
+  path = output / "pairs_int8.tflite"
+  assert f"{path}: {path.stat().st_size:,} bytes, int8" in printed
+  assert "against Keras on 256 images" in printed and "points lost" in printed
+  record = json.loads((output / "pairs_int8.export.json").read_text())
+  assert record["images"] == 256 and 0 < record["rms_difference"] < record["spread"]
+  if support.has_metadata_writers():
+    assert metadata.read(path.read_bytes())["license"] == "MIT"
+    assert metadata.read_labels(path.read_bytes()) == ["0", "1"]
+
+
+def test_without_images_outputs_are_compared_on_noise(run_command, network, output):
+  status, printed, stderr = run_command("export", f"--network={network}", f"--output={output}")
+  assert status == 0, stderr
+  assert "no --data: compared on random images, by outputs alone" in printed
+  assert "points lost" not in printed and (output / "pairs.tflite").exists()
+
+
+@pytest.mark.parametrize(
+  ("flags", "message"),
+  [
+    (["--quantization=int8"], "--quantization=int8 needs training images: name them with --data"),
+    (["--integer_io"], "--integer_io needs --quantization=int8 or int8_qat, not none"),
+    (["--quantization=float16", "--float_layers=2"], "--float_layers needs --quantization=int8"),
+  ],
+)
+def test_what_does_not_go_together_is_one_line(fails, network, output, flags, message):
+  fails(message, "export", f"--network={network}", f"--output={output}", *flags)
+  assert not list(output.glob("*.tflite")) if output.exists() else True
+
+
+def test_int8_qat_without_a_spec_says_what_is_missing(fails, network, data, output):
+  network.with_suffix(".json").unlink()
+  message = "--quantization=int8_qat needs the spec of the network beside it"
+  flags = [f"--network={network}", data, f"--output={output}", "--quantization=int8_qat"]
+  fails(message, "export", *flags)

@@ -1,0 +1,51 @@
+"""Peak memory of activations: by hand, and against the tensors of exported files."""
+
+import random
+
+import pytest
+from nadv2_tf.benchmarks.networks import network_file
+from nadv2_tf.export import inspection
+
+from nadv2_tf import backbones
+from nadv2_tf.resources import PeakMemoryMeter
+from nadv2_tf.spec import NetworkSpec, Skip
+from nadv2_tf.spec.blocks import Conv, Head, InvertedResidual, Upsample
+
+
+def test_a_residual_block_by_hand():
+  # 4x4x4 in; 12 channels, depthwise, squeeze and excite through 8, back to 4, plus the input.
+  block = InvertedResidual(12, 12, 4, 3, 1, 8, "relu")
+  spec = NetworkSpec("tiny", (4, 4, 4), (block, Head(3)))
+  inside, held = 16 * 12, 16 * 4
+  depthwise = inside + inside + held
+  head = 16 * 4 + 4  # the pool
+  assert PeakMemoryMeter().block_peaks(spec) == (4 * depthwise, 4 * head)
+  assert PeakMemoryMeter().measure(spec) == 4 * depthwise
+  plain = spec.with_block(0, residual=False)
+  assert PeakMemoryMeter().measure(plain) == 4 * (inside + inside)
+
+
+def test_a_skip_is_held_until_it_is_added():
+  # 4x4x2 -> 2x2x3, held -> 1x1x5 -> 2x2x5 -> 2x2x3 and the skip.
+  blocks = (Conv(3, 3, 2), Conv(5, 3, 2), Upsample(2), Conv(3), Head(2))
+  spec = NetworkSpec("tiny", (4, 4, 2), blocks, (Skip(0, 3),))
+  skip = 4 * 3
+  peaks = (32 + 12, 12 + 5, 5 + 20 + skip, 20 + 12 + skip, 12 + 3)
+  assert PeakMemoryMeter().block_peaks(spec) == tuple(4.0 * peak for peak in peaks)
+
+
+def test_a_removed_block_holds_nothing():
+  removed = InvertedResidual(0, 0, 0, 3, 1, 8, "relu")
+  spec = NetworkSpec("tiny", (4, 4, 2), (Conv(4), removed, Head(3)))
+  assert PeakMemoryMeter().block_peaks(spec)[1] == 4 * 16 * 4  # what comes in goes out
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_demo", "fastdepth"])
+def test_files_hold_no_less_and_not_much_more(name):
+  """A file copies what goes around; what works in place here is written anew there."""
+  shape = (32, 32, 1) if name == "mobilenet_v3_demo" else (32, 32, 3)
+  space = backbones.search_space(name, input_shape=shape)
+  rng, meter = random.Random(3), PeakMemoryMeter()
+  for spec in (space.largest(), space.sample(rng), space.sample(rng)):
+    file = inspection.inspect(network_file(spec)).peak_memory_bytes
+    assert meter.measure(spec) <= file <= 2 * meter.measure(spec)
