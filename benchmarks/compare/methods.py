@@ -75,7 +75,8 @@ def make_optimizer(name, plan):
   if name == "random":
     return RandomSearch(plan.samples)
   if name == "evolution":
-    size = min(50, plan.samples)
+    # Its own population of 50 needs more samples; with fewer, at least five generations.
+    size = max(min(50, plan.samples // 5), 1)
     return Evolution(
       population=size,
       parents=max(size // 5, 1),

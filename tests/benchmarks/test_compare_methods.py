@@ -10,8 +10,6 @@ from nadv2_tf.benchmarks.compare.plan import PRESETS
 from nadv2_tf.benchmarks.compare.table import draw, rows_of, text_of
 
 from nadv2_tf import backbones
-from nadv2_tf.resources import MacsMeter
-from nadv2_tf.search import Problem, minimize
 
 PLAN = PRESETS["smoke"]
 
@@ -61,23 +59,9 @@ def test_optimizers_take_the_sizes_of_the_plan():
   assert made["netadaptv1"].reduction_decay == plan.netadaptv1_decay
   assert made["random"].samples == 120
   evolution = made["evolution"]
-  assert evolution.population * evolution.generations <= 120 < 3 * evolution.population
+  assert evolution.population * evolution.generations <= 120
+  assert evolution.generations >= 5
   assert {type(optimizer).__name__ for optimizer in made.values()} >= {"UniformScaling"}
-
-
-def test_uniform_scaling_gives_each_target_its_most_accurate_network(all_spaces):
-  space, meter = all_spaces["cbc"], MacsMeter()
-  largest = meter.measure(space.largest())
-
-  class NarrowerIsBetter:
-    def accuracy(self, specs):
-      return [1 - meter.measure(spec) / largest for spec in specs]
-
-  problem = Problem(space, space.largest(), meter, 0.3 * largest, (0.6 * largest,))
-  result = minimize(problem, make_optimizer("uniform", PLAN), NarrowerIsBetter())
-  assert result.samples_scored == 2
-  wide, narrow = result.found
-  assert wide.accuracy == narrow.accuracy == pytest.approx(0.7, abs=0.03)
 
 
 def test_a_folder_of_another_plan_is_refused(tmp_path):
