@@ -69,7 +69,7 @@ def make_optimizer(name, plan):
       plan.reduction_decay,
     )
   if name == "scd":
-    return SingleLayerCoordinateDescent(plan.initial_reduction, plan.reduction_decay)
+    return SingleLayerCoordinateDescent(plan.scd_reduction, plan.reduction_decay)
   if name == "netadaptv1":
     return NetAdaptV1(plan.netadaptv1_reduction, plan.netadaptv1_decay)
   if name == "random":

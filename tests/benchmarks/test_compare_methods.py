@@ -48,12 +48,12 @@ def test_methods_share_a_network_if_and_only_if_it_is_trained_alike():
 
 
 def test_optimizers_take_the_sizes_of_the_plan():
-  plan = dataclasses.replace(PLAN, samples=120)
+  plan = dataclasses.replace(PLAN, samples=120, scd_reduction=0.1)
   made = {method.optimizer: make_optimizer(method.optimizer, plan) for method in METHODS.values()}
   assert made["mcd"].samples_per_iteration == plan.samples_per_iteration
   assert made["mcd"].layers_per_sample == plan.layers_per_sample
-  for name in ("mcd", "scd"):
-    assert made[name].initial_reduction == plan.initial_reduction
+  for name, reduction in (("mcd", plan.initial_reduction), ("scd", plan.scd_reduction)):
+    assert made[name].initial_reduction == reduction
     assert made[name].reduction_decay == plan.reduction_decay
   assert made["netadaptv1"].initial_reduction == plan.netadaptv1_reduction
   assert made["netadaptv1"].reduction_decay == plan.netadaptv1_decay
