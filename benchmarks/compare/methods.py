@@ -69,13 +69,14 @@ def make_optimizer(name, plan):
       plan.reduction_decay,
     )
   if name == "scd":
-    return SingleLayerCoordinateDescent(plan.initial_reduction, plan.reduction_decay)
+    return SingleLayerCoordinateDescent(plan.scd_reduction, plan.reduction_decay)
   if name == "netadaptv1":
     return NetAdaptV1(plan.netadaptv1_reduction, plan.netadaptv1_decay)
   if name == "random":
     return RandomSearch(plan.samples)
   if name == "evolution":
-    size = min(50, plan.samples)
+    # Its own population of 50 needs more samples; with fewer, at least five generations.
+    size = max(min(50, plan.samples // 5), 1)
     return Evolution(
       population=size,
       parents=max(size // 5, 1),

@@ -16,7 +16,8 @@ class Plan:
     holdout, calibration: images for scoring.
     targets: shares of the largest network's latency.
     samples_per_iteration, layers_per_sample, initial_reduction, reduction_decay: of MCD; the last
-      two of SCD too.
+      of SCD too.
+    scd_reduction: initial reduction of SCD, smaller: one layer alone has to bring it.
     samples: of random search and evolution, for each target.
     netadaptv1_steps: training steps of each of NetAdaptV1's samples.
     netadaptv1_reduction, netadaptv1_decay: its schedule. That of its authors, 0.025 and 0.96, ends
@@ -39,6 +40,7 @@ class Plan:
   initial_reduction: float
   reduction_decay: float
   samples: int
+  scd_reduction: float = 0.03
   netadaptv1_steps: int = 20
   netadaptv1_reduction: float = 0.04
   netadaptv1_decay: float = 0.98
@@ -64,7 +66,7 @@ PRESETS = {
     reduction_decay=0.98,
     samples=70,
     netadaptv1_steps=10,
-    netadaptv1_reduction=0.08,
+    netadaptv1_reduction=0.03,
   ),
   # For a machine that has the time: networks trained long enough to tell them apart well.
   "cifar10_long": Plan(
@@ -104,6 +106,7 @@ PRESETS = {
     initial_reduction=0.2,
     reduction_decay=0.98,
     samples=6,
+    scd_reduction=0.2,
     netadaptv1_steps=2,
     netadaptv1_reduction=0.2,
   ),

@@ -10,8 +10,6 @@ from nadv2_tf.benchmarks.compare.plan import PRESETS
 from nadv2_tf.benchmarks.compare.table import draw, rows_of, text_of
 
 from nadv2_tf import backbones
-from nadv2_tf.resources import MacsMeter
-from nadv2_tf.search import Problem, minimize
 
 PLAN = PRESETS["smoke"]
 
@@ -50,34 +48,20 @@ def test_methods_share_a_network_if_and_only_if_it_is_trained_alike():
 
 
 def test_optimizers_take_the_sizes_of_the_plan():
-  plan = dataclasses.replace(PLAN, samples=120)
+  plan = dataclasses.replace(PLAN, samples=120, scd_reduction=0.1)
   made = {method.optimizer: make_optimizer(method.optimizer, plan) for method in METHODS.values()}
   assert made["mcd"].samples_per_iteration == plan.samples_per_iteration
   assert made["mcd"].layers_per_sample == plan.layers_per_sample
-  for name in ("mcd", "scd"):
-    assert made[name].initial_reduction == plan.initial_reduction
+  for name, reduction in (("mcd", plan.initial_reduction), ("scd", plan.scd_reduction)):
+    assert made[name].initial_reduction == reduction
     assert made[name].reduction_decay == plan.reduction_decay
   assert made["netadaptv1"].initial_reduction == plan.netadaptv1_reduction
   assert made["netadaptv1"].reduction_decay == plan.netadaptv1_decay
   assert made["random"].samples == 120
   evolution = made["evolution"]
-  assert evolution.population * evolution.generations <= 120 < 3 * evolution.population
+  assert evolution.population * evolution.generations <= 120
+  assert evolution.generations >= 5
   assert {type(optimizer).__name__ for optimizer in made.values()} >= {"UniformScaling"}
-
-
-def test_uniform_scaling_gives_each_target_its_most_accurate_network(all_spaces):
-  space, meter = all_spaces["cbc"], MacsMeter()
-  largest = meter.measure(space.largest())
-
-  class NarrowerIsBetter:
-    def accuracy(self, specs):
-      return [1 - meter.measure(spec) / largest for spec in specs]
-
-  problem = Problem(space, space.largest(), meter, 0.3 * largest, (0.6 * largest,))
-  result = minimize(problem, make_optimizer("uniform", PLAN), NarrowerIsBetter())
-  assert result.samples_scored == 2
-  wide, narrow = result.found
-  assert wide.accuracy == narrow.accuracy == pytest.approx(0.7, abs=0.03)
 
 
 def test_a_folder_of_another_plan_is_refused(tmp_path):
