@@ -5,6 +5,7 @@ The rooms are synthetic, and the backbone is a tiny encoder and decoder of the k
 
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -13,13 +14,19 @@ from PIL import Image
 from nadv2_tf import backbones, export
 from nadv2_tf.pipeline import training_stages
 from nadv2_tf.pipeline.folder import RunFolder
-from nadv2_tf.pipeline.options import FinetuneOptions, NetworkOptions, TrainOptions
+from nadv2_tf.pipeline.options import (
+  CheckpointOptions,
+  FinetuneOptions,
+  NetworkOptions,
+  TrainOptions,
+)
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.report import write_report
 from nadv2_tf.spec import NetworkSpec, Skip, space_of
 from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Upsample
 from nadv2_tf.tasks.depth.picture import figure_of
 from nadv2_tf.tasks.examples import Examples
+from nadv2_tf.training.network_files import load_keras
 
 SIZE = 16
 TRAIN = TrainOptions(
@@ -167,6 +174,35 @@ def test_another_scale_is_another_run(finished):
   changed = NetworkOptions(*list(vars(before).values())[:-1], {"depth_test": 11})
   with pytest.raises(ValueError, match="it has --depth_test=10, this one --depth_test=11"):
     folder.check(network=changed)
+
+
+def test_a_kill_on_the_trajectory_loses_no_network(finished, tmp_path, monkeypatch):
+  """What was trained is not trained again, and the end is that of the run that was left alone."""
+  folder = shutil.copytree(finished[0], tmp_path / "run")
+  expected = load_keras(folder / "found.keras").get_weights()
+  (folder / "found.keras").unlink()
+  bench = training_stages.reopen_workbench(folder, CheckpointOptions(0.0, 2))
+  progress, spec = Progress(io.StringIO()), bench.folder.read_spec("found")
+  super_model = training_stages.train_super_network(bench, progress)
+  begun, killed, train_on = [], ["transfer 2 of"], training_stages.train_on
+
+  def train(bench, model, spec, recipe, title, *more):
+    if killed and title.startswith(killed[0]):
+      raise KeyboardInterrupt
+    begun.append(title)
+    return train_on(bench, model, spec, recipe, title, *more)
+
+  monkeypatch.setattr(training_stages, "train_on", train)
+  options = FinetuneOptions(4, 5e-3, "trajectory", 1)
+  with pytest.raises(KeyboardInterrupt):
+    training_stages.finetune(bench, super_model, spec, options, "found", progress)
+  killed.clear()
+  model, _ = training_stages.finetune(bench, super_model, spec, options, "found", progress)
+  assert len(begun) > 2 and len(set(begun)) == len(begun) and begun[-1] == "fine-tune found"
+  for weights, other in zip(expected, model.get_weights(), strict=True):
+    np.testing.assert_allclose(weights, other, atol=1e-4)
+  left = {path.name for path in folder.rglob("*") if "transfer" in path.name}
+  assert not left
 
 
 def test_transfer_needs_a_search_that_goes_downhill():

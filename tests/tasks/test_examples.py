@@ -156,3 +156,18 @@ def test_all_moves_up_to_the_shift_occur():
   # 9 places, each missed by 400 draws with a chance of (8/9)^400 < 1e-20; shift 1 has no others.
   places = {tuple(place) for place in np.argwhere(moved[..., 0])[:, 1:]}
   assert places == set(itertools.product((1, 2, 3), repeat=2))
+
+
+def test_other_labels_have_another_checksum():
+  """Of classes all count; of maps that are too many to look at, those at even distances."""
+  classes = np.arange(50) % 3
+  images = np.zeros((50, 1, 1, 1), np.uint8)
+  assert Examples(images, classes).labels_checksum() == Examples(images, classes).labels_checksum()
+  for index in range(50):
+    other = classes.copy()
+    other[index] += 1
+    assert Examples(images, other).labels_checksum() != Examples(images, classes).labels_checksum()
+  maps = np.ones((5, 1024, 1024, 1), np.float16)
+  before = Examples(images, maps).labels_checksum()
+  maps[4, 1000, 7] = 2.0
+  assert Examples(images, maps).labels_checksum() != before

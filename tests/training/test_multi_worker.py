@@ -1,9 +1,12 @@
 """Two processes on loopback under --strategy=multi_worker; then one of them dies."""
 
+import dataclasses
+import io
 import json
 import os
 import pathlib
 import random
+import runpy
 import socket
 import subprocess
 import sys
@@ -15,7 +18,12 @@ import pytest
 from nadv2_tf import backbones
 from nadv2_tf.models import super_network
 from nadv2_tf.pipeline.data import make_task
+from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.options import NetworkOptions
+from nadv2_tf.pipeline.progress import Progress
+from nadv2_tf.pipeline.training_stages import train_super_network
+from nadv2_tf.pipeline.workbench import make_workbench
+from nadv2_tf.training.checkpoints import Checkpoints
 from nadv2_tf.training.scoring import SharedWeightsEvaluator
 
 WORKER = pathlib.Path(__file__).with_name("two_workers.py")
@@ -41,10 +49,30 @@ def data(tmp_path_factory):
   return path
 
 
+def begin_on_one_device(folder, data):
+  """Trains two of the four steps and is killed: the workers find these checkpoints."""
+  workers = runpy.run_path(str(WORKER))
+  options = dataclasses.replace(workers["TRAIN"], strategy="one")
+  network = NetworkOptions("mobilenet_v3_demo", 32, f"npz:{data}", 8, 0)
+  bench = make_workbench(RunFolder(folder), network, options, workers["CHECKPOINTS"])
+  bench.folder.open(network=network, train=options)
+  save = Checkpoints.save
+
+  def killed(keeper, checkpoint):
+    if checkpoint.step > 2:
+      raise KeyboardInterrupt
+    save(keeper, checkpoint)
+
+  with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    patch.setattr(Checkpoints, "save", killed)
+    train_super_network(bench, Progress(io.StringIO()))
+
+
 @pytest.fixture(scope="module")
 def finished(data, tmp_path_factory):
   """(folder, [(exit status, standard output, standard error)], [results], seconds of dying)."""
   folder = tmp_path_factory.mktemp("workers")
+  begin_on_one_device(folder / "run", data)
   addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
   processes = []
   for index in range(2):
@@ -98,6 +126,14 @@ def test_they_have_trained_and_scored_exactly_as_one_device(finished, data):
   rng = random.Random(0)
   expected = evaluator.accuracy([space.sample(rng) for _ in range(3)])
   assert chief["scores"].tolist() == other["scores"].tolist() == expected
+
+
+def test_all_go_on_from_the_chiefs_checkpoint(finished):
+  folder, ends, *_ = finished
+  assert "going on from the checkpoint of step 2 of 4" in ends[0][1]
+  log = json.loads((folder / "run" / "training.json").read_text())
+  assert [report["step"] for report in log["super-network"]] == [4]
+  assert not (folder / "run" / "checkpoints" / "super-network").exists()
 
 
 def test_only_the_chief_writes_and_speaks(finished):
