@@ -42,6 +42,12 @@ def test_a_classifier_says_what_it_is(plain, examples):
   np.testing.assert_array_equal(predictor(content)(images), predictor(plain)(images))
 
 
+def test_the_same_network_gives_the_same_bytes_at_any_time(plain, monkeypatch):
+  first = metadata.described(plain, DESCRIPTION)
+  monkeypatch.setattr("time.time", lambda: 1e9)
+  assert metadata.described(plain, DESCRIPTION) == first
+
+
 def test_a_depth_network_says_what_its_output_is(plain):
   description = metadata.Description("depth", output="depth in metres")
   content = metadata.described(plain, description)
