@@ -9,10 +9,12 @@ import shutil
 
 import numpy as np
 import pytest
+from nadv2_tf.export import metadata, support
+from nadv2_tf.export.deployment import ExportOptions
 from PIL import Image
 
 from nadv2_tf import backbones, export
-from nadv2_tf.pipeline import training_stages
+from nadv2_tf.pipeline import export_stage, training_stages
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.options import (
   CheckpointOptions,
@@ -203,6 +205,23 @@ def test_a_kill_on_the_trajectory_loses_no_network(finished, tmp_path, monkeypat
     np.testing.assert_allclose(weights, other, atol=1e-4)
   left = {path.name for path in folder.rglob("*") if "transfer" in path.name}
   assert not left
+
+
+def test_maps_are_exported_in_int8_and_described(finished, tmp_path):
+  bench = training_stages.reopen_workbench(shutil.copytree(finished[0], tmp_path / "run"))
+  stream, options = io.StringIO(), ExportOptions("int8", max_accuracy_drop=30)
+  network = load_keras(bench.folder.keras("found"))
+  paths = export_stage.export(bench, network, "found", options, progress=Progress(stream))
+  assert [path.name for path in paths] == ["found.tflite", "found_int8.tflite"]
+  test = bench.datasets.test
+  assert export.predictor(paths[1])(test.inputs()).shape == test.labels.shape
+  record = bench.folder.metrics()["networks"]["found"]["exports"]["int8"]
+  assert record["top_1_agreement"] is None and 0 < record["test_accuracy"] <= 1
+  assert record["operators"]["RESIZE_NEAREST_NEIGHBOR"] == 2
+  assert "  test delta1 " in stream.getvalue() and "accuracy" not in stream.getvalue()
+  if support.has_metadata_writers():
+    (graph,) = metadata.read(paths[1].read_bytes())["subgraph_metadata"]
+    assert graph["output_tensor_metadata"][0]["description"] == "depth in metres"
 
 
 def test_transfer_needs_a_search_that_goes_downhill():
