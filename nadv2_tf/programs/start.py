@@ -52,7 +52,7 @@ def _show_all_flags_in_help():
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
 
-def _guarded(main, arguments, goes_on):
+def _guarded(main, arguments, goes_on=False):
   if len(arguments) > 1:
     fail(f"unexpected argument {arguments[1]!r}; options start with --, see --help.")
   interruption.install()

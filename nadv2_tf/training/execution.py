@@ -18,10 +18,12 @@ def check_execution(
     jit_compile: whether a step is compiled with XLA.
     mixed_precision: one of `PRECISIONS`.
   """
-  if execution == "sliced" and keras.config.backend() != "tensorflow":
+  backend = keras.config.backend()
+  own_kernels = getattr(sampler, "own_kernels", False)
+  if backend != "tensorflow" and (execution == "sliced" or distillation or own_kernels):
     raise ValueError(
-      "--execution=sliced, and with it --distillation and --own_kernels, needs the TensorFlow "
-      f"backend; with KERAS_BACKEND={keras.config.backend()} use --execution=masked without them."
+      "--execution=sliced needs the TensorFlow backend, and --distillation and --own_kernels need "
+      f"both; with KERAS_BACKEND={backend} leave them out."
     )
   can_slice = sampler is not None and sampler.subnetworks < sampler.batch_size
   if execution not in EXECUTIONS or (execution == "sliced" and not can_slice):
@@ -31,7 +33,7 @@ def check_execution(
     )
   if not 0 <= distillation <= 1:
     raise ValueError(f"--distillation must be from 0 to 1, got {distillation}.")
-  if execution == "masked" and (distillation or getattr(sampler, "own_kernels", False)):
+  if execution == "masked" and (distillation or own_kernels):
     raise ValueError("--distillation and --own_kernels need --execution=sliced.")
   if mixed_precision not in PRECISIONS:
     raise ValueError(

@@ -7,16 +7,12 @@ from keras import ops
 def make_step(model, task, optimizer, batch_size, sliced, strategy, jit_compile, on_trace):
   """A compiled step(inputs, targets) -> (loss, quality); model and optimizer are up to date after.
 
-  Args: see `tensorflow_steps.make_step`; `strategy` is one device, `jit_compile` always holds.
+  Args: see `tensorflow_steps.make_step`; `strategy` is one device, `jit_compile` always holds, `sliced`
+  is None (`check_execution` refuses it).
 
   Raises:
-    ValueError: for sliced execution, whose sizes are tensors, and for float16's scaled loss.
+    ValueError: for float16's scaled loss.
   """
-  if sliced:
-    raise ValueError(
-      "--execution=sliced needs the TensorFlow backend; with KERAS_BACKEND=jax use "
-      "--execution=masked."
-    )
   if hasattr(optimizer, "inner_optimizer"):
     raise ValueError(
       "--mixed_precision=float16 needs the TensorFlow backend; with KERAS_BACKEND=jax use bfloat16."

@@ -136,5 +136,7 @@ def test_train_and_search_run_without_tensorflow(tmp_path, tiny_space):
   done = run("export", [])
   assert done.returncode == 1
   assert "error: nadv2-export needs TensorFlow; unset KERAS_BACKEND" in done.stderr
-  done = run("train", [*train, "--execution=sliced"], output="other")
-  assert "error: --execution=sliced needs the TensorFlow backend" in done.stderr
+  for flag in ("--execution=sliced", "--distillation=0.5"):
+    done = run("train", [*train, flag], output="other")
+    assert done.returncode == 1
+    assert "error: --execution=sliced needs the TensorFlow backend" in done.stderr
