@@ -7,8 +7,8 @@ from keras import ops
 def make_step(model, task, optimizer, batch_size, sliced, strategy, jit_compile, on_trace):
   """A compiled step(inputs, targets) -> (loss, quality); model and optimizer are up to date after.
 
-  Args: see `tensorflow_steps.make_step`; `strategy` is one device, `jit_compile` always holds, `sliced`
-  is None (`check_execution` refuses it).
+  Args: see `tensorflow_steps.make_step`; `strategy` is one device, `jit_compile` always holds,
+  `sliced` is None (`check_execution` refuses it).
 
   Raises:
     ValueError: for float16's scaled loss.
