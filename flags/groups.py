@@ -169,6 +169,7 @@ def define_train():
     "jit_compile", False, "Compile loss and gradients with XLA; needs --execution=masked."
   )
   define_strategy()
+  define_encoder_weights()
 
 
 def define_strategy():
@@ -180,7 +181,6 @@ def define_strategy():
     "machines that TF_CONFIG names, or a TPU; auto takes multi_worker where TF_CONFIG names "
     "several workers, and mirrored where there are several GPUs.",
   )
-  define_encoder_weights()
 
 
 def define_device(more=""):
