@@ -15,6 +15,7 @@ import numpy as np
 from nadv2_tf.layers.batch_norm import EPSILON
 from nadv2_tf.models import slice_network
 from nadv2_tf.models.parts.names import layer_name
+from nadv2_tf.training.network_files import load_keras
 
 #: training images that the statistics of folded layers are measured on, so many at once
 IMAGES, BATCH = 128, 16
@@ -180,6 +181,8 @@ def _of_tflite(path):
 def _keras_model(path):
   """The model of a .keras or whole .h5 file, or MobileNetV1 with the weights of an .h5 file."""
   try:
+    if path.suffix == ".keras":
+      return load_keras(path)
     return keras.saving.load_model(path, compile=False, safe_mode=True)
   except Exception as error:  # Keras raises whatever the damaged part raises
     problem = str(error).strip().splitlines()[0]

@@ -50,14 +50,12 @@ def export_file(source, folder, options, progress):
   """Exports any .keras file, with the images of --data or of the run that it is in."""
   from nadv2_tf.export import deployment
   from nadv2_tf.pipeline import export_stage
-  from nadv2_tf.spec import NetworkSpec
+  from nadv2_tf.pipeline.folder import RunFolder
   from nadv2_tf.training.network_files import load_keras
 
   network = load_keras(folder.need(source, "nadv2-finetune"))
-  spec_file = source.with_suffix(".json")
-  spec = None
-  if spec_file.is_file():
-    spec = NetworkSpec.from_json(spec_file.read_text(encoding="utf-8"))
+  beside = RunFolder(source.parent)
+  spec = beside.read_spec(source.stem) if beside.spec(source.stem).is_file() else None
   task, datasets = _images_for(source, network)
   if task is None:
     progress.line("no --data: compared on random images, by outputs alone")

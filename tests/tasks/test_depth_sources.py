@@ -166,6 +166,14 @@ def test_what_is_no_depth_map_is_named(rooms):
     load(f"folder:{folder}")
 
 
+def test_no_image_is_handed_to_another_program(rooms):
+  """Pillow would give an EPS file to Ghostscript, whatever its name ends with."""
+  folder, _ = rooms(3)
+  (folder / "rgb" / "000.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+  with pytest.raises(ValueError, match=r"Cannot read the image .*000\.png: cannot identify"):
+    load(f"folder:{folder}")
+
+
 def test_missing_folders_are_named(tmp_path):
   with pytest.raises(ValueError, match="rgb is not a folder; --data=folder:DIR needs DIR/rgb and"):
     load(f"folder:{tmp_path}")

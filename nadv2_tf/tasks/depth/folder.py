@@ -16,6 +16,8 @@ from nadv2_tf.tasks.depth.sources import DEPTH_SOURCES, reserve
 from nadv2_tf.tasks.images import LARGEST_PIXELS
 
 IMAGES, MAPS = (".jpg", ".jpeg", ".png"), (".png",)
+#: other kinds Pillow may hand to programs that it finds, whatever the name ends with
+FORMATS = ("JPEG", "PNG")
 #: Pillow's modes of grey images, and what arrays are made of them
 GREY = {"L": np.uint8, "I;16": np.uint16, "I": np.uint16, "I;16B": np.uint16}
 
@@ -111,7 +113,7 @@ def read_pair(image_path, map_path, image_size, map_format):
 
 def _open(path, use):
   try:
-    with Image.open(path) as image:
+    with Image.open(path, formats=FORMATS) as image:
       if image.width * image.height > LARGEST_PIXELS:
         raise ValueError(f"{image.width} x {image.height} pixels are more than {LARGEST_PIXELS}")
       image.load()
