@@ -93,9 +93,9 @@ class RunFolder:
         remove_partial_files(place)
       yield
 
-  def transferred(self, title):
+  def transferred(self, number):
     """The weights of one network of the trajectory while the found network is not finished."""
-    return self.path / f"{title.replace(' ', '_')}.weights.h5"
+    return self.path / f"transferred_{number}.weights.h5"
 
   def spec(self, name):
     return self.path / f"{name}.json"

@@ -199,11 +199,11 @@ def _carried_over(bench, super_model, spec, finetune_options, progress):
   recipe = finetune_recipe(bench.train_options, finetune_options)
   recipe = dataclasses.replace(recipe, epochs=finetune_options.transfer_epochs)
   path = transfer.trajectory(bench.folder, bench.space, spec)
-  specs = iter(path)
+  networks = enumerate(path, start=1)
 
   def train(model, title):
-    trained = bench.folder.transferred(title)
-    here = next(specs)
+    number, here = next(networks)
+    trained = bench.folder.transferred(number)
     what = {"recipe": recipe, "spec": here}
     checkpoints = training_checkpoints(bench, title, what, progress)
     if trained.exists():

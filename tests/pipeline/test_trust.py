@@ -93,7 +93,7 @@ def test_samples_of_the_search_are_trained_once(bench, monkeypatch):
   monkeypatch.setattr(training_stages, "train_on", counted_on)
   _measure(bench, 3)
   _measure(bench, 3)
-  assert trained == [Recipe(0.5, 32, "adam", 2e-3, "cosine", weight_decay=0.0)] * 3
+  assert trained == [Recipe(0.5, 32, "adam", 2e-3, "cosine", weight_decay=0.0, ema=0.5)] * 3
 
   networks = json.loads(bench.folder.trust.read_text())["networks"]
   entries = {tuple(e["widths"]): e for e in journal.read(bench.folder.journal) if "widths" in e}
