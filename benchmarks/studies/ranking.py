@@ -9,6 +9,7 @@ Kendall's tau against the accuracy alone, with its 95 % interval, and seconds pe
 
 import dataclasses
 import datetime
+import math
 import pathlib
 import random
 import statistics
@@ -56,6 +57,7 @@ class Variant:
   own_kernels: bool = False
   distillation: float = 0.0
   ema: float = 0.0
+  size_noise: float = 0.2
 
 
 VARIANT = {
@@ -63,6 +65,7 @@ VARIANT = {
   "G4": Variant(4),
   "G16": Variant(16),
   "G8_no_full": Variant(full=0),
+  "G8_independent": Variant(size_noise=math.inf),
   "G8_smallest": Variant(smallest=1),
   "G8_own_kernels": Variant(own_kernels=True),
   "G8_distillation": Variant(distillation=0.5),
@@ -118,7 +121,7 @@ def trained(variant, space, task, datasets, folder):
     how.subnetworks or size,
     how.full,
     round(FULL.value * steps),
-    size_noise=0.2,
+    size_noise=how.size_noise,
     smallest=how.smallest,
     own_kernels=how.own_kernels,
   )
