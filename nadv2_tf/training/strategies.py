@@ -4,6 +4,7 @@ TensorFlow is imported only by who asks for a strategy: on the JAX backend there
 """
 
 import contextlib
+import functools
 import json
 import os
 import socket
@@ -68,8 +69,16 @@ def make_strategy(name="auto"):
   gpus = tf.config.list_logical_devices("GPU")
   if name == "mirrored" or (name == "auto" and len(gpus) > 1):
     devices = gpus or tf.config.list_logical_devices("CPU")
-    return tf.distribute.MirroredStrategy([device.name for device in devices])
+    return _mirrored(tuple(device.name for device in devices))
   return tf.distribute.get_strategy()
+
+
+@functools.cache
+def _mirrored(devices):
+  """One for each set of devices: two of a process would number their collective sums alike."""
+  import tensorflow as tf
+
+  return tf.distribute.MirroredStrategy(list(devices))
 
 
 def read_cluster():

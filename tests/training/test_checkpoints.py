@@ -14,7 +14,7 @@ import tensorflow as tf
 from nadv2_tf.models import stand_alone, super_network
 from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.tasks.examples import Examples
-from nadv2_tf.training import checkpoint_file
+from nadv2_tf.training import checkpoint_file, strategies
 from nadv2_tf.training.checkpoint_file import Checkpoint, CheckpointError
 from nadv2_tf.training.checkpoints import Checkpoints
 from nadv2_tf.training.loop import TrainingLoop
@@ -100,10 +100,9 @@ def test_a_training_cut_off_twice_ends_with_the_same_bits(
 
 
 def test_two_replicas_go_on_too(train, tmp_path):
-  devices = tf.config.list_logical_devices("CPU")
-  if len(devices) < 2:
+  strategy = strategies.make_strategy("mirrored")
+  if strategy.num_replicas_in_sync != 2:
     pytest.skip("needs two logical CPUs: TensorFlow was started before they were made")
-  strategy = tf.distribute.MirroredStrategy([device.name for device in devices[:2]])
   settings = {"recipe": dataclasses.replace(RECIPE, optimizer="sgd"), "strategy": strategy}
   alone, *_ = train(tmp_path, keep=20, **settings)
   for path in tmp_path.glob("*.npz"):
