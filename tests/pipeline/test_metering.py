@@ -153,3 +153,17 @@ def test_other_devices_are_refused(space, folder, options):
   for use in (cost, lambda *given: metering.device_table(*given, progress)):
     with pytest.raises(ValueError, match="--device must be host, adb or adb:SERIAL.*got 'phone'"):
       use(options(device="phone"), space, folder)
+
+
+@pytest.mark.parametrize(
+  ("facts", "doubt"),
+  [
+    ({}, ""),
+    ({"check_networks": "10", "check_error_median": "0.0208"}, ""),
+    ({"check_networks": "10", "check_error_median": "0.15"}, ""),
+    ({"check_networks": "9", "check_error_median": "0.8034"}, "off by 80% (median of 9 whole net"),
+  ],
+)
+def test_a_table_that_predicts_badly_is_doubted(facts, doubt):
+  found = metering.table_doubt(facts)
+  assert doubt in found and bool(found) == bool(doubt)
