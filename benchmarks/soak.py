@@ -25,9 +25,7 @@ from absl import app, flags
 
 from nadv2_tf.spec.files import write_atomically
 
-OUTPUT = flags.DEFINE_string("output", None, "Folder of the runs.", required=True)
-KILLS = flags.DEFINE_integer("kills", 200, "How often a run is killed, at least.", lower_bound=1)
-SEED = flags.DEFINE_integer("seed", 0, "Of the moments.")
+FLAGS = flags.FLAGS
 
 RUN = [
   "--backbone=soak",
@@ -262,14 +260,20 @@ def clock_stage(clock):
   )
 
 
+def define_flags():
+  flags.DEFINE_string("output", None, "Folder of the runs.", required=True)
+  flags.DEFINE_integer("kills", 200, "How often a run is killed, at least.", lower_bound=1)
+  flags.DEFINE_integer("seed", 0, "Of the moments.")
+
+
 def main(_):
   with Runner() as runner:
-    soak = Soak(OUTPUT.value, runner, SEED.value)
+    soak = Soak(FLAGS.output, runner, FLAGS.seed)
     expected = soak.reference()
-    while sum(soak.record["kills"]) < KILLS.value:
+    while sum(soak.record["kills"]) < FLAGS.kills:
       is_same = soak.one_round(expected)
       print(
-        f"{sum(soak.record['kills'])} of {KILLS.value} kills: "
+        f"{sum(soak.record['kills'])} of {FLAGS.kills} kills: "
         f"{'the same' if is_same else 'DIFFERENT'}",
         flush=True,
       )
@@ -278,4 +282,5 @@ def main(_):
 
 
 if __name__ == "__main__":
+  define_flags()
   app.run(main)

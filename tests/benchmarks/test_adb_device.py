@@ -114,8 +114,16 @@ def test_a_program_that_the_phone_does_not_end_is_ended_from_here(phone, models,
   phone.assert_as_it_was()
 
 
-def test_ctrl_c_ends_the_program_on_the_phone(phone, models, during_a_run):
-  thread = during_a_run(lambda: os.kill(os.getpid(), signal.SIGINT))
+@pytest.fixture
+def ctrl_c():
+  """Ctrl-C interrupts, even where a shell started the tests in the background."""
+  before = signal.signal(signal.SIGINT, signal.default_int_handler)
+  yield lambda: os.kill(os.getpid(), signal.SIGINT)
+  signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_ends_the_program_on_the_phone(phone, models, during_a_run, ctrl_c):
+  thread = during_a_run(ctrl_c)
   with phone.device() as device:
     with pytest.raises(KeyboardInterrupt):
       device.measure(models("net"), ONCE)
