@@ -18,9 +18,9 @@ from nadv2_tf.models.wiring import LayerMaker, wire
 from nadv2_tf.spec import channels as channel_rules
 
 # Every new shape of a convolution is compiled once by oneDNN and kept; of 1024, its default, the
-# widths of a super-network drive each other out, and a step takes half as long again. 8192 take
-# some 40 MiB. oneDNN reads this at its first convolution.
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8192")
+# widths of a super-network drive each other out, and a step takes half as long again. 30000
+# take some 50 MiB. oneDNN reads this at its first convolution.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "30000")
 
 
 class OwnStatistics:
