@@ -28,8 +28,8 @@ def define_space():
     "backbone",
     "mobilenet_v3_demo",
     "Initial network, whose sub-networks are searched: mobilenet_v3_demo, mobilenet_v3_cifar, "
-    "mobilenet_v3_cifar_small, "
-    "mobilenet_v1, mobilenet_v3_large, netadaptv2_latency, netadaptv2_mac, single_path, fastdepth.",
+    "mobilenet_v3_cifar_small, mobilenet_v1, mobilenet_v3_large, netadaptv2_latency, "
+    "netadaptv2_mac, single_path, fastdepth.",
   )
   flags.DEFINE_integer(
     "image_size",

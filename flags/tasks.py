@@ -3,8 +3,7 @@
 from absl import flags
 
 FLAGS = flags.FLAGS
-DEPTH = ("depth_scale", "depth_offset", "depth_invalid", "depth_test")
-NAMES = DEPTH
+NAMES = ("depth_scale", "depth_offset", "depth_invalid", "depth_test")
 
 
 def define_task():

@@ -19,7 +19,7 @@ from absl import app, flags
 
 from nadv2_tf import flags as presets
 from nadv2_tf.models import stand_alone
-from nadv2_tf.pipeline import training_stages
+from nadv2_tf.pipeline import workbench
 from nadv2_tf.pipeline.options import FinetuneOptions
 from nadv2_tf.training.evaluation import evaluate, keras_predictor
 from nadv2_tf.training.loop import TrainingLoop
@@ -54,7 +54,7 @@ def from_scratch(folder, name):
   record = folder / f"{name}_from_scratch.json"
   if record.exists():
     return json.loads(record.read_text(encoding="utf-8"))["test_accuracy"]
-  bench = training_stages.reopen_workbench(folder)
+  bench = workbench.reopen_workbench(folder)
   finetune = bench.folder.options("finetune", FinetuneOptions)
   epochs = bench.train_options.epochs + finetune.finetune_epochs
   recipe = Recipe(

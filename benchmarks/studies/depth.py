@@ -13,7 +13,7 @@ import numpy as np
 from absl import app, flags
 from nadv2_tf.benchmarks.devices.host import processor_name
 
-from nadv2_tf.pipeline import training_stages
+from nadv2_tf.pipeline import workbench
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.tasks.depth.measures import RMSE, evaluate_maps
 
@@ -69,7 +69,7 @@ def main(unused_arguments):
   for name in (FULL, FOUND):
     if networks.get(name, {}).get("latency_ms") is None:
       raise app.UsageError(f"{folder.path} has no timed {TITLES[name]}; nadv2-run --references.")
-  bench = training_stages.reopen_workbench(OUTPUT.value)
+  bench = workbench.reopen_workbench(OUTPUT.value)
   rows = {CONSTANT: (constant_measures(bench.datasets), None, None)}
   for name, title in TITLES.items():
     if name in networks:

@@ -78,17 +78,16 @@ CALIBRATIONS = (128, 256, 512, 1000, 2000)
 
 
 def networks(space, spread, near):
-  """(specs over the range of MACs, specs within 10 % of half of the largest)."""
+  """(specs over the range of MACs, specs within 5 % of half of the largest)."""
   macs = MacsMeter().measure
   goal, rng, close = macs(space.largest()) / 2, random.Random(1), {}
   while len(close) < near:
     # Some blocks keep nearly all of their channels, others few: half of the MACs in many ways.
     shares = [rng.choice((0.1, 0.5, 1.0)) for _ in space.network.blocks]
-    row = [
-      choices[round(shares[decision.blocks[0]] * rng.uniform(0.7, 1) * (len(choices) - 1))]
-      for decision in space.decisions
-      for choices in (decision.choices,)
-    ]
+    row = []
+    for decision in space.decisions:
+      share = shares[decision.blocks[0]] * rng.uniform(0.7, 1)
+      row.append(decision.choices[round(share * (len(decision.choices) - 1))])
     spec = space.decode(row)
     if abs(macs(spec) / goal - 1) <= 0.05:
       close[space.encode(spec)] = spec

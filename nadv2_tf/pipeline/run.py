@@ -2,7 +2,15 @@
 
 import dataclasses
 
-from nadv2_tf.pipeline import export_stage, search_stage, training_stages, transfer, workers
+from nadv2_tf.pipeline import (
+  export_stage,
+  recipes,
+  search_stage,
+  training_stages,
+  transfer,
+  workbench,
+  workers,
+)
 from nadv2_tf.pipeline.folder import RunFolder, versions
 from nadv2_tf.pipeline.options import DEFAULT_CHECKPOINTS, TrustOptions
 from nadv2_tf.pipeline.report import write_report
@@ -40,12 +48,12 @@ def run(
   trust_options = trust_options or TrustOptions()
   check_trust(trust_options)
   timed = export_stage.timed_quantization(search_options, export_options)
-  bench = training_stages.make_workbench(
+  bench = workbench.make_workbench(
     RunFolder(output), network_options, train_options, checkpoint_options
   )
   progress = workers.own_progress(bench.strategy, progress)
   bench.tell(progress)
-  training_stages.check_recipes(bench, finetune_options)
+  recipes.check_recipes(bench, finetune_options)
   transfer.check(finetune_options, search_options)
   search_stage.check_workers(bench.strategy, search_options)
   groups = {"network": network_options, "train": train_options, "finetune": finetune_options}
@@ -65,16 +73,16 @@ def _run(bench, groups, search_options, references, progress, trust_options, exp
   super_model = training_stages.train_super_network(bench, progress)
   landings = search_stage.search(bench, super_model, problem, search_options, progress)
   networks = _networks(bench, problem, landings, search_options, references, progress)
+  is_chief = strategies.is_chief(bench.strategy)
   for place, name, spec in networks:
     if len(landings) > 1:
       progress.line(f"{place.path.name}: {name}")
     there = dataclasses.replace(bench, folder=place)
     model, _ = training_stages.finetune(there, super_model, spec, finetune_options, name, progress)
-    if strategies.is_chief(bench.strategy):
+    if is_chief:
       own = export_options if name == "found" or timed != "none" else None
       export_stage.export(there, model, name, own, spec, progress if own else None)
     export_stage.record_resource(place, name, spec, problem, search_options)
-  is_chief = strategies.is_chief(bench.strategy)
   if is_chief:
     files = [(place, name) for place, name, _ in networks]
     export_stage.time_networks(files, search_options, progress, timed)

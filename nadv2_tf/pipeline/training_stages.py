@@ -11,17 +11,7 @@ from nadv2_tf.models import slice_network, stand_alone, super_network
 from nadv2_tf.models.parts.names import layer_name
 from nadv2_tf.pipeline import encoder_weights, transfer
 from nadv2_tf.pipeline.options import HOW_IT_RUNS
-from nadv2_tf.pipeline.recipes import (  # noqa: F401  (stages are called by these names)
-  check_recipes,
-  finetune_recipe,
-  super_recipe,
-  width_sampler,
-)
-from nadv2_tf.pipeline.workbench import (  # noqa: F401
-  Workbench,
-  make_workbench,
-  reopen_workbench,
-)
+from nadv2_tf.pipeline.recipes import finetune_recipe, super_recipe, width_sampler
 from nadv2_tf.resources import COUNTS
 from nadv2_tf.training import strategies
 from nadv2_tf.training.checkpoints import Checkpoints

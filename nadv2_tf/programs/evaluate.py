@@ -53,14 +53,14 @@ def predictor_of(path):
 def _cut_out(path):
   """The network of a spec with the weights and recalibrated statistics of a super-network."""
   from nadv2_tf.models import slice_network
-  from nadv2_tf.pipeline import training_stages
+  from nadv2_tf.pipeline import training_stages, workbench
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.programs.count import load_network
 
   spec = load_network(str(path))
   if not FLAGS.run:
     raise ValueError(f"{path} is a spec and has no weights; --run names the run to cut it from.")
-  bench = training_stages.reopen_workbench(FLAGS.run, strategy="one")
+  bench = workbench.reopen_workbench(FLAGS.run, strategy="one")
   bench.folder.need(bench.folder.super_weights, "nadv2-train")
   bench.space.encode(spec)  # one clear line if it is of another space
   model = slice_network(training_stages.train_super_network(bench, Progress()), spec)

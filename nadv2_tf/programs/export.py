@@ -34,12 +34,12 @@ def define_flags():
 
 def export_of_run(folder, options, progress):
   """Exports the found network of a run, or of each of its targets."""
-  from nadv2_tf.pipeline import export_stage, training_stages
+  from nadv2_tf.pipeline import export_stage, workbench
   from nadv2_tf.training.network_files import load_keras
 
   places = folder.found_folders()
   networks = [load_keras(folder.need(p.keras("found"), "nadv2-finetune")) for p in places]
-  bench = training_stages.reopen_workbench(folder.path, strategy="one")
+  bench = workbench.reopen_workbench(folder.path, strategy="one")
   for place, network in zip(places, networks, strict=True):
     there = dataclasses.replace(bench, folder=place)
     with folder.locked():
@@ -78,7 +78,7 @@ def export_file(source, folder, options, progress):
 def _images_for(source, network):
   """(task, datasets) of --data, or of the run around `source`; (None, None) if there is none."""
   from nadv2_tf import tasks
-  from nadv2_tf.pipeline import training_stages
+  from nadv2_tf.pipeline import workbench
   from nadv2_tf.pipeline.folder import RunFolder
 
   if FLAGS.data:
@@ -91,7 +91,7 @@ def _images_for(source, network):
     return task, task.datasets()
   for place in (source.parent, source.parent.parent):
     if RunFolder(place).settings().get("network"):
-      bench = training_stages.reopen_workbench(place, strategy="one")
+      bench = workbench.reopen_workbench(place, strategy="one")
       return bench.task, bench.datasets
   return None, None
 

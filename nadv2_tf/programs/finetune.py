@@ -22,7 +22,7 @@ def define_flags():
 
 def main():
   start_tensorflow("nadv2-finetune")
-  from nadv2_tf.pipeline import training_stages, trust, workers
+  from nadv2_tf.pipeline import recipes, training_stages, trust, workbench, workers
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.pipeline.report import tables
   from nadv2_tf.training.strategies import wait_for_all
@@ -30,14 +30,14 @@ def main():
   options = groups.read(groups.FinetuneOptions)
   trust_options = groups.read(groups.TrustOptions)
   trust.check_trust(trust_options)
-  bench = training_stages.reopen_workbench(
+  bench = workbench.reopen_workbench(
     FLAGS.output, groups.read(groups.CheckpointOptions), FLAGS.strategy
   )
   progress = workers.own_progress(bench.strategy, Progress())
   bench.folder.need(bench.folder.super_weights, "nadv2-train")
   places = bench.folder.found_folders()
   specs = [place.read_spec("found") for place in places]
-  training_stages.check_recipes(bench, options)
+  recipes.check_recipes(bench, options)
   with bench.folder.locked():
     bench.folder.open(finetune=options)
     super_model = training_stages.train_super_network(bench, progress)

@@ -18,13 +18,13 @@ def define_flags():
 
 def main():
   start_tensorflow()
-  from nadv2_tf.pipeline import search_stage, training_stages, workers
+  from nadv2_tf.pipeline import search_stage, training_stages, workbench, workers
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.pipeline.report import overview, tables
   from nadv2_tf.training.strategies import wait_for_all
 
   options = groups.read(groups.SearchOptions)
-  bench = training_stages.reopen_workbench(FLAGS.output, strategy=FLAGS.strategy)
+  bench = workbench.reopen_workbench(FLAGS.output, strategy=FLAGS.strategy)
   progress = workers.own_progress(bench.strategy, Progress())
   search_stage.check_workers(bench.strategy, options)
   bench.folder.need(bench.folder.super_weights, "nadv2-train")

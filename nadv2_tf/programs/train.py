@@ -19,7 +19,7 @@ def define_flags():
 
 def main():
   start_tensorflow()
-  from nadv2_tf.pipeline import training_stages, workers
+  from nadv2_tf.pipeline import recipes, training_stages, workbench, workers
   from nadv2_tf.pipeline.folder import RunFolder, versions
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.training.strategies import wait_for_all
@@ -27,8 +27,8 @@ def main():
   network = groups.read(groups.NetworkOptions)
   train = groups.read(groups.TrainOptions)
   checkpoints = groups.read(groups.CheckpointOptions)
-  bench = training_stages.make_workbench(RunFolder(FLAGS.output), network, train, checkpoints)
-  training_stages.check_recipes(bench)
+  bench = workbench.make_workbench(RunFolder(FLAGS.output), network, train, checkpoints)
+  recipes.check_recipes(bench)
   bench.folder.check(network=network, train=train)
   progress = workers.own_progress(bench.strategy, Progress())
   with bench.folder.locked():

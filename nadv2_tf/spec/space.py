@@ -187,8 +187,9 @@ def space_of(network, levels, coupled=()):
   """The search space of every width and depthwise kernel of `network`.
 
   Args:
-    network: the largest `NetworkSpec`. Its first layer may not be removed; a last layer without
-      bypass that is no classifier (a depth decoder's output) is fixed, like the classifier.
+    network: the largest `NetworkSpec`. Its first layer may not be removed, nor any width of a block
+      without a bypass (`bypass_cap` 0), which would leave no channel; a last layer without bypass
+      that is no classifier (a depth decoder's output) is fixed, like the classifier.
     levels: n of the width grid `round(full * i / n)`.
     coupled: pairs ((block, field), (block, field)) that share one width.
 
@@ -198,6 +199,7 @@ def space_of(network, levels, coupled=()):
   followers = set(partner.values())
   decisions = []
   for index, block in enumerate(network.blocks):
+    zero_allowed = index > 0 and getattr(block, "bypass_cap", None) != 0
     for field, full in block.widths().items():
       last_is_fixed = index == len(network.blocks) - 1 and block.kind == "conv"
       if (index, field) in followers or last_is_fixed:
@@ -205,7 +207,7 @@ def space_of(network, levels, coupled=()):
       places = ((index, field), *([partner[index, field]] if (index, field) in partner else []))
       if any(place_field != field for _, place_field in places):
         raise ValueError(f"Coupled widths must be the same field, got {places}.")
-      choices = width_choices(full, levels, zero_allowed=index > 0)
+      choices = width_choices(full, levels, zero_allowed)
       decisions.append(Decision("width", field, tuple(place for place, _ in places), choices))
     if "depthwise" in block.width_fields and len(kernel_choices(block.kernel)) > 1:
       decisions.append(Decision("kernel", "kernel", (index,), kernel_choices(block.kernel)))

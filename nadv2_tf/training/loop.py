@@ -36,7 +36,7 @@ class TrainingLoop:
     sampler: a `WidthSampler`, or None for a stand-alone network.
     strategy: what `make_strategy` gives; None for one device. Each replica takes its part of the
       rows of every global batch, in order.
-    seed: of shuffling and augmentation.
+    seed: of shuffling, augmentation and a sliced super-network's dropout.
     distillation: share of a sliced super-network's loss that compares every sub-network with the
       full network on the same images; 0 for none.
     execution: how a super-network runs, one of `EXECUTIONS`: all channels with masks, or each
@@ -214,7 +214,11 @@ class TrainingLoop:
 
     sliced = None
     if self._execution == "sliced":
-      sliced = {"subnetworks": self._sampler.subnetworks, "distillation": self._distillation}
+      sliced = {
+        "subnetworks": self._sampler.subnetworks,
+        "distillation": self._distillation,
+        "seed": self._seed,
+      }
     return make_step(
       self._model,
       self._task,

@@ -4,13 +4,14 @@ Source: NetAdapt, Yang et al., ECCV 2018, Algorithm 1 and sections 3.2 and 3.3.
 """
 
 import hashlib
-import json
 import math
 import pathlib
 
 import numpy as np
 
 from nadv2_tf.models.pruning import order_by_norm
+from nadv2_tf.training import checkpoint_file
+from nadv2_tf.training.checkpoint_file import Checkpoint
 from nadv2_tf.training.gradients import sliced_gradients
 from nadv2_tf.training.loop import TrainingDiverged
 from nadv2_tf.training.scoring import SharedWeightsEvaluator
@@ -191,16 +192,14 @@ class FineTuningEvaluator:
     return self._folder and self._folder / f"iteration_{iteration + 1:03d}.npz"
 
   def _write(self, path, weights):
-    facts = json.dumps({"history": self._history.hexdigest()})
-    new = path.with_suffix(".new")
-    with new.open("wb") as file:
-      np.savez(file, facts=facts, **{f"w{index}": array for index, array in enumerate(weights)})
-    new.replace(path)
+    arrays = {str(index): array for index, array in enumerate(weights)}
+    settings = {"history": self._history.hexdigest()}
+    checkpoint_file.write(path, Checkpoint(len(self._chosen) + 1, arrays, {}), settings)
 
   def _read(self, path, check=True):
-    with np.load(path) as arrays:
-      if check and json.loads(str(arrays["facts"]))["history"] != self._history.hexdigest():
-        raise ValueError(
-          f"{path} is of another search, or of other initial weights; choose another folder."
-        )
-      return [arrays[f"w{index}"] for index in range(len(self._weights))]
+    checkpoint, settings = checkpoint_file.read(path)
+    if check and settings != {"history": self._history.hexdigest()}:
+      raise ValueError(
+        f"{path} is of another search, or of other initial weights; choose another folder."
+      )
+    return [checkpoint.arrays[str(index)] for index in range(len(self._weights))]

@@ -26,14 +26,21 @@ def make_step(model, task, optimizer, batch_size, sliced, strategy, jit_compile,
     model, task: what is trained, on what.
     optimizer: built for the model's trainable variables; each replica's gradients are summed.
     batch_size: of the global batch.
-    sliced: for sliced execution, what `sliced_gradients` takes besides; else None.
+    sliced: for sliced execution "subnetworks" and "distillation", as `sliced_gradients` takes them,
+      and "seed", of dropout; else None.
     strategy: a tf.distribute strategy.
     jit_compile: compile loss and gradients of a replica with XLA; updates are left to TensorFlow.
     on_trace: called whenever the step is traced.
   """
   if sliced:
-    subnetworks, more = sliced["subnetworks"], {"distillation": sliced["distillation"]}
-    find = functools.partial(sliced_gradients, model, task, batch_size, subnetworks, **more)
+    find = functools.partial(
+      sliced_gradients,
+      model,
+      task,
+      batch_size,
+      sliced["subnetworks"],
+      distillation=sliced["distillation"],
+    )
   else:
     scale = getattr(optimizer, "scale_loss", None)  # of float16; other optimizers scale by 1
     find = functools.partial(gradients, model, task, batch_size, scale=scale)
@@ -41,7 +48,8 @@ def make_step(model, task, optimizer, batch_size, sliced, strategy, jit_compile,
     find = tf.function(find, autograph=False, jit_compile=True)
 
   def replica_step(inputs, targets):
-    loss, quality, found = find(inputs, targets)
+    more = {"dropout_seed": _dropout_seed(sliced, optimizer, strategy)} if sliced else {}
+    loss, quality, found = find(inputs, targets, **more)
     optimizer.apply(found, model.trainable_variables)
     return loss, quality
 
@@ -53,3 +61,11 @@ def make_step(model, task, optimizer, batch_size, sliced, strategy, jit_compile,
     return tuple(strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for value in values)
 
   return traced(step)
+
+
+def _dropout_seed(sliced, optimizer, strategy):
+  """int32 [2], another one for each step and replica, the same after a checkpoint as without it."""
+  groups = sliced["subnetworks"] // strategy.num_replicas_in_sync
+  replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+  number = tf.cast(optimizer.iterations, tf.int32) * sliced["subnetworks"] + replica * groups
+  return tf.stack([tf.constant(sliced["seed"], tf.int32), number])

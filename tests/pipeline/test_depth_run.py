@@ -14,7 +14,7 @@ from nadv2_tf.export.deployment import ExportOptions
 from PIL import Image
 
 from nadv2_tf import backbones, export
-from nadv2_tf.pipeline import export_stage, training_stages
+from nadv2_tf.pipeline import export_stage, training_stages, workbench
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.options import (
   CheckpointOptions,
@@ -123,7 +123,7 @@ def test_metrics_hold_the_measures_of_depth(finished):
 
 def test_the_file_gives_metres(finished):
   folder = finished[0]
-  bench = training_stages.reopen_workbench(folder)
+  bench = workbench.reopen_workbench(folder)
   data = bench.datasets
   assert [len(part) for part in (data.train, data.holdout, data.test)] == [39, 10, 10]
   outputs = export.predictor(folder / "found.tflite")(bench.datasets.test.inputs())
@@ -151,7 +151,7 @@ def test_everything_is_told_in_the_words_of_the_task(finished):
 
 def test_the_picture_has_the_network_beside_the_truth(finished):
   """Five rows of image, truth, prediction, error; one scale of metres for both maps."""
-  test = training_stages.reopen_workbench(finished[0]).datasets.test
+  test = workbench.reopen_workbench(finished[0]).datasets.test
   maps = test.labels.copy()
   maps[:, :4] = 0  # no depth there
   chosen = [0, 2, 4, 6, 9]
@@ -184,7 +184,7 @@ def test_a_kill_on_the_trajectory_loses_no_network(finished, tmp_path, monkeypat
   expected = load_keras(folder / "found.keras").get_weights()
   (folder / "found.keras").unlink()
   trained = (folder / "super.weights.h5").read_bytes()
-  bench = training_stages.reopen_workbench(folder, CheckpointOptions(0.0, 2))
+  bench = workbench.reopen_workbench(folder, CheckpointOptions(0.0, 2))
   progress, spec = Progress(io.StringIO()), bench.folder.read_spec("found")
   super_model = training_stages.train_super_network(bench, progress)
   begun, killed, train_on = [], ["transfer 2 of"], training_stages.train_on
@@ -209,7 +209,7 @@ def test_a_kill_on_the_trajectory_loses_no_network(finished, tmp_path, monkeypat
 
 
 def test_maps_are_exported_in_int8_and_described(finished, tmp_path):
-  bench = training_stages.reopen_workbench(shutil.copytree(finished[0], tmp_path / "run"))
+  bench = workbench.reopen_workbench(shutil.copytree(finished[0], tmp_path / "run"))
   stream, options = io.StringIO(), ExportOptions("int8", max_accuracy_drop=30)
   network = load_keras(bench.folder.keras("found"))
   paths = export_stage.export(bench, network, "found", options, progress=Progress(stream))

@@ -12,7 +12,7 @@ import pytest
 from nadv2_tf.export import ParityError, metadata, predictor, support
 from nadv2_tf.export.deployment import ExportOptions
 
-from nadv2_tf.pipeline import export_stage, training_stages
+from nadv2_tf.pipeline import export_stage, workbench
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.report import write_report
@@ -21,7 +21,7 @@ from nadv2_tf.pipeline.report import write_report
 @pytest.fixture
 def bench(finished_run, tmp_path):
   """A copy of a finished run, opened again."""
-  return training_stages.reopen_workbench(shutil.copytree(finished_run[0], tmp_path / "run"))
+  return workbench.reopen_workbench(shutil.copytree(finished_run[0], tmp_path / "run"))
 
 
 def found_of(bench):

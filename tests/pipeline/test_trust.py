@@ -7,7 +7,7 @@ import shutil
 import pytest
 from nadv2_tf.benchmarks.rank_correlation import kendall_tau
 
-from nadv2_tf.pipeline import training_stages, trust
+from nadv2_tf.pipeline import training_stages, trust, workbench
 from nadv2_tf.pipeline.options import FinetuneOptions, TrustOptions
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.report import write_report
@@ -54,7 +54,7 @@ def test_too_few_are_refused(samples):
 
 @pytest.fixture
 def bench(finished_run, tmp_path):
-  return training_stages.reopen_workbench(shutil.copytree(finished_run[0], tmp_path / "run"))
+  return workbench.reopen_workbench(shutil.copytree(finished_run[0], tmp_path / "run"))
 
 
 def _measure(bench, samples):

@@ -110,8 +110,21 @@ def test_encode_and_decode_there_and_back(name):
 
 
 def _small_space():
-  blocks = (Conv(4, 3, 2), InvertedResidual(8, 8, 4, kernel=5), Head(3, hidden=8))
+  blocks = (
+    Conv(4, 3, 2),
+    InvertedResidual(8, 8, 4, kernel=5, bypass_cap=2),
+    Head(3, hidden=8, bypass_cap=4),
+  )
   return space_of(NetworkSpec("small", (8, 8, 1), blocks), levels=2)
+
+
+def test_what_has_no_bypass_is_not_removed():
+  """Nothing would go through: the network after it would see no channel at all."""
+  blocks = (Conv(4, 3, 2), InvertedResidual(8, 8, 4), Conv(6, bypass_cap=3), Head(3, hidden=8))
+  space = space_of(NetworkSpec("narrow", (8, 8, 1), blocks), levels=2)
+  smallest = space.smallest()
+  assert [decision.choices[0] for decision in space.decisions] == [2, 4, 4, 2, 0, 4]
+  assert smallest.block_outputs() == ((4, 4, 2), (4, 4, 2), (4, 4, 2), (1, 1, 3))
 
 
 def test_a_small_space_in_full():

@@ -12,6 +12,8 @@ import pytest
 import tensorflow as tf
 
 from nadv2_tf.models import stand_alone, super_network
+from nadv2_tf.spec import NetworkSpec, space_of
+from nadv2_tf.spec.blocks import Conv, Head
 from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.tasks.examples import Examples
 from nadv2_tf.training import checkpoint_file, strategies
@@ -64,6 +66,36 @@ def train(tiny_space, examples):
     return model.get_weights(), reports, lines
 
   return run
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_a_sliced_super_network_drops_the_same_after_a_cut(examples, tmp_path, seed):
+  blocks = (Conv(8, 3, 2, "relu"), Conv(8, 3, 2, "relu"), Head(2, None, dropout=0.5))
+  space = space_of(NetworkSpec("dropping", (8, 8, 1), blocks), levels=2)
+
+  def train(folder, steps):
+    """Weights after at most so many steps, the first or those after a cut."""
+    keras.utils.set_random_seed(5)
+    model = super_network(space, groups=4)
+    keras.utils.set_random_seed(len(list(folder.glob("*"))))  # dropout must not come from here
+    lives = iter(range(steps))
+
+    def count(report):
+      if next(lives, None) is None:
+        raise PowerCut
+
+    sampler = WidthSampler(space, 32, 4, 1)
+    task = Classification("demo", 8, 1, 0)
+    loop = TrainingLoop(model, task, RECIPE, sampler, seed=seed, execution="sliced")
+    keeper = Checkpoints(folder, SETTINGS, every=0)
+    loop.run(examples, count, report_every=1, checkpoints=keeper)
+    return model.get_weights()
+
+  undisturbed = train(tmp_path / "alone", 99)
+  with pytest.raises(PowerCut):
+    train(tmp_path / "cut", 4)
+  for resumed, alone in zip(train(tmp_path / "cut", 99), undisturbed, strict=True):
+    np.testing.assert_array_equal(resumed, alone)
 
 
 def _with_dropout(model):

@@ -13,7 +13,7 @@ import sys
 
 import numpy as np
 
-from nadv2_tf.pipeline import training_stages
+from nadv2_tf.pipeline import training_stages, workbench
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.options import CheckpointOptions, NetworkOptions, TrainOptions
 from nadv2_tf.pipeline.progress import Progress
@@ -48,7 +48,7 @@ CHECKPOINTS = CheckpointOptions(0.0, 2)
 def main():
   output, data, result = sys.argv[1:]
   network = NetworkOptions("mobilenet_v3_demo", 32, f"npz:{data}", 8, 0)
-  bench = training_stages.make_workbench(RunFolder(output), network, TRAIN, CHECKPOINTS)
+  bench = workbench.make_workbench(RunFolder(output), network, TRAIN, CHECKPOINTS)
   bench.folder.open(network=network, train=TRAIN)
   progress = own_progress(bench.strategy, Progress())
   model = training_stages.train_super_network(bench, progress)

@@ -8,30 +8,13 @@ from PIL import Image
 
 from nadv2_tf.tasks.depth.maps import fit_image, fit_map
 from nadv2_tf.tasks.depth.sources import DEPTH_SOURCES, reserve
+from nadv2_tf.tasks.sources.tfds import prepared
 
 
 @DEPTH_SOURCES.register("tfds")
 def load(name, image_size, map_format):
-  import tensorflow_datasets as tfds  # seconds to import, and only needed here
-
-  try:
-    builder = tfds.builder(name)
-    builder.download_and_prepare()
-  except Exception as error:  # TFDS raises errors of a dozen libraries here
-    line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    raise ValueError(f"--data=tfds:{name}: the data set cannot be had: {line}") from None
+  builder, test = prepared(name, "depth", ("image", "depth"))
   info = builder.info
-  if not {"image", "depth"} <= set(info.features or ()):
-    raise ValueError(
-      f"--data=tfds:{name} has the features {', '.join(sorted(info.features or ()))}; depth needs "
-      "'image' and 'depth'."
-    )
-  test = next((split for split in ("test", "validation") if split in info.splits), None)
-  if "train" not in info.splits or test is None:
-    raise ValueError(
-      f"--data=tfds:{name} has the splits {', '.join(sorted(info.splits))}; 'train' and 'test' "
-      "or 'validation' are needed."
-    )
   if map_format.depth_test is not None:
     raise ValueError(f"--depth_test is for folders; tfds:{name} has a test part.")
   parts = []

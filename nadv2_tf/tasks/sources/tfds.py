@@ -10,8 +10,17 @@ from nadv2_tf.tasks.examples import Examples
 from nadv2_tf.tasks.sources.registry import SOURCES, Source
 
 
-@SOURCES.register("tfds")
-def load(name, image_size):
+def prepared(name, task, features):
+  """(builder, its test split) of a data set, fetched first if it is not there.
+
+  Args:
+    name: of the data set.
+    task: who needs them, for the message.
+    features: two names of features that it must have.
+
+  Raises:
+    ValueError: if it cannot be had, or lacks a feature or a split.
+  """
   import tensorflow_datasets as tfds  # seconds to import, and only needed here
 
   try:
@@ -21,23 +30,32 @@ def load(name, image_size):
     line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     raise ValueError(f"--data=tfds:{name}: the data set cannot be had: {line}") from None
   info = builder.info
-  if not {"image", "label"} <= set(info.features or ()):
+  if not set(features) <= set(info.features or ()):
     raise ValueError(
-      f"--data=tfds:{name} has the features {', '.join(sorted(info.features or ()))}; "
-      "classification needs 'image' and 'label'."
+      f"--data=tfds:{name} has the features {', '.join(sorted(info.features or ()))}; {task} needs "
+      f"{features[0]!r} and {features[1]!r}."
     )
-  for feature, kind in (("image", tfds.features.Image), ("label", tfds.features.ClassLabel)):
-    if not isinstance(info.features[feature], kind):
-      raise ValueError(
-        f"--data=tfds:{name}: {feature!r} must be of the type {kind.__name__}, it is "
-        f"{type(info.features[feature]).__name__}."
-      )
   test = next((split for split in ("test", "validation") if split in info.splits), None)
   if "train" not in info.splits or test is None:
     raise ValueError(
       f"--data=tfds:{name} has the splits {', '.join(sorted(info.splits))}; 'train' and 'test' "
       "or 'validation' are needed."
     )
+  return builder, test
+
+
+@SOURCES.register("tfds")
+def load(name, image_size):
+  import tensorflow_datasets as tfds
+
+  builder, test = prepared(name, "classification", ("image", "label"))
+  info = builder.info
+  for feature, kind in (("image", tfds.features.Image), ("label", tfds.features.ClassLabel)):
+    if not isinstance(info.features[feature], kind):
+      raise ValueError(
+        f"--data=tfds:{name}: {feature!r} must be of the type {kind.__name__}, it is "
+        f"{type(info.features[feature]).__name__}."
+      )
   channels = info.features["image"].shape[-1] or 3
   parts = []
   for split in ("train", test):
