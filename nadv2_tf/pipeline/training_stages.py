@@ -60,7 +60,7 @@ def make_workbench(folder, network_options, train_options, strategy=None):
   datasets = task.datasets()
   space = backbones.search_space(
     network_options.backbone,
-    input_shape=(size, size, datasets.train.images.shape[-1]),
+    input_shape=(size, size, datasets.train.image_shape[-1]),
     classes=len(datasets.class_names),
   )
   bench = Workbench(folder, space, task, datasets, network_options, train_options, strategy)

@@ -15,11 +15,25 @@ class Classification:
     holdout: images cut from the training set to score samples with.
     seed: of the cut.
     label_smoothing: of the loss.
+    how: "memory", "stream" or "auto"; see `sources.load`, also for the other two.
+    whole_pictures: training wants pictures as they are in their files.
+    cache_bytes: how much of streamed files is kept in memory.
   """
 
   name = "classification"
 
-  def __init__(self, data, image_size, holdout, seed, label_smoothing=0.0):
+  def __init__(
+    self,
+    data,
+    image_size,
+    holdout,
+    seed,
+    label_smoothing=0.0,
+    how="memory",
+    whole_pictures=False,
+    cache_bytes=0,
+  ):
+    self._loading = {"how": how, "whole_pictures": whole_pictures, "cache_bytes": cache_bytes}
     self._data = data
     self._image_size = image_size
     self._holdout = holdout
@@ -27,10 +41,10 @@ class Classification:
     self._label_smoothing = label_smoothing
 
   def datasets(self):
-    """`Datasets`; raises ValueError if the data cannot be used."""
-    loaded = sources.load(self._data, self._image_size)
+    """`Datasets`, the hold-out in memory; raises ValueError if the data cannot be used."""
+    loaded = sources.load(self._data, self._image_size, **self._loading)
     train, holdout = split_holdout(loaded.train, self._holdout, self._seed)
-    return Datasets(train, holdout, loaded.test, loaded.class_names)
+    return Datasets(train, holdout.decoded(), loaded.test, loaded.class_names)
 
   def loss(self, targets, outputs):
     """Cross entropy, [batch], of int labels [batch] and logits [batch, classes]."""

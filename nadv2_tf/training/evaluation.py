@@ -23,17 +23,16 @@ def evaluate(predict, examples, classes, batch_size=500):
 
   Args:
     predict: function from images, float32 [batch, height, width, channels], to logits.
-    examples: `Examples`, at least one.
+    examples: `Examples` or `StreamedExamples`, at least one; decoded batch by batch.
     classes: number of classes.
     batch_size: images per call.
   """
-  logits = np.concatenate(
-    [
-      np.asarray(predict(examples.take(slice(start, start + batch_size)).inputs()))
-      for start in range(0, len(examples), batch_size)
-    ]
-  )
-  return evaluate_logits(logits, examples.labels, classes)
+  logits, labels = [], []
+  for start in range(0, len(examples), batch_size):
+    part = examples.take(slice(start, start + batch_size)).decoded()
+    logits.append(np.asarray(predict(part.inputs())))
+    labels.append(part.labels)
+  return evaluate_logits(np.concatenate(logits), np.concatenate(labels), classes)
 
 
 def evaluate_logits(logits, labels, classes):

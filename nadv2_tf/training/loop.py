@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from nadv2_tf.models import check_widths
-from nadv2_tf.tasks.examples import epoch_batches, flip_and_shift, normalise
+from nadv2_tf.tasks.augmentation import Augmentation
 from nadv2_tf.training import strategies
 from nadv2_tf.training.execution import check_execution
 
@@ -86,7 +86,7 @@ class TrainingLoop:
     """Trains for the recipe's epochs.
 
     Args:
-      examples: the training `Examples`.
+      examples: the training `Examples` or `StreamedExamples`.
       report: called with a `StepReport` every `report_every` steps and after the last.
 
     Returns:
@@ -122,22 +122,20 @@ class TrainingLoop:
       optimizer.finalize_variable_values(self._model.trainable_variables)
     return reports
 
-  def _batches(self, examples):
-    """Yields (inputs, targets) without end, epoch after epoch."""
-    step = epoch = 0
-    while True:
-      for batch in epoch_batches(examples, self._recipe.batch_size, self._seed, epoch):
-        rng = np.random.default_rng([self._seed, 4, step])
-        images = normalise(flip_and_shift(batch.images, rng, self._recipe.shift))
-        if self._sampler is None:
-          yield (images,), batch.labels
-        else:
-          widths = self._sampler.batch(step)
-          if self._execution == "masked":
-            check_widths(self._sampler.space, widths)
-          yield (images, widths), batch.labels
-        step += 1
-      epoch += 1
+  def _batches(self, examples, step=0):
+    """Yields (inputs, targets) without end, epoch after epoch, from `step` on."""
+    recipe = self._recipe
+    augmentation = Augmentation(recipe.augmentation, recipe.shift)
+    batches = examples.training_batches(recipe.batch_size, augmentation, self._seed, step)
+    for images, labels in batches:
+      if self._sampler is None:
+        yield (images,), labels
+      else:
+        widths = self._sampler.batch(step)
+        if self._execution == "masked":
+          check_widths(self._sampler.space, widths)
+        yield (images, widths), labels
+      step += 1
 
   def _distributed(self, batch):
     """The batch as it is for one replica; else each replica's rows of it."""

@@ -11,7 +11,8 @@ import pathlib
 import numpy as np
 
 from nadv2_tf.models.pruning import order_by_norm
-from nadv2_tf.tasks.examples import flip_and_shift, normalise
+from nadv2_tf.tasks.augmentation import flip_and_shift
+from nadv2_tf.tasks.examples import normalise
 from nadv2_tf.training.gradients import sliced_gradients
 from nadv2_tf.training.loop import TrainingDiverged
 from nadv2_tf.training.scoring import SharedWeightsEvaluator
@@ -46,12 +47,18 @@ class FineTuningEvaluator:
   averages, as all samples here do.
 
   Raises:
-    ValueError: if layers of the space have a bypass, or there are too few images.
+    ValueError: if layers of the space have a bypass, there are too few images, or another
+      augmentation than shifts is asked for.
   """
 
   def __init__(
     self, super_model, task, train, holdout, recipe, calibration=None, folder=None, seed=0
   ):
+    if recipe.augmentation != "shift":
+      raise ValueError(
+        f"Samples of NetAdaptV1 are trained with the augmentation 'shift', got "
+        f"{recipe.augmentation!r}."
+      )
     self._model = super_model
     self._space = super_model.space
     self._task = task

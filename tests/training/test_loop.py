@@ -59,7 +59,9 @@ def recipe(**changes):
 @pytest.fixture(autouse=True)
 def no_flips(monkeypatch):
   """Mirroring swaps the two classes of these images."""
-  monkeypatch.setattr("nadv2_tf.training.loop.flip_and_shift", lambda images, rng, shift: images)
+  monkeypatch.setattr(
+    "nadv2_tf.tasks.augmentation.flip_and_shift", lambda images, rng, shift: images
+  )
 
 
 def test_super_network_learns_and_is_traced_once(space, examples, task):
