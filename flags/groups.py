@@ -7,6 +7,7 @@ only see the dataclasses.
 import dataclasses
 
 from absl import flags
+from nadv2_tf.flags.images import define_augmentation, define_data
 
 from nadv2_tf.pipeline.options import (  # noqa: F401  (programs read them by these names)
   FinetuneOptions,
@@ -55,16 +56,6 @@ def define_network():
   define_seed()
 
 
-def define_data():
-  flags.DEFINE_string(
-    "data",
-    "demo",
-    "Images: demo (a part of Fashion-MNIST that comes with the package), tfds:NAME (TensorFlow "
-    "Datasets), folder:DIR (DIR/train and DIR/test with one sub-folder per class), npz:FILE "
-    "(x_train, y_train, x_test, y_test).",
-  )
-
-
 def define_seed():
   flags.DEFINE_integer("seed", 0, "Of everything that is random.", lower_bound=0)
 
@@ -102,6 +93,15 @@ def define_train():
     "ema",
     0.0,
     "Momentum of the moving average of the weights that every training ends with; 0 for none.",
+    0,
+    1,
+  )
+  define_augmentation("augmentation", "shift", "How training images are augmented")
+  flags.DEFINE_float(
+    "stochastic_depth",
+    0.0,
+    "Share of images that skip the last block's residual branch in a training step; rises linearly "
+    "from the first block to the last.",
     0,
     1,
   )
@@ -238,6 +238,16 @@ def define_finetune():
     "finetune_epochs", 4, "Epochs of training for the network that was cut out.", lower_bound=0
   )
   flags.DEFINE_float("finetune_learning_rate", 2e-3, "Largest learning rate of fine-tuning.")
+  define_augmentation(
+    "finetune_augmentation", None, "In fine-tuning, by default as --augmentation says"
+  )
+  flags.DEFINE_float(
+    "finetune_stochastic_depth",
+    None,
+    "--stochastic_depth of fine-tuning; default: that of the super-network.",
+    0,
+    1,
+  )
 
 
 def define_trust():

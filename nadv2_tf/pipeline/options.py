@@ -3,7 +3,7 @@
 import dataclasses
 
 #: options that say how something runs and not what it gives; a run may go on with others
-HOW_IT_RUNS = ("strategy", "jit_compile")
+HOW_IT_RUNS = ("strategy", "jit_compile", "input_cache_gib")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,6 +15,8 @@ class NetworkOptions:
   data: str
   holdout: int
   seed: int
+  input: str = "auto"
+  input_cache_gib: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +42,8 @@ class TrainOptions:
   strategy: str
   mixed_precision: str = "none"
   jit_compile: bool = False
+  augmentation: str = "shift"
+  stochastic_depth: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +76,8 @@ class FinetuneOptions:
 
   finetune_epochs: float
   finetune_learning_rate: float
+  finetune_augmentation: str | None = None
+  finetune_stochastic_depth: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,7 @@ from nadv2_tf.pipeline import workers
 from nadv2_tf.pipeline.data import make_task
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.options import NetworkOptions, TrainOptions
+from nadv2_tf.pipeline.recipes import finetune_recipe, super_recipe
 from nadv2_tf.resources import COUNTS
 from nadv2_tf.training import strategies
 from nadv2_tf.training.evaluation import evaluate, keras_predictor
@@ -18,7 +19,6 @@ from nadv2_tf.training.execution import check_execution
 from nadv2_tf.training.loop import TrainingDiverged, TrainingLoop
 from nadv2_tf.training.precision import computing_in
 from nadv2_tf.training.recalibration import recalibrate
-from nadv2_tf.training.recipe import Recipe
 from nadv2_tf.training.widths import WidthSampler
 
 RECALIBRATION_IMAGES = 1024
@@ -56,7 +56,7 @@ def make_workbench(folder, network_options, train_options, strategy=None):
     strategy = strategies.make_strategy(train_options.strategy)
     folder = workers.own_folder(strategy, folder)
   size = network_options.image_size or _default_size(network_options.backbone)
-  task = make_task(network_options, size, train_options.label_smoothing)
+  task = make_task(network_options, size, train_options.label_smoothing, train_options.augmentation)
   datasets = task.datasets()
   space = backbones.search_space(
     network_options.backbone,
@@ -86,19 +86,6 @@ def reopen_workbench(path, strategy="auto"):
 
 def _default_size(backbone):
   return backbones.search_space(backbone).largest().input_shape[0]
-
-
-def super_recipe(options):
-  return Recipe(
-    options.epochs,
-    options.batch_size,
-    options.optimizer,
-    options.learning_rate,
-    options.schedule,
-    weight_decay=options.weight_decay,
-    ema=options.ema,
-    mixed_precision=options.mixed_precision,
-  )
 
 
 def check_recipes(bench, finetune_options=None):
@@ -154,7 +141,7 @@ def train_super_network(bench, progress):
     bench.strategy, options.batch_size, options.subnetworks_per_batch
   )
   with bench.strategy.scope(), computing_in(options.mixed_precision):
-    model = super_network(bench.space, **form)
+    model = super_network(bench.space, stochastic_depth=recipe.stochastic_depth, **form)
   weights = bench.folder.super_weights
   if weights.exists():
     progress.line(f"super-network: trained weights in {weights} are used")
@@ -201,30 +188,17 @@ def _run(loop, examples, progress, title, recipe):
     )
 
 
-def finetune_recipe(train_options, finetune_options):
-  return Recipe(
-    finetune_options.finetune_epochs,
-    train_options.batch_size,
-    train_options.optimizer,
-    finetune_options.finetune_learning_rate,
-    train_options.schedule,
-    weight_decay=train_options.weight_decay,
-    ema=train_options.ema,
-    mixed_precision=train_options.mixed_precision,
-  )
+def _training_copy(bench, model, spec, recipe):
+  """`model` as it is to be trained: on all replicas, in mixed precision, with stochastic depth.
 
-
-def _training_copy(bench, model, spec):
-  """`model` as it is to be trained: on all replicas, in mixed precision.
-
-  The file that is kept holds neither: it is a plain float32 network.
+  The file that is kept holds none of them: it is a plain float32 network.
   """
   replicas = bench.strategy.num_replicas_in_sync
-  precision = bench.train_options.mixed_precision
-  if replicas == 1 and precision == "none":
+  precision, rate = recipe.mixed_precision, recipe.stochastic_depth
+  if replicas == 1 and precision == "none" and not rate:
     return model
   with bench.strategy.scope(), computing_in(precision):
-    copy = stand_alone(spec)
+    copy = stand_alone(spec, rate)
   for layer in copy.layers:
     if isinstance(layer, keras.layers.BatchNormalization):
       layer.synchronized = replicas > 1
@@ -242,7 +216,7 @@ def cut_out(bench, super_model, spec):
 
 def train_on(bench, model, spec, recipe, title, progress):
   """Trains a network that was cut out, the sub-network `spec`."""
-  trained = _training_copy(bench, model, spec)
+  trained = _training_copy(bench, model, spec, recipe)
   loop = TrainingLoop(
     trained,
     bench.task,

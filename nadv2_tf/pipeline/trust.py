@@ -1,12 +1,13 @@
 """How far a run's search can be trusted: do its scores rank networks as training ranks them?"""
 
+import dataclasses
 import time
 
 from nadv2_tf.benchmarks.rank_correlation import kendall_tau, tau_interval
 from nadv2_tf.pipeline import training_stages
+from nadv2_tf.pipeline.recipes import finetune_recipe
 from nadv2_tf.search import journal
 from nadv2_tf.training.evaluation import evaluate, keras_predictor
-from nadv2_tf.training.recipe import Recipe
 
 #: two networks are in order or not; only from three on is there anything to estimate
 FEWEST = 3
@@ -14,15 +15,9 @@ FEWEST = 3
 
 def trust_recipe(train_options, finetune_options, options):
   """The `Recipe` of each network: that of fine-tuning, for --trust_epochs."""
-  return Recipe(
-    options.trust_epochs,
-    train_options.batch_size,
-    train_options.optimizer,
-    finetune_options.finetune_learning_rate,
-    train_options.schedule,
-    weight_decay=train_options.weight_decay,
-    mixed_precision=train_options.mixed_precision,
-  )
+  recipe = finetune_recipe(train_options, finetune_options)
+  # A moving average over thousands of steps is of no use to a few.
+  return dataclasses.replace(recipe, epochs=options.trust_epochs, ema=0.0)
 
 
 def check_trust(options):

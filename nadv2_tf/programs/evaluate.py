@@ -73,12 +73,12 @@ def main():
   predict, (height, width, channels) = predictor_of(pathlib.Path(FLAGS.network))
   if height != width:
     raise ValueError(f"The network takes {height}x{width} images; only squares can be read.")
-  data = sources.load(FLAGS.data, height)
+  data = sources.load(FLAGS.data, height, FLAGS.input)
   examples = getattr(data, FLAGS.part)
-  if examples.images.shape[-1] != channels:
+  if examples.image_shape[-1] != channels:
     raise ValueError(
       f"The network takes images of {channels} channel(s), --data={FLAGS.data} has "
-      f"{examples.images.shape[-1]}."
+      f"{examples.image_shape[-1]}."
     )
   outputs = predict(examples.take(slice(1)).inputs()).shape[-1]
   if outputs != len(data.class_names):

@@ -28,6 +28,7 @@ class Recipe:
       the weights of the last step themselves.
     mixed_precision: what the model's layers compute in; float16 scales the loss.
     shift: augmentation moves images by up to this many pixels (and mirrors half of them).
+    stochastic_depth: of the model that is trained; whoever makes it reads it here.
     augmentation: one of `AUGMENTATIONS`; only "shift" uses `shift`.
   """
 
@@ -44,6 +45,7 @@ class Recipe:
   shift: int = 1
   mixed_precision: str = "none"
   augmentation: str = "shift"
+  stochastic_depth: float = 0.0
 
   def __post_init__(self):
     if self.optimizer not in OPTIMIZERS or self.schedule not in SCHEDULES:
