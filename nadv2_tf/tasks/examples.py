@@ -43,7 +43,7 @@ class Examples:
     """Numbers that other examples hardly share."""
     return [len(self), zlib.crc32(self.labels.tobytes()), zlib.crc32(self.images[:256].tobytes())]
 
-  def training_batches(self, batch_size, augmentation, seed, step=0):
+  def training_batches(self, batch_size, augmentation, seed, step=0, rows=None):
     """Yields (inputs, labels) without end, epoch after epoch, as a training sees them.
 
     Batches are a function of seed and step alone.
@@ -53,6 +53,7 @@ class Examples:
       augmentation: an `Augmentation`.
       seed: of shuffling and augmentation.
       step: of the first batch.
+      rows: slice of every batch that is wanted, None for all; others may hold anything.
     """
     size = self.image_shape[0]
     for at in itertools.count(step):

@@ -93,16 +93,18 @@ class StreamedExamples:
         pass
     return Examples(pixels, labels)
 
-  def training_batches(self, batch_size, augmentation, seed, step=0):
+  def training_batches(self, batch_size, augmentation, seed, step=0, rows=None):
     """The batches of `Examples.training_batches`, made ahead of time on all cores with tf.data.
 
-    They are tensors on the TensorFlow backend. Needs TensorFlow on every backend.
+    They are tensors on the TensorFlow backend. Needs TensorFlow on every backend. Rows that are not
+    wanted are not read, and black.
 
     Raises:
       ValueError: while it yields, naming a picture that cannot be read.
     """
     tf = _tensorflow()
-    failures = []
+    failures, black = [], np.zeros(self.image_shape, np.uint8)
+    wanted = range(*(rows or slice(None)).indices(batch_size))
 
     def places():
       for at in itertools.count(step):
@@ -111,6 +113,8 @@ class StreamedExamples:
 
     def picture(place):
       index, at, row = place
+      if row not in wanted:
+        return black, np.int64(0)
       try:
         whole, label = self._read(index)
         return augmentation.picture(whole, self.image_size, picture_rng(seed, at, row)), label

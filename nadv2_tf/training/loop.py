@@ -126,7 +126,8 @@ class TrainingLoop:
     """Yields (inputs, targets) without end, epoch after epoch, from `step` on."""
     recipe = self._recipe
     augmentation = Augmentation(recipe.augmentation, recipe.shift)
-    batches = examples.training_batches(recipe.batch_size, augmentation, self._seed, step)
+    rows = strategies.own_rows(self._strategy, recipe.batch_size)
+    batches = examples.training_batches(recipe.batch_size, augmentation, self._seed, step, rows)
     for images, labels in batches:
       if self._sampler is None:
         yield (images,), labels

@@ -9,7 +9,7 @@ from PIL import Image
 from nadv2_tf.tasks import images, sources
 from nadv2_tf.tasks.augmentation import AUGMENTATIONS, Augmentation
 from nadv2_tf.tasks.classification import Classification
-from nadv2_tf.tasks.examples import split_holdout
+from nadv2_tf.tasks.examples import batch_indices, split_holdout
 from nadv2_tf.tasks.records import CachedRecords, TFRecords
 
 SIZE, BATCH, SEED = 8, 4, 3
@@ -65,6 +65,23 @@ def test_a_stream_that_starts_at_a_step_goes_on_as_the_whole(both, kind):
     _assert_same(_batches(both[1], Augmentation(kind), 5 - start, start), whole[start:])
   others = both[1].training_batches(BATCH, Augmentation(kind), SEED + 1)
   assert not np.array_equal(next(others)[0], whole[0][0])
+
+
+def test_rows_that_are_not_wanted_are_not_read(both, monkeypatch):
+  expected, labels = _batches(both[1], Augmentation("shift", 0), 1)[0]
+  reads = []
+  read = type(both[1].records).read
+  monkeypatch.setattr(
+    type(both[1].records), "read", lambda self, index: reads.append(index) or read(self, index)
+  )
+  batches = both[1].training_batches(BATCH, Augmentation("shift", 0), SEED, rows=slice(1, 3))
+  inputs, some_labels = map(np.asarray, next(batches))
+  batches.close()
+  np.testing.assert_array_equal(inputs[1:3], expected[1:3])
+  np.testing.assert_array_equal(some_labels[1:3], labels[1:3])
+  assert (inputs[[0, 3]] == -1).all() and (expected != -1).any()
+  firsts = [batch_indices(14, BATCH, SEED, step)[row] for step in range(20) for row in (1, 2)]
+  assert 2 <= len(reads) <= 40 and set(reads) <= set(firsts)
 
 
 def test_streamed_examples_are_decoded_as_in_memory(both):

@@ -100,6 +100,10 @@ def test_they_have_trained_and_scored_exactly_as_one_device(finished, data):
   assert chief["scores"].tolist() == other["scores"].tolist() == expected
 
 
+def test_each_reads_its_own_half_of_a_batch(finished):
+  assert [result["rows"].tolist() for result in finished[2]] == [[0, 4], [4, 8]]
+
+
 def test_only_the_chief_writes_and_speaks(finished):
   folder, ends, (chief, other), _ = finished
   assert str(chief["folder"]) == str(folder / "run")
