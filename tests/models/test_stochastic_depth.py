@@ -82,7 +82,9 @@ def test_an_image_skips_its_branch_or_takes_it_scaled(outputs_of):
       np.testing.assert_allclose(draw, low if low_here else high, atol=1e-4)
   share = np.mean(is_low)
   assert len(is_low) > 8 and 0.25 < share < 0.75  # of 100 coins or so, 5 standard deviations
-  assert not np.all(is_low == is_low[0], axis=0).all(), "a batch skips as one"
+  # Which of the two is the branch taken, an image does not say.
+  alike = [len(set(low == is_low[0])) == 1 for low in is_low]
+  assert not all(alike), "a batch skips as one"
 
 
 def test_saved_networks_need_nothing_of_this_package(tiny_space, tmp_path):

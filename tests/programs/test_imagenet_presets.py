@@ -44,12 +44,12 @@ def pictures(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_the_paper_s_recipe_runs_on_streamed_pictures(run_command, output, pictures):
+def test_the_paper_s_recipe_runs_on_streamed_pictures(start_command, run_command, output, pictures):
   """Over all stages; the network that is kept is plain, and evaluates the same when streamed."""
   preset = f"--flagfile={PRESETS / 'imagenet_mac.flags'}"
   data = f"--data=folder:{pictures}"
-  status, _, errors = run_command("run", preset, *SMALL, data, f"--output={output}")
-  assert status == 0, errors
+  done = start_command("run", preset, *SMALL, data, f"--output={output}")
+  assert done.returncode == 0, done.stderr
   settings = RunFolder(output).settings()
   assert settings["network"]["input"] == "stream"
   assert settings["train"]["augmentation"] == "inception"

@@ -75,6 +75,12 @@ def test_grey_images_in_memory_are_augmented_as_well():
     assert sorted(labels) == [0, 1, 2, 3]
 
 
+def test_what_is_done_by_picture_is_not_done_again():
+  images = np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3)
+  for kind in ("inception", "autoaugment"):
+    assert Augmentation(kind).batch(images, np.random.default_rng(0)) is images
+
+
 def test_unknown_augmentation_lists_the_known_ones():
   with pytest.raises(ValueError, match="shift, inception, autoaugment, got 'mixup'"):
     Augmentation("mixup")

@@ -1,6 +1,7 @@
 """Streamed examples are those in memory; what cannot be read is one clear line."""
 
 import itertools
+import time
 
 import numpy as np
 import pytest
@@ -56,6 +57,18 @@ def test_streamed_batches_are_those_in_memory(both):
   assert inputs.shape == (BATCH, SIZE, SIZE, 3) and inputs.dtype == np.float32
   assert labels.dtype == np.int64
   assert len({batch[0].tobytes() for batch in streamed}) == 6
+
+
+def test_slow_files_keep_their_places(both, monkeypatch):
+  expected = _batches(both[1], Augmentation("shift"), 4)
+  read = type(both[1].records).read
+
+  def slow_read(self, index):
+    time.sleep(0.02 * (index % 2))
+    return read(self, index)
+
+  monkeypatch.setattr(type(both[1].records), "read", slow_read)
+  _assert_same(_batches(both[1], Augmentation("shift"), 4), expected)
 
 
 @pytest.mark.parametrize("kind", AUGMENTATIONS)
