@@ -26,7 +26,7 @@ class Description:
     name, version, author, licence: of the network, for people.
     labels: names of the classes in the order of the outputs; empty for a network that is no
       classifier.
-    output: what the output means, such as "depth in metres"; "" takes the classifier's words.
+    output: what the output means, such as "metres"; "" takes the classifier's words.
     details: more about the network; goes into its description.
   """
 

@@ -168,7 +168,10 @@ READERS = {
     150,
   ),
   "run.json": (
-    lambda _: b'{"finetune": {"finetune_epochs": 1.0, "finetune_learning_rate": 0.1}}',
+    lambda _: (
+      b'{"finetune": {"finetune_epochs": 1.0, "finetune_learning_rate": 0.1, '
+      b'"transfer": "direct", "transfer_epochs": 2.0}}'
+    ),
     _read_run,
     150,
   ),

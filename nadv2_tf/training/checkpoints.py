@@ -1,5 +1,6 @@
 """The checkpoints of one training: when they are written, how many are kept, which one is read."""
 
+import contextlib
 import pathlib
 import re
 import shutil
@@ -103,9 +104,12 @@ class Checkpoints:
       other.unlink()
 
   def clear(self):
-    """Removes the folder; for when the training's result is written."""
+    """Removes the folder, and that of all trainings if it was the last; for when the training's
+    result is written."""
     if self.place.exists():
       shutil.rmtree(self.place)
+    with contextlib.suppress(OSError):  # not empty, or never made
+      self.place.parent.rmdir()
 
   def _paths(self):
     """The files, the oldest first."""

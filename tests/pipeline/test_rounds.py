@@ -12,6 +12,7 @@ from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.search import Problem, journal
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head
+from nadv2_tf.tasks.classification import Classification
 
 # Two convolutions of 1 to 32 and 0 to 32 filters.
 SPACE = space_of(NetworkSpec("two", (4, 4, 1), (Conv(32, 3, 2), Conv(32, 3), Head(2))), 32)
@@ -50,7 +51,9 @@ def slower_by(share, constant=0.0):
 @pytest.fixture
 def quality(monkeypatch):
   made = Quality()
-  monkeypatch.setattr(search_stage, "SharedWeightsEvaluator", lambda *unused: made)
+  monkeypatch.setattr(
+    "nadv2_tf.training.scoring.SharedWeightsEvaluator", lambda *unused, **unused_too: made
+  )
   return made
 
 
@@ -64,7 +67,12 @@ def start(folder, quality, options):
     problem = Problem(SPACE, SPACE.largest(), Table(), target, tuple(larger))
     search_stage._name_folders(folder, [(one, f"{one:g}") for one in sorted(targets)[::-1]])
     bench = types.SimpleNamespace(
-      folder=folder, space=SPACE, task=None, datasets=mock.MagicMock(), seed=0
+      strategy=None,
+      folder=folder,
+      space=SPACE,
+      task=Classification("demo", 4, 1, 0),
+      datasets=mock.MagicMock(),
+      seed=0,
     )
     stream = io.StringIO()
     landings = search_stage.search(bench, None, problem, given, Progress(stream))

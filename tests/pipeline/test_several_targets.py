@@ -32,7 +32,12 @@ def test_each_target_has_its_files(finished):
   for place in folder.found_folders():
     files = {path.name for path in place.path.iterdir()}
     networks = {"found.json", "found.keras", "found.tflite"}
-    assert files == networks | {"metrics.json", "report.html", "pareto.png"}
+    assert files == networks | {
+      "metrics.json",
+      "report.html",
+      "pareto.png",
+      "training.json",
+    }
     keras.saving.load_model(place.keras("found"))
   assert not folder.keras("found").exists() and not folder.spec("found").exists()
   assert [path.name for path in folder.journals()] == ["search.jsonl"]
@@ -76,11 +81,11 @@ def test_the_reports_show_all_targets_and_each(finished):
   folder, _ = finished
   page = folder.report.read_text()
   for share in (70, 40):
-    assert f"The found network, target {share}%, beside the largest one" in page
+    assert f"The found network, target {share}%, beside the initial one" in page
     assert f"<td>found network, target {share}%</td>" in page
   for place in folder.found_folders():
     own = place.report.read_text()
-    assert own.count("beside the largest one") == 1 and "target 70%" not in own
+    assert own.count("beside the initial one") == 1 and "target 70%" not in own
   pictures = {place.pareto.read_bytes() for place in [folder, *folder.found_folders()]}
   assert len(pictures) == 3
 
