@@ -1,5 +1,6 @@
 """Labelled images that stay in their files, decoded when asked for and streamed by tf.data."""
 
+import atexit
 import concurrent.futures
 import dataclasses
 import itertools
@@ -141,12 +142,19 @@ class StreamedExamples:
     options = tf.data.Options()
     # Threads that wait for a file are not those that the training step runs on.
     options.threading.private_threadpool_size = _threads()
+    elements = [_elements(data.with_options(options))]
+    # An iterator that is still there when Python ends would wait for ever for its own threads.
+    atexit.register(elements.clear)
     try:
-      yield from _elements(data.with_options(options))
+      while elements:
+        yield next(elements[0])
     except tf.errors.OpError:
       if not failures:
         raise
       raise min(failures, key=lambda failure: failure[0])[1] from None
+    finally:
+      atexit.unregister(elements.clear)
+      elements.clear()
 
   def _read(self, index):
     """(Pillow picture, label)."""
@@ -163,7 +171,8 @@ def streamed(records, image_size, channels):
 def _elements(data):
   import keras
 
-  return data if keras.backend.backend() == "tensorflow" else data.as_numpy_iterator()
+  is_tensorflow = keras.backend.backend() == "tensorflow"
+  return iter(data) if is_tensorflow else data.as_numpy_iterator()
 
 
 def _threads():

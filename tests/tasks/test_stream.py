@@ -1,13 +1,15 @@
 """Streamed examples are those in memory; what cannot be read is one clear line."""
 
 import itertools
+import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from nadv2_tf.tasks import images, sources
+from nadv2_tf.tasks import images, sources, stream
 from nadv2_tf.tasks.augmentation import AUGMENTATIONS, Augmentation
 from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.tasks.examples import batch_indices, split_holdout
@@ -68,6 +70,7 @@ def test_slow_files_keep_their_places(both, monkeypatch):
     return read(self, index)
 
   monkeypatch.setattr(type(both[1].records), "read", slow_read)
+  monkeypatch.setattr(stream, "_threads", lambda: 8)
   _assert_same(_batches(both[1], Augmentation("shift"), 4), expected)
 
 
@@ -152,16 +155,35 @@ def test_a_picture_that_cannot_be_decoded_is_one_line(tmp_path, content):
     (tmp_path / part / name).mkdir(parents=True)
     for number in range(4):
       Image.new("RGB", (9, 9)).save(tmp_path / part / name / f"{number}.jpg")
-  stream = sources.load(f"folder:{tmp_path}", SIZE, "stream").train
+  examples = sources.load(f"folder:{tmp_path}", SIZE, "stream").train
   path = tmp_path / "train" / "bee" / "2.jpg"
   if content is None:
     path.unlink()
   else:
     path.write_bytes(path.read_bytes()[:-60] if content == "half" else content)
-  for read in (lambda: _batches(stream, Augmentation(), 2), stream.decoded):
+  for read in (lambda: _batches(examples, Augmentation(), 2), examples.decoded):
     with pytest.raises(ValueError, match=f"^Cannot read the image {path}: ") as error:
       read()
     assert "\n" not in str(error.value) and "BytesIO" not in str(error.value)
+
+
+def test_a_stream_that_is_left_open_does_not_keep_python_from_ending(folder):
+  program = f"""
+import time
+from nadv2_tf.tasks import sources, stream
+from nadv2_tf.tasks.augmentation import Augmentation
+stream._threads = lambda: 8
+examples = sources.load("folder:{folder}", 8, "stream").train
+read = type(examples.records).read
+type(examples.records).read = lambda self, index: time.sleep(0.02) or read(self, index)
+batches = examples.training_batches(4, Augmentation(), 0)
+next(batches)
+print("left open")
+"""
+  done = subprocess.run(
+    [sys.executable, "-c", program], capture_output=True, text=True, timeout=90, check=False
+  )
+  assert (done.returncode, done.stdout) == (0, "left open\n"), done.stderr
 
 
 def test_cache_holds_what_fits(both):
@@ -251,9 +273,9 @@ def test_a_damaged_record_is_named(tfds):
   at = content.index(b"IDAT")
   content[at + 8 : at + 40] = bytes(32)
   path.write_bytes(content)
-  stream = sources.load("tfds:tiny", SIZE, "stream").train
+  examples = sources.load("tfds:tiny", SIZE, "stream").train
   with pytest.raises(ValueError, match=f"^Cannot read the image in {path} at byte 0: "):
-    _batches(stream, Augmentation(), 5)
+    _batches(examples, Augmentation(), 5)
 
 
 def test_a_label_outside_the_classes_is_refused(tfds):
