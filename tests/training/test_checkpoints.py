@@ -239,7 +239,7 @@ def test_a_folder_that_cannot_be_written_is_named(train, tmp_path, monkeypatch):
 
 
 def test_clear_leaves_nothing(tmp_path):
-  keeper = Checkpoints(tmp_path / "one", SETTINGS)
+  keeper = Checkpoints(tmp_path / "all" / "one", SETTINGS)
   keeper.clear()
   keeper.save(Checkpoint(3, {}, {}))
   assert pathlib.Path(keeper.place).exists()
