@@ -72,6 +72,9 @@ class InTurns:
   def __len__(self):
     return len(self._examples)
 
+  def take(self, indices):
+    return self._examples.take(indices)
+
   def training_batches(self, *how):
     streamed = self._examples.training_batches(*how)
     same = next(streamed)
