@@ -9,7 +9,7 @@ import tf_keras
 from nadv2_tf.export.quantizers import set_output_range, tfmot_keras
 from nadv2_tf.export.twin import twin
 
-from nadv2_tf.tasks.examples import epoch_batches, flip_and_shift, normalise
+from nadv2_tf.tasks.augmentation import Augmentation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +60,11 @@ def train(network, spec, examples, calibration, options, report=None):
   steps = options.steps(len(examples))
   rate = tf_keras.optimizers.schedules.CosineDecay(options.learning_rate, steps)
   step_function = _step(network, model, tf_keras.optimizers.Adam(rate))
-  for step, images in zip(range(steps), _batches(examples, options), strict=False):
+  batch_size = min(options.batch_size, len(examples))
+  batches = examples.training_batches(
+    batch_size, Augmentation("shift", options.shift), options.seed
+  )
+  for step, (images, _) in zip(range(steps), batches, strict=False):
     loss = float(step_function(tf.constant(images)))
     if not math.isfinite(loss):
       raise RuntimeError(
@@ -90,17 +94,6 @@ def calibrate(quantized, plain, images, batch_size=64):
       highs[name] = max(highs[name], float(tf.reduce_max(values)))
   for name, wrapper in wrappers.items():
     set_output_range(wrapper, lows[name], highs[name])
-
-
-def _batches(examples, options):
-  step = epoch = 0
-  while True:
-    batch_size = min(options.batch_size, len(examples))
-    for batch in epoch_batches(examples, batch_size, options.seed, epoch):
-      rng = np.random.default_rng([options.seed, 5, step])
-      yield normalise(flip_and_shift(batch.images, rng, options.shift))
-      step += 1
-    epoch += 1
 
 
 def _step(network, model, optimizer):

@@ -7,6 +7,7 @@ only see the dataclasses.
 import dataclasses
 
 from absl import flags
+from nadv2_tf.flags.images import define_data, define_finetune_recipe, define_recipe
 from nadv2_tf.flags.tasks import define_task, read_task
 
 from nadv2_tf.pipeline.options import (  # noqa: F401  (programs read them by these names)
@@ -60,17 +61,6 @@ def define_network():
   define_seed()
 
 
-def define_data():
-  flags.DEFINE_string(
-    "data",
-    "demo",
-    "Images: demo (a part of Fashion-MNIST that comes with the package), tfds:NAME (TensorFlow "
-    "Datasets), folder:DIR (DIR/train and DIR/test with one sub-folder per class), npz:FILE "
-    "(x_train, y_train, x_test, y_test). For depth: tfds:NAME, folder:DIR (DIR/rgb/NAME.jpg or "
-    ".png, DIR/depth/NAME.png), rooms:COUNT (synthetic).",
-  )
-
-
 def define_seed():
   flags.DEFINE_integer("seed", 0, "Of everything that is random.", lower_bound=0)
 
@@ -115,6 +105,7 @@ def define_train():
     0,
     1,
   )
+  define_recipe()
   flags.DEFINE_float("label_smoothing", 0.0, "Of the cross entropy.", 0, 1)
   flags.DEFINE_integer(
     "subnetworks_per_batch",
@@ -270,6 +261,7 @@ def define_finetune():
   flags.DEFINE_float(
     "transfer_epochs", 2, "Epochs for each network of the trajectory.", lower_bound=0
   )
+  define_finetune_recipe()
 
 
 def define_trust():

@@ -48,7 +48,7 @@ class Comparison:
     self._say = say
     space = backbones.search_space(
       plan.backbone,
-      datasets.train.images.shape[1:],
+      datasets.train.image_shape,
       classes=len(datasets.class_names),
     )
     self._spaces = spaces(space)

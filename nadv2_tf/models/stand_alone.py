@@ -4,14 +4,15 @@ import keras
 
 from nadv2_tf.layers import pad_channels
 from nadv2_tf.models.parts import classifier, convolution, depthwise, squeeze_excite
+from nadv2_tf.models.stochastic_depth import branch_rates, drop_branches
 from nadv2_tf.models.wiring import LayerMaker, wire
 
 
 class _StandAloneMaker(LayerMaker):
   """Maker that reads a block's wiring as plain Keras layers."""
 
-  def __init__(self, spec):
-    super().__init__()
+  def __init__(self, spec, branch_rates):
+    super().__init__(branch_rates)
     self._spec = spec
 
   def convolution(self, x, filters):
@@ -27,6 +28,9 @@ class _StandAloneMaker(LayerMaker):
     channels = max(shortcut.shape[-1], x.shape[-1])
     operands = [pad_channels(shortcut, channels), pad_channels(x, channels)]
     return keras.layers.Add(name=self.name("add"))(operands)
+
+  def drop_branch(self, x, rate):
+    return drop_branches(rate, self.name("branch"))(x)
 
   def upsample(self, x, factor):
     # UpSampling2D repeats rows and columns, which TFLite runs as tiles and reshapes; this is one
@@ -50,18 +54,21 @@ class _StandAloneMaker(LayerMaker):
     return if_true() if condition else if_false()
 
 
-def stand_alone(spec):
+def stand_alone(spec, stochastic_depth=0.0):
   """A plain Keras model of `spec` with fresh weights: images -> outputs.
 
   Args:
     spec: a `NetworkSpec`.
+    stochastic_depth: share of images that skip the last block's residual branch in training, see
+      `branch_rates`.
 
   Returns:
     Model of float images, [batch, height, width, channels]. It is made of Keras's own layers and
     operations only, so a saved file loads without this package.
   """
   images = keras.Input(spec.input_shape, name="images")
-  outputs = wire(spec, _StandAloneMaker(spec), images)
+  maker = _StandAloneMaker(spec, branch_rates(spec, stochastic_depth))
+  outputs = wire(spec, maker, images)
   return keras.Model(images, outputs, name=_model_name(spec.name))
 
 

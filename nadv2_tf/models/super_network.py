@@ -8,6 +8,7 @@ from keras import ops
 
 from nadv2_tf.layers import pad_channels
 from nadv2_tf.models.parts import classifier, convolution, depthwise, squeeze_excite
+from nadv2_tf.models.stochastic_depth import branch_rates, drop_branches
 from nadv2_tf.models.wiring import LayerMaker, wire
 
 
@@ -70,8 +71,8 @@ class _InputLive(keras.layers.Layer):
 class _SuperMaker(LayerMaker):
   """Maker that reads a block's wiring as layers of the super-network."""
 
-  def __init__(self, space, widths, norm):
-    super().__init__()
+  def __init__(self, space, widths, norm, branch_rates):
+    super().__init__(branch_rates)
     self._space = space
     self._widths = widths
     self._norm = norm
@@ -101,6 +102,9 @@ class _SuperMaker(LayerMaker):
   def add(self, shortcut, x):
     layer = _PaddedAdd(name=self.name("add"))
     return _Value(*layer(shortcut.features, shortcut.live, x.features, x.live))
+
+  def drop_branch(self, x, rate):
+    return _Value(drop_branches(rate, self.name("branch"))(x.features), x.live)
 
   def upsample(self, x, factor):
     layer = keras.layers.UpSampling2D(factor, name=self.name("upsample"))
@@ -140,9 +144,10 @@ class SuperNetwork(keras.Model):
   Inside a traced function there are no values to check: whoever feeds it calls `check_widths`.
   """
 
-  def __init__(self, inputs, outputs, space, name):
+  def __init__(self, inputs, outputs, space, name, branch_rates):
     super().__init__(inputs=inputs, outputs=outputs, name=name)
     self.space = space
+    self.branch_rates = branch_rates
 
   def call(self, inputs, training=None, mask=None):
     values = _values(inputs[1])
@@ -162,7 +167,13 @@ def _values(widths):
 
 
 def super_network(
-  space, groups=1, statistics="mixture", inference="moving", momentum=0.99, synchronized=False
+  space,
+  groups=1,
+  statistics="mixture",
+  inference="moving",
+  momentum=0.99,
+  synchronized=False,
+  stochastic_depth=0.0,
 ):
   """The super-network of a search space: a Keras model, [images, widths] -> outputs.
 
@@ -178,6 +189,8 @@ def super_network(
       scoring a sub-network by its own statistics.
     momentum: of the moving averages.
     synchronized: with one group, whether its statistics are taken over all replicas.
+    stochastic_depth: share of images that skip the last block's residual branch in training, see
+      `branch_rates`.
 
   Returns:
     Model of inputs images, float [batch, height, width, channels], and widths, int32
@@ -197,9 +210,14 @@ def super_network(
     "synchronized": synchronized,
   }
   value = _Value(images, _InputLive(name="live_inputs")(images, widths))
-  outputs = wire(network, _SuperMaker(space, widths, norm), value)
+  rates = branch_rates(network, stochastic_depth)
+  outputs = wire(network, _SuperMaker(space, widths, norm, rates), value)
   return SuperNetwork(
-    inputs=[images, widths], outputs=outputs.features, space=space, name=f"super_{network.name}"
+    inputs=[images, widths],
+    outputs=outputs.features,
+    space=space,
+    name=f"super_{network.name}",
+    branch_rates=rates,
   )
 
 

@@ -4,13 +4,27 @@ from nadv2_tf.models.parts.names import layer_name
 
 
 class LayerMaker:
-  """What makers of Keras layers share: which block they are in, and what its layers are called."""
+  """What makers of Keras layers share: which block they are in, and what its layers are called.
 
-  def __init__(self):
+  Args:
+    branch_rates: of stochastic depth, see `models/stochastic_depth.py`.
+  """
+
+  def __init__(self, branch_rates=None):
     self.block_index = 0
+    self._branch_rates = branch_rates or {}
 
   def name(self, field):
     return layer_name(self.block_index, field)
+
+  def residual(self, shortcut, branch):
+    """The residual add of a block whose branch some images may skip."""
+    rate = self._branch_rates.get(self.block_index)
+    return self.add(shortcut, self.drop_branch(branch, rate) if rate else branch)
+
+  def drop_branch(self, x, rate):
+    """The branch without a share `rate` of the images, in training."""
+    raise NotImplementedError
 
 
 def wire(network, make, x):

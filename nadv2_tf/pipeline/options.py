@@ -3,7 +3,7 @@
 import dataclasses
 
 #: options that say how something runs and not what it gives; a run may go on with others
-HOW_IT_RUNS = ("strategy", "jit_compile")
+HOW_IT_RUNS = ("strategy", "jit_compile", "input_cache_gib")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +20,8 @@ class NetworkOptions:
   holdout: int
   seed: int
   task_settings: dict = dataclasses.field(default_factory=dict)
+  input: str = "auto"
+  input_cache_gib: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +50,8 @@ class TrainOptions:
   decay_epochs: float = 3.0
   mixed_precision: str = "none"
   jit_compile: bool = False
+  augmentation: str = "shift"
+  stochastic_depth: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +98,8 @@ class FinetuneOptions:
   finetune_learning_rate: float
   transfer: str = "direct"
   transfer_epochs: float = 2.0
+  finetune_augmentation: str | None = None
+  finetune_stochastic_depth: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from nadv2_tf.models.stochastic_depth import branch_rates
 from nadv2_tf.pipeline import encoder_weights
 from nadv2_tf.training import strategies
 from nadv2_tf.training.execution import check_execution
@@ -10,6 +11,7 @@ from nadv2_tf.training.widths import WidthSampler
 
 
 def super_recipe(options):
+  """`Recipe` of the super-network, of `TrainOptions`."""
   return Recipe(
     options.epochs,
     options.batch_size,
@@ -21,14 +23,22 @@ def super_recipe(options):
     decay_epochs=options.decay_epochs,
     ema=options.ema,
     mixed_precision=options.mixed_precision,
+    augmentation=options.augmentation,
+    stochastic_depth=options.stochastic_depth,
   )
 
 
 def finetune_recipe(train_options, finetune_options):
+  """`Recipe` of a network that was cut out; what is not given is the super-network's."""
+  own = {
+    "augmentation": finetune_options.finetune_augmentation,
+    "stochastic_depth": finetune_options.finetune_stochastic_depth,
+  }
   return dataclasses.replace(
     super_recipe(train_options),
     epochs=finetune_options.finetune_epochs,
     learning_rate=finetune_options.finetune_learning_rate,
+    **{name: value for name, value in own.items() if value is not None},
   )
 
 
@@ -50,9 +60,8 @@ def width_sampler(bench):
 
 def check_recipes(bench, finetune_options=None):
   """Raises ValueError for settings that training would trip over only later."""
-  examples = len(bench.datasets.train)
   options = bench.train_options
-  super_recipe(options).steps(examples)
+  _check_recipe(bench, super_recipe(options))
   check_execution(
     options.execution,
     width_sampler(bench),
@@ -67,4 +76,10 @@ def check_recipes(bench, finetune_options=None):
   if path and not bench.folder.super_weights.exists():  # else they are in there
     encoder_weights.match(path, bench.space.largest())
   if finetune_options:
-    finetune_recipe(options, finetune_options).steps(examples)
+    _check_recipe(bench, finetune_recipe(options, finetune_options))
+
+
+def _check_recipe(bench, recipe):
+  recipe.steps(len(bench.datasets.train))
+  bench.task.augmentation(recipe.augmentation, recipe.shift)
+  branch_rates(bench.space.network, recipe.stochastic_depth)

@@ -46,7 +46,7 @@ def train_super_network(bench, progress):
     bench.strategy, options.batch_size, options.subnetworks_per_batch
   )
   with bench.strategy.scope(), computing_in(options.mixed_precision):
-    model = super_network(bench.space, **form)
+    model = super_network(bench.space, stochastic_depth=recipe.stochastic_depth, **form)
   weights, title = bench.folder.super_weights, "super-network"
   checkpoints = training_checkpoints(bench, title, {"recipe": recipe}, progress)
   if weights.exists():
@@ -86,14 +86,11 @@ def training_checkpoints(bench, title, what, progress):
     title: of the training; names their folder.
     what: {name: dataclass} that says, beside the options of the run, what is trained.
   """
-  train, settings = bench.datasets.train, dataclasses.asdict(bench.train_options)
-  for option in HOW_IT_RUNS:
-    settings.pop(option)
   about = {
     "version": importlib.metadata.version("nadv2-tf"),
-    "network": dataclasses.asdict(bench.network_options),
-    "train": settings,
-    "data": {"training images": len(train), "their labels": train.labels_checksum()},
+    "network": _decisive(bench.network_options),
+    "train": _decisive(bench.train_options),
+    "training images": bench.datasets.train.digest(),
     **{name: dataclasses.asdict(value) for name, value in what.items()},
   }
   options = bench.checkpoint_options
@@ -106,6 +103,12 @@ def training_checkpoints(bench, title, what, progress):
   )
   several = strategies.is_multi_worker(bench.strategy)
   return SharedCheckpoints(own, bench.strategy) if several else own
+
+
+def _decisive(options):
+  """{option: value} of those that say what comes out."""
+  values = dataclasses.asdict(options)
+  return {name: value for name, value in values.items() if name not in HOW_IT_RUNS}
 
 
 def _prepare(bench, model, progress):
@@ -147,7 +150,7 @@ def train_on(bench, model, spec, recipe, title, progress, checkpoints=None):
   Returns:
     The `TrainingState` of its end.
   """
-  trained = _training_copy(bench, model, spec)
+  trained = _training_copy(bench, model, spec, recipe)
   loop = TrainingLoop(
     trained,
     bench.task,
@@ -162,17 +165,17 @@ def train_on(bench, model, spec, recipe, title, progress, checkpoints=None):
   return loop.state
 
 
-def _training_copy(bench, model, spec):
-  """`model` as it is to be trained: on all replicas, in mixed precision.
+def _training_copy(bench, model, spec, recipe):
+  """`model` as it is to be trained: on all replicas, in mixed precision, with stochastic depth.
 
-  The file that is kept holds neither: it is a plain float32 network.
+  The file that is kept holds none of them: it is a plain float32 network.
   """
   replicas = bench.strategy.num_replicas_in_sync
-  precision = bench.train_options.mixed_precision
-  if replicas == 1 and precision == "none":
+  precision, rate = recipe.mixed_precision, recipe.stochastic_depth
+  if replicas == 1 and precision == "none" and not rate:
     return model
   with bench.strategy.scope(), computing_in(precision):
-    copy = stand_alone(spec)
+    copy = stand_alone(spec, rate)
   for layer in copy.layers:
     if isinstance(layer, keras.layers.BatchNormalization):
       layer.synchronized = replicas > 1

@@ -4,7 +4,8 @@ import dataclasses
 import time
 
 from nadv2_tf.benchmarks.rank_correlation import kendall_tau, tau_interval
-from nadv2_tf.pipeline import recipes, training_stages
+from nadv2_tf.pipeline import training_stages
+from nadv2_tf.pipeline.recipes import finetune_recipe
 from nadv2_tf.search import journal
 from nadv2_tf.training.evaluation import keras_predictor, measure
 
@@ -14,7 +15,7 @@ FEWEST = 3
 
 def trust_recipe(train_options, finetune_options, options):
   """The `Recipe` of each network: that of fine-tuning, for --trust_epochs."""
-  recipe = recipes.finetune_recipe(train_options, finetune_options)
+  recipe = finetune_recipe(train_options, finetune_options)
   return dataclasses.replace(recipe, epochs=options.trust_epochs)
 
 

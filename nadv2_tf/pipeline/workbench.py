@@ -54,11 +54,11 @@ def make_workbench(
     strategy = strategies.make_strategy(train_options.strategy)
     folder = workers.own_folder(strategy, folder)
   size = network_options.image_size or _default_size(network_options.backbone)
-  task = make_task(network_options, size, train_options.label_smoothing)
+  task = make_task(network_options, size, train_options.label_smoothing, train_options.augmentation)
   datasets = task.datasets()
   space = backbones.search_space(
     network_options.backbone,
-    input_shape=(size, size, datasets.train.images.shape[-1]),
+    input_shape=(size, size, datasets.train.image_shape[-1]),
     classes=task.outputs(datasets),
   )
   bench = Workbench(

@@ -79,13 +79,13 @@ def main():
   shape = predict(np.zeros((1, height, width, channels), np.float32)).shape[1:]
   task_type, settings = tasks.task_type(shape), read_task()
   tasks.check_settings(task_type, settings)
-  task = task_type(FLAGS.data, height, holdout=1, seed=0, **settings)
+  task = task_type(FLAGS.data, height, holdout=1, seed=0, how=FLAGS.input, **settings)
   data = task.source()
   examples = getattr(data, FLAGS.part)
-  if examples.images.shape[-1] != channels:
+  if examples.image_shape[-1] != channels:
     raise ValueError(
       f"The network takes images of {channels} channel(s), --data={FLAGS.data} has "
-      f"{examples.images.shape[-1]}."
+      f"{examples.image_shape[-1]}."
     )
   task.check_outputs(shape, data)
   result = measure(task, predict, examples)

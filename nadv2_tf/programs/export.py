@@ -87,7 +87,7 @@ def _images_for(source, network):
       raise ValueError(f"The network takes {height}x{width} images; only squares can be read.")
     task_type, settings = tasks.task_type(network.outputs[0].shape[1:]), read_task()
     tasks.check_settings(task_type, settings)
-    task = task_type(FLAGS.data, height, holdout=256, seed=0, **settings)
+    task = task_type(FLAGS.data, height, holdout=256, seed=0, how="auto", **settings)
     return task, task.datasets()
   for place in (source.parent, source.parent.parent):
     if RunFolder(place).settings().get("network"):

@@ -116,6 +116,9 @@ class _ShapeMaker:
     wider = (x[0], x[1], max(shortcut[2], x[2]))
     return self._record("add", x, wider, kept=min(shortcut[2], x[2]))
 
+  def residual(self, shortcut, branch):
+    return self.add(shortcut, branch)
+
   def upsample(self, x, factor):
     return self._record("upsample", x, (x[0] * factor, x[1] * factor, x[2]), stride=factor)
 

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 
 from nadv2_tf.tasks import sources
+from nadv2_tf.tasks.augmentation import Augmentation
 from nadv2_tf.tasks.classification_measures import evaluate_logits
-from nadv2_tf.tasks.examples import Datasets, Examples, flip_and_shift, split_holdout
+from nadv2_tf.tasks.examples import Datasets, split_holdout
 from nadv2_tf.tasks.task import TASKS
 
 
@@ -19,6 +20,9 @@ class Classification:
     holdout: images cut from the training set to score samples with.
     seed: of the cut.
     label_smoothing: of the loss.
+    how: "memory", "stream" or "auto"; see `sources.load`, also for the other two.
+    whole_pictures: training wants pictures as they are in their files.
+    cache_bytes: how much of streamed files is kept in memory.
   """
 
   name = "classification"
@@ -26,7 +30,18 @@ class Classification:
   output = ""
   settings = ()
 
-  def __init__(self, data, image_size, holdout, seed, label_smoothing=0.0):
+  def __init__(
+    self,
+    data,
+    image_size,
+    holdout,
+    seed,
+    label_smoothing=0.0,
+    how="memory",
+    whole_pictures=False,
+    cache_bytes=0,
+  ):
+    self._loading = {"how": how, "whole_pictures": whole_pictures, "cache_bytes": cache_bytes}
     self._data = data
     self._image_size = image_size
     self._holdout = holdout
@@ -39,13 +54,13 @@ class Classification:
     return len(output_shape) == 1
 
   def source(self):
-    return sources.load(self._data, self._image_size)
+    return sources.load(self._data, self._image_size, **self._loading)
 
   def datasets(self):
-    """`Datasets`; raises ValueError if the data cannot be used."""
+    """`Datasets`, the hold-out in memory; raises ValueError if the data cannot be used."""
     loaded = self.source()
     train, holdout = split_holdout(loaded.train, self._holdout, self._seed)
-    return Datasets(train, holdout, loaded.test, loaded.class_names, loaded.notes)
+    return Datasets(train, holdout.decoded(), loaded.test, loaded.class_names, loaded.notes)
 
   def outputs(self, data):
     return len(data.class_names)
@@ -60,9 +75,9 @@ class Classification:
   def usual_outputs(self, examples):
     """Not known: logits start at 0."""
 
-  def augment(self, examples, rng, shift):
-    """Mirrored half of the time, moved by up to `shift` pixels."""
-    return Examples(flip_and_shift(examples.images, rng, shift), examples.labels)
+  def augmentation(self, kind, shift):
+    """An `Augmentation`."""
+    return Augmentation(kind, shift)
 
   def loss(self, targets, outputs):
     """Cross entropy, [batch], of int labels [batch] and logits [batch, classes]."""

@@ -1,9 +1,16 @@
-"""Labelled images in memory, cut and batched with NumPy."""
+"""Labelled images in memory, cut and batched with NumPy.
+
+`tasks/stream.py` has the same for images that stay in their files.
+"""
 
 import dataclasses
+import functools
+import itertools
 import zlib
 
 import numpy as np
+
+from nadv2_tf.tasks.images import as_picture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,8 +26,17 @@ class Examples:
   def __len__(self):
     return len(self.labels)
 
+  @property
+  def image_shape(self):
+    """(height, width, channels)."""
+    return self.images.shape[1:]
+
   def take(self, indices):
     return Examples(self.images[indices], self.labels[indices])
+
+  def decoded(self):
+    """The same in memory."""
+    return self
 
   def inputs(self):
     """Network inputs, float32 [examples, height, width, channels]."""
@@ -30,6 +46,34 @@ class Examples:
     """A number that other labels hardly have; of many large maps some are looked at."""
     every = 1 + self.labels.size // 2**22
     return zlib.crc32(np.ascontiguousarray(self.labels[::every]))
+
+  def digest(self):
+    """Numbers that other examples hardly share."""
+    return [len(self), self.labels_checksum(), zlib.crc32(self.images[:256].tobytes())]
+
+  def training_batches(self, batch_size, augmentation, seed, step=0, rows=None):
+    """Yields (inputs, labels) without end, epoch after epoch, as a training sees them.
+
+    Batches are a function of seed and step alone.
+
+    Args:
+      batch_size: images of a batch; what fills none at the end of an epoch is left out.
+      augmentation: what the task's `augmentation` gives.
+      seed: of shuffling and augmentation.
+      step: of the first batch.
+      rows: slice of every batch that is wanted, None for all; others may hold anything.
+    """
+    size = self.image_shape[0]
+    for at in itertools.count(step):
+      batch = self.take(batch_indices(len(self), batch_size, seed, at))
+      if augmentation.is_by_picture:
+        pictures = [
+          augmentation.picture(as_picture(image), size, picture_rng(seed, at, row))
+          for row, image in enumerate(batch.images)
+        ]
+        batch = Examples(np.stack(pictures), batch.labels)
+      batch = augmentation.examples(batch, batch_rng(seed, at))
+      yield batch.inputs(), batch.labels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,29 +123,28 @@ def shuffle(examples, rng):
       array[[last, other]] = array[[other, last]]
 
 
-def epoch_batches(examples, batch_size, seed, epoch):
-  """Yields the batches of one epoch, shuffled, each of exactly `batch_size` examples.
+def batch_indices(count, batch_size, seed, step):
+  """Which of `count` examples batch `step` holds, int64 [batch_size].
 
-  Images left over at the end of an epoch are dropped; the next epoch's order is another.
+  Every epoch has an order of its own; images left over at its end are dropped.
   """
-  order = np.random.default_rng([seed, 1, epoch]).permutation(len(examples))
-  for start in range(0, len(order) - batch_size + 1, batch_size):
-    yield examples.take(order[start : start + batch_size])
+  epoch, place = divmod(step, count // batch_size)
+  order = _epoch_order(count, seed, epoch)
+  return order[place * batch_size : (place + 1) * batch_size]
 
 
-def flip_and_shift(images, rng, shift):
-  """Augments uint8 images: mirrored half of the time, moved by up to `shift` pixels.
+@functools.lru_cache(maxsize=4)
+def _epoch_order(count, seed, epoch):
+  order = np.random.default_rng([seed, 1, epoch]).permutation(count)
+  order.flags.writeable = False
+  return order
 
-  Args:
-    images: [batch, height, width, channels].
-    rng: NumPy generator.
-    shift: largest move along each axis; what moves in is zero.
-  """
-  count, height, width, _ = images.shape
-  images = np.where(rng.random((count, 1, 1, 1)) < 0.5, images[:, :, ::-1], images)
-  if not shift:
-    return images
-  padded = np.pad(images, ((0, 0), (shift, shift), (shift, shift), (0, 0)))
-  windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
-  rows, columns = rng.integers(0, 2 * shift + 1, (2, count))
-  return windows[np.arange(count), rows, columns].transpose(0, 2, 3, 1)
+
+def picture_rng(seed, step, row):
+  """The generator of what happens to one picture of a batch."""
+  return np.random.default_rng([seed, 4, step, row])
+
+
+def batch_rng(seed, step):
+  """The generator of what happens to a batch as a whole."""
+  return np.random.default_rng([seed, 4, step])

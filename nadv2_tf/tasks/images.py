@@ -1,5 +1,7 @@
 """Decoding and resizing of images with Pillow; what cannot be read is named."""
 
+import io
+
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -11,32 +13,64 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF
 LARGEST_BYTES = 8 * 2**30
 
 
+class TooLarge(ValueError):
+  """A decoded data set would not fit the limit."""
+
+
 def read_image(path, image_size):
   """An image file as uint8 [image_size, image_size, 3]: scaled, centre crop.
 
   Raises:
     ValueError: naming the path, if it is no readable image or too large.
   """
+  return square(read_picture(path), image_size)
+
+
+def read_picture(path, content=None, mode="RGB"):
+  """A whole image file as a Pillow picture, turned upright.
+
+  Args:
+    path: of the file, or what an error calls it.
+    content: the file's bytes, if they were read already.
+    mode: Pillow's, "RGB" or "L".
+
+  Raises:
+    ValueError: naming the path, if it is no readable image or too large.
+  """
   try:
     Image.init()  # a build of Pillow may lack some
-    with Image.open(path, formats=[kind for kind in FORMATS if kind in Image.OPEN]) as image:
+    formats = [kind for kind in FORMATS if kind in Image.OPEN]
+    with Image.open(path if content is None else io.BytesIO(content), formats=formats) as image:
       width, height = image.size
       if width * height > LARGEST_PIXELS:
         raise ValueError(f"{width} x {height} pixels are more than {LARGEST_PIXELS}")
       if image.mode.startswith(("I", "F")):  # Pillow would turn what is above 255 to white
         raise ValueError(f"its pixels are of Pillow's mode {image.mode}, not bytes")
       image.load()
-      return _square(ImageOps.exif_transpose(image).convert("RGB"), image_size)
+      return ImageOps.exif_transpose(image).convert(mode)
   except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-    raise ValueError(f"Cannot read the image {path}: {error}") from None
+    what = "cannot identify its kind" if content is not None and "BytesIO" in str(error) else error
+    raise ValueError(f"Cannot read the image {path}: {what}") from None
 
 
-def _square(image, size):
+def square(picture, size):
+  """The middle of a Pillow picture as uint8 [size, size, channels]."""
   # Cropped first: a scaled strip of 1 x 1,000,000 pixels would fill the memory.
-  side = min(image.size)
-  left, top = (image.width - side) // 2, (image.height - side) // 2
+  side = min(picture.size)
+  left, top = (picture.width - side) // 2, (picture.height - side) // 2
   box = (left, top, left + side, top + side)
-  return np.asarray(image.resize((size, size), Image.BILINEAR, box))
+  return as_array(picture.resize((size, size), Image.BILINEAR, box))
+
+
+def as_array(picture):
+  """uint8 [height, width, channels] of a Pillow picture."""
+  array = np.asarray(picture)
+  return array if array.ndim == 3 else array[..., None]
+
+
+def as_picture(image):
+  """The Pillow picture of uint8 [height, width, 1 or 3]."""
+  return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
 
 
 def resize(images, size):
@@ -48,9 +82,9 @@ def resize(images, size):
   resized = []
   for image in images:
     planes = [
-      _square(Image.fromarray(image[:, :, channel]), size) for channel in range(image.shape[-1])
+      square(Image.fromarray(image[:, :, channel]), size) for channel in range(image.shape[-1])
     ]
-    resized.append(np.stack(planes, axis=-1))
+    resized.append(np.concatenate(planes, axis=-1))
   return np.stack(resized)
 
 
@@ -62,11 +96,12 @@ def pad(images, size):
 
 
 def check_memory(count, image_size, channels, source):
-  """Raises ValueError if the decoded data set would not fit the limit."""
+  """Raises `TooLarge` if the decoded data set would not fit the limit."""
   needed = count * image_size**2 * channels
   if needed > LARGEST_BYTES:
-    raise ValueError(
+    raise TooLarge(
       f"--data={source}: {count} images of {image_size}x{image_size}x{channels} need "
       f"{needed / 2**30:.1f} GiB decoded; at most {LARGEST_BYTES / 2**30:.0f} GiB are kept in "
-      "memory. Choose a smaller --image_size or a part of the data."
+      "memory. Choose a smaller --image_size, a part of the data, or --input=stream with folder: "
+      "or tfds:."
     )

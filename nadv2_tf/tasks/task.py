@@ -11,7 +11,8 @@ TASKS = Registry("task")
 
 
 class Task(Protocol):
-  """A task; made with (data, image_size, holdout, seed, label_smoothing, **settings).
+  """A task; made with (data, image_size, holdout, seed, label_smoothing, how, whole_pictures,
+  cache_bytes, **settings); a task refuses what it has no use for.
 
   Attributes:
     name: of the task.
@@ -44,8 +45,11 @@ class Task(Protocol):
   def usual_outputs(self, examples) -> tuple[float, float] | None:
     """(mean, spread) of what outputs will be like, for the start of training; None: not known."""
 
-  def augment(self, examples, rng, shift) -> Any:
-    """A batch of `Examples` changed at random for training; `shift` in pixels."""
+  def augmentation(self, kind, shift) -> Any:
+    """What `Examples.training_batches` takes; `shift` in pixels.
+
+    Raises ValueError for a kind that the task does not have.
+    """
 
   def loss(self, targets, outputs) -> Any:
     """[batch], to be minimised."""

@@ -15,7 +15,7 @@ def batches_of(examples, most=500):
 
   Images that fill no batch are fewer than there are batches.
   """
-  height, width = examples.images.shape[1:3]
+  height, width, _ = examples.image_shape
   most = max(min(most, PIXELS // (height * width)), 1)
   count = -(-len(examples) // most)
   return count, len(examples) // count
@@ -27,10 +27,11 @@ def measure(task, predict, examples):
   Args:
     task: the `Task`.
     predict: function from images, float32 [batch, height, width, channels], to outputs.
-    examples: `Examples`, at least one.
+    examples: `Examples` or `StreamedExamples`, at least one; decoded batch by batch.
   """
   _, size = batches_of(examples)
-  parts = (examples.take(slice(start, start + size)) for start in range(0, len(examples), size))
+  starts = range(0, len(examples), size)
+  parts = (examples.take(slice(start, start + size)).decoded() for start in starts)
   return task.evaluate((np.asarray(predict(part.inputs())), part.labels) for part in parts)
 
 
@@ -39,17 +40,16 @@ def evaluate(predict, examples, classes, batch_size=500):
 
   Args:
     predict: function from images, float32 [batch, height, width, channels], to logits.
-    examples: `Examples`, at least one.
+    examples: `Examples` or `StreamedExamples`, at least one; decoded batch by batch.
     classes: number of classes.
     batch_size: images per call.
   """
-  logits = np.concatenate(
-    [
-      np.asarray(predict(examples.take(slice(start, start + batch_size)).inputs()))
-      for start in range(0, len(examples), batch_size)
-    ]
-  )
-  return evaluate_logits(logits, examples.labels, classes)
+  logits, labels = [], []
+  for start in range(0, len(examples), batch_size):
+    part = examples.take(slice(start, start + batch_size)).decoded()
+    logits.append(np.asarray(predict(part.inputs())))
+    labels.append(part.labels)
+  return evaluate_logits(np.concatenate(logits), np.concatenate(labels), classes)
 
 
 def keras_predictor(model):

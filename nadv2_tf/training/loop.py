@@ -7,15 +7,11 @@ the backend in use is in `tensorflow_steps.py` and `jax_steps.py`; here is no wo
 
 import contextlib
 import dataclasses
-import itertools
-
-import numpy as np
 
 from nadv2_tf.models import check_widths
-from nadv2_tf.tasks.examples import epoch_batches
 from nadv2_tf.training import strategies
 from nadv2_tf.training.checkpoints import MemoryCheckpoints
-from nadv2_tf.training.collapse import WINDOW, answers_alike
+from nadv2_tf.training.collapse import IMAGES, WINDOW, answers_alike
 from nadv2_tf.training.execution import check_execution
 from nadv2_tf.training.interruption import Stopped, finished
 from nadv2_tf.training.state import Diverged, TrainingState, restore_variables
@@ -31,7 +27,7 @@ class TrainingLoop:
   Args:
     model: Keras model of images, or of [images, widths] if `sampler` is given. With a strategy
       of several replicas it must have been made in its scope.
-    task: gives `augment`, `loss` and `quality`.
+    task: gives `augmentation`, `loss` and `quality`.
     recipe: a `Recipe`.
     sampler: a `WidthSampler`, or None for a stand-alone network.
     strategy: what `make_strategy` gives; None for one device. Each replica takes its part of the
@@ -86,7 +82,7 @@ class TrainingLoop:
     collapse it goes back to the newest checkpoint, once, with half the learning rate.
 
     Args:
-      examples: the training `Examples`.
+      examples: the training `Examples` or `StreamedExamples`.
       report: called with a `StepReport` every `report_every` steps and after the last.
       checkpoints: `Checkpoints`; None keeps the last epoch's start in memory.
 
@@ -136,7 +132,7 @@ class TrainingLoop:
         with finished():
           loss, quality = (float(value) for value in train_step(*self._distributed(batch)))
           if state.add(loss, quality):
-            self._check_collapse(batch)
+            self._check_collapse(examples)
           if state.step % report_every == 0 or state.step == state.steps:
             news = state.report()
             if report:
@@ -151,8 +147,9 @@ class TrainingLoop:
           stop.saved = f"{state.place} is saved in {checkpoints.place}"
       raise
 
-  def _check_collapse(self, batch):
-    (images, *_), _ = batch
+  def _check_collapse(self, examples):
+    # Not the batch: of it each worker may have read rows of its own only, and all must agree.
+    images = examples.take(slice(IMAGES)).inputs()
     space = self._sampler and self._sampler.space
     if answers_alike(self._model, images, space):
       state = self.state
@@ -176,23 +173,19 @@ class TrainingLoop:
 
   def _batches(self, examples, step=0):
     """Yields (inputs, targets) without end, epoch after epoch, from `step` on."""
-    size = self._recipe.batch_size
-    epoch, skipped = divmod(step, len(examples) // size)
-    while True:
-      batches = epoch_batches(examples, size, self._seed, epoch)
-      for batch in itertools.islice(batches, skipped, None):
-        rng = np.random.default_rng([self._seed, 4, step])
-        batch = self._task.augment(batch, rng, self._recipe.shift)
-        images = batch.inputs()
-        if self._sampler is None:
-          yield (images,), batch.labels
-        else:
-          widths = self._sampler.batch(step)
-          if self._execution == "masked":
-            check_widths(self._sampler.space, widths)
-          yield (images, widths), batch.labels
-        step += 1
-      epoch, skipped = epoch + 1, 0
+    recipe = self._recipe
+    augmentation = self._task.augmentation(recipe.augmentation, recipe.shift)
+    rows = strategies.own_rows(self._strategy, recipe.batch_size)
+    batches = examples.training_batches(recipe.batch_size, augmentation, self._seed, step, rows)
+    for images, labels in batches:
+      if self._sampler is None:
+        yield (images,), labels
+      else:
+        widths = self._sampler.batch(step)
+        if self._execution == "masked":
+          check_widths(self._sampler.space, widths)
+        yield (images, widths), labels
+      step += 1
 
   def _distributed(self, batch):
     """The batch as it is for one replica; else each replica's rows of it."""

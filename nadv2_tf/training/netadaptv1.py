@@ -46,12 +46,18 @@ class FineTuningEvaluator:
   averages, as all samples here do.
 
   Raises:
-    ValueError: if layers of the space have a bypass, or there are too few images.
+    ValueError: if layers of the space have a bypass, there are too few images, or another
+      augmentation than shifts is asked for.
   """
 
   def __init__(
     self, super_model, task, train, holdout, recipe, calibration=None, folder=None, seed=0
   ):
+    if recipe.augmentation != "shift":
+      raise ValueError(
+        f"Samples of NetAdaptV1 are trained with the augmentation 'shift', got "
+        f"{recipe.augmentation!r}."
+      )
     self._model = super_model
     self._space = super_model.space
     self._task = task
@@ -171,7 +177,8 @@ class FineTuningEvaluator:
     rng = np.random.default_rng([self._seed, 5, iteration, step])
     indices = rng.choice(len(self._train), self._recipe.batch_size, replace=False)
     batch = self._train.take(indices)
-    batch = self._task.augment(batch, rng, self._recipe.shift)
+    augmentation = self._task.augmentation(self._recipe.augmentation, self._recipe.shift)
+    batch = augmentation.examples(batch.decoded(), rng)
     return batch.inputs(), batch.labels, rng.integers(0, 2**30, 2).astype(np.int32)
 
   def _traced_step(self, images, labels, widths, dropout_seed):

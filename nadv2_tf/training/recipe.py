@@ -4,6 +4,7 @@ import dataclasses
 
 import keras
 
+from nadv2_tf.tasks.augmentation import Augmentation
 from nadv2_tf.training.precision import with_loss_scale
 
 OPTIMIZERS = ("sgd", "rmsprop", "adam")
@@ -27,6 +28,8 @@ class Recipe:
       the weights of the last step themselves.
     mixed_precision: what the model's layers compute in; float16 scales the loss.
     shift: augmentation moves images by up to this many pixels (and mirrors half of them).
+    stochastic_depth: of the model that is trained; whoever makes it reads it here.
+    augmentation: one of `AUGMENTATIONS`; only "shift" uses `shift`.
   """
 
   epochs: float
@@ -41,6 +44,8 @@ class Recipe:
   ema: float = 0.0
   shift: int = 1
   mixed_precision: str = "none"
+  augmentation: str = "shift"
+  stochastic_depth: float = 0.0
 
   def __post_init__(self):
     if self.optimizer not in OPTIMIZERS or self.schedule not in SCHEDULES:
@@ -56,6 +61,7 @@ class Recipe:
 
     if not 0 <= self.ema < 1:
       raise ValueError(f"--ema must be at least 0 and below 1, got {self.ema}.")
+    Augmentation(self.augmentation, self.shift)  # which knows its kinds
 
   def steps(self, examples):
     """Training steps over `examples` images; an epoch drops what fills no batch.

@@ -72,7 +72,7 @@ class _SlicedMaker(LayerMaker):
   """Maker whose values are exactly as wide as the sub-network is."""
 
   def __init__(self, super_model, row, normalise, training, dropout_seed):
-    super().__init__()
+    super().__init__(super_model.branch_rates if training else None)
     self._model = super_model
     self._columns = super_model.space.columns
     self._row = row
@@ -155,12 +155,17 @@ class _SlicedMaker(LayerMaker):
     return _Value(tf.reduce_mean(x.features, (1, 2), keepdims=True), x.live)
 
   def dropout(self, x, rate):
-    if not rate or not self._training:
-      return x
+    return self._dropped(x, rate) if rate and self._training else x
+
+  def drop_branch(self, x, rate):
+    return self._dropped(x, rate, (tf.shape(x.features)[0], 1, 1, 1))
+
+  def _dropped(self, x, rate, noise_shape=None):
     if self._dropout_seed is None:
-      return _Value(tf.nn.dropout(x.features, rate), x.live)
+      return _Value(tf.nn.dropout(x.features, rate, noise_shape), x.live)
     seed = self._dropout_seed + tf.constant([self.block_index, 0])
-    return _Value(tf.nn.experimental.stateless_dropout(x.features, rate, seed), x.live)
+    dropout = tf.nn.experimental.stateless_dropout
+    return _Value(dropout(x.features, rate, seed, noise_shape=noise_shape), x.live)
 
   def classifier(self, x, classes):
     layer = self._layer("classes")
@@ -232,7 +237,7 @@ def run_sliced(super_model, images, row, normalise=None, training=False, dropout
     images: float [batch, height, width, channels].
     row: int32 [decisions], `space.encode(spec)`; may be a tensor.
     normalise: `OwnStatistics` (the default) or `GivenStatistics`.
-    training: whether dropout is on.
+    training: whether dropout and stochastic depth are on.
     dropout_seed: int32 [2], may be a tensor: what dropout zeroes is a function of it; None draws.
   """
   normalise = normalise or OwnStatistics()

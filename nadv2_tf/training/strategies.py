@@ -238,6 +238,17 @@ def batch_norm_form(strategy, batch_size, subnetworks):
   return {"groups": subnetworks // replicas}
 
 
+def own_rows(strategy, batch_size):
+  """Which rows of a global batch this process's replicas take, a slice."""
+  if not is_multi_worker(strategy):
+    return slice(0, batch_size)
+  own, rows = [], batch_size // strategy.num_replicas_in_sync
+  strategy.experimental_distribute_values_from_function(
+    lambda context: own.append(context.replica_id_in_sync_group) or np.float32(0)
+  )
+  return slice(min(own) * rows, (max(own) + 1) * rows)
+
+
 def is_chief(strategy):
   """Whether this process writes the files and prints; there is one in a cluster."""
   return not is_multi_worker(strategy) or strategy.extended.should_checkpoint
@@ -264,9 +275,7 @@ def _sum_from_chief(strategy, array):
   import tensorflow as tf
 
   values = strategy.experimental_distribute_values_from_function(
-    lambda context: tf.constant(
-      array if context.replica_id_in_sync_group == 0 else np.zeros_like(array)
-    )
+    lambda context: tf.constant(array * (context.replica_id_in_sync_group == 0))
   )
   return strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None).numpy()
 

@@ -3,6 +3,7 @@
 The rooms are synthetic, and the backbone is a tiny encoder and decoder of the kinds of `fastdepth`.
 """
 
+import dataclasses
 import io
 import json
 import shutil
@@ -173,7 +174,7 @@ def test_the_picture_has_the_network_beside_the_truth(finished):
 def test_another_scale_is_another_run(finished):
   folder = RunFolder(finished[0])
   before = folder.options("network", NetworkOptions)
-  changed = NetworkOptions(*list(vars(before).values())[:-1], {"depth_test": 11})
+  changed = dataclasses.replace(before, task_settings={"depth_test": 11})
   with pytest.raises(ValueError, match="it has --depth_test=10, this one --depth_test=11"):
     folder.check(network=changed)
 

@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
+from nadv2_tf.tasks.augmentation import Augmentation, flip_and_shift
 from nadv2_tf.tasks.examples import (
   Examples,
-  epoch_batches,
-  flip_and_shift,
+  batch_indices,
   normalise,
   split_holdout,
 )
@@ -71,19 +71,24 @@ def test_holdout_out_of_range_is_named(count, holdout):
     split_holdout(_numbered(count), holdout, seed=0)
 
 
+def _epoch(count, batch_size, seed, epoch):
+  steps = count // batch_size
+  return [
+    batch_indices(count, batch_size, seed, step)
+    for step in range(epoch * steps, (epoch + 1) * steps)
+  ]
+
+
 def test_epoch_has_each_image_at_most_once_and_drops_the_rest():
-  batches = list(epoch_batches(_numbered(23), 5, seed=0, epoch=0))
+  batches = _epoch(23, 5, seed=0, epoch=0)
   assert [len(batch) for batch in batches] == [5, 5, 5, 5]  # 3 of 23 fill no batch
-  labels = np.concatenate([batch.labels for batch in batches])
-  assert len(set(labels)) == 20
-  for batch in batches:
-    np.testing.assert_array_equal(batch.images.ravel(), batch.labels)
+  assert len(set(np.concatenate(batches))) == 20
+  assert set(np.concatenate(batches)) <= set(range(23))
 
 
 def test_epochs_differ_and_repeat_with_the_seed():
   def order(seed, epoch):
-    batches = epoch_batches(_numbered(23), 5, seed, epoch)
-    return np.concatenate([batch.labels for batch in batches]).tolist()
+    return np.concatenate(_epoch(23, 5, seed, epoch)).tolist()
 
   orders = [order(seed, epoch) for seed, epoch in itertools.product((0, 1), (0, 1, 2))]
   assert order(1, 2) == orders[-1]
@@ -92,8 +97,11 @@ def test_epochs_differ_and_repeat_with_the_seed():
   assert len({frozenset(labels) for labels in orders[:3]}) > 1
 
 
-def test_no_batch_of_too_few_images():
-  assert list(epoch_batches(_numbered(4), 5, seed=0, epoch=0)) == []
+def test_training_batches_hold_images_with_their_labels():
+  batches = _numbered(23).training_batches(5, Augmentation(shift=0), seed=0)
+  for step, (inputs, labels) in zip(range(9), batches, strict=False):
+    assert labels.tolist() == batch_indices(23, 5, 0, step).tolist()
+    np.testing.assert_array_equal(inputs.ravel(), normalise(labels.astype(np.uint8)))
 
 
 PICTURE = np.array([[1, 2, 3], [4, 5, 6]], np.uint8)[None, :, :, None]

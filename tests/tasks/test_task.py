@@ -54,3 +54,24 @@ def test_the_flags_are_those_that_tasks_take():
 
   taken = {setting for name in NAMES for setting in tasks.TASKS[name].settings}
   assert set(flags_of_tasks.NAMES) == taken
+
+
+@pytest.mark.parametrize(
+  ("loading", "message"),
+  [
+    ({"how": "stream"}, "--input=stream and --input_cache_gib are for classification"),
+    ({"cache_bytes": 1}, "--input=stream and --input_cache_gib are for classification"),
+    ({"whole_pictures": True}, "--augmentation must be shift for depth"),
+  ],
+)
+def test_depth_is_neither_streamed_nor_cropped(loading, message):
+  tasks.TASKS["depth"]("rooms:10", 16, 2, 0, how="auto")
+  with pytest.raises(ValueError, match=message):
+    tasks.TASKS["depth"]("rooms:10", 16, 2, 0, **loading)
+
+
+def test_depth_has_one_augmentation():
+  task = tasks.TASKS["depth"]("rooms:10", 16, 2, 0)
+  assert not task.augmentation("shift", 1).is_by_picture
+  with pytest.raises(ValueError, match="--augmentation=inception is for classification"):
+    task.augmentation("inception", 1)

@@ -136,6 +136,10 @@ def test_all_go_on_from_the_chiefs_checkpoint(finished):
   assert not (folder / "run" / "checkpoints" / "super-network").exists()
 
 
+def test_each_reads_its_own_half_of_a_batch(finished):
+  assert [result["rows"].tolist() for result in finished[2]] == [[0, 4], [4, 8]]
+
+
 def test_only_the_chief_writes_and_speaks(finished):
   folder, ends, (chief, other), _ = finished
   assert str(chief["folder"]) == str(folder / "run")

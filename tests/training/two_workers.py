@@ -58,7 +58,10 @@ def main():
   specs = [bench.space.sample(rng) for _ in range(3)]
   scores = evaluator.accuracy(specs)
   weights = {str(number): weight for number, weight in enumerate(model.get_weights())}
-  np.savez(result, scores=scores, folder=str(bench.folder.path), **weights)
+  rows = strategies.own_rows(bench.strategy, TRAIN.batch_size)
+  np.savez(
+    result, rows=(rows.start, rows.stop), scores=scores, folder=str(bench.folder.path), **weights
+  )
   strategies.wait_for_all(bench.strategy)
   print("both have trained", flush=True)
   if not strategies.is_chief(bench.strategy):

@@ -20,6 +20,15 @@ JITTER = 0.4
 OUTSIDE = (127, 127, 127)
 
 
+class DepthAugmentation:
+  """`augment`, as `Examples.training_batches` takes it."""
+
+  is_by_picture = False
+
+  def examples(self, examples, rng):
+    return augment(examples, rng)
+
+
 def augment(examples, rng):
   """Enlarged, turned, mirrored half of the time, in other colours.
 

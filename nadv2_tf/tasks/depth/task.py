@@ -4,10 +4,12 @@ import keras
 import numpy as np
 
 from nadv2_tf.tasks.depth import picture, sources
-from nadv2_tf.tasks.depth.augmentation import augment
+from nadv2_tf.tasks.depth.augmentation import DepthAugmentation
 from nadv2_tf.tasks.depth.measures import FACTOR, SMALLEST_M, evaluate_maps
 from nadv2_tf.tasks.examples import Datasets, check_holdout, shuffle
 from nadv2_tf.tasks.task import TASKS
+
+OWN_AUGMENTATION = "images and depth maps are augmented alike, in a way of their own"
 
 
 @TASKS.register("depth")
@@ -21,6 +23,7 @@ class Depth:
       data set often show the same room, and a random cut would have every room in both parts.
     seed: of the order of the training images.
     label_smoothing: must be 0.
+    how, whole_pictures, cache_bytes: must not ask for streamed images.
     **settings: fields of `sources.MapFormat`.
   """
 
@@ -29,7 +32,25 @@ class Depth:
   output = "depth in metres"
   settings = sources.SETTINGS
 
-  def __init__(self, data, image_size, holdout, seed, label_smoothing=0.0, **settings):
+  def __init__(
+    self,
+    data,
+    image_size,
+    holdout,
+    seed,
+    label_smoothing=0.0,
+    how="memory",
+    whole_pictures=False,
+    cache_bytes=0,
+    **settings,
+  ):
+    if how == "stream" or cache_bytes:
+      raise ValueError(
+        "--input=stream and --input_cache_gib are for classification; depth data is read into "
+        "memory."
+      )
+    if whole_pictures:
+      raise ValueError(f"--augmentation must be shift for depth: {OWN_AUGMENTATION}.")
     if label_smoothing:
       raise ValueError(
         f"--label_smoothing is of the cross entropy, and depth has none; got {label_smoothing}."
@@ -78,9 +99,11 @@ class Depth:
     low, median, high = np.percentile(depths[depths > 0].astype(np.float32), (16, 50, 84))
     return float(median), float((high - low) / 2)
 
-  def augment(self, examples, rng, shift):
-    """Scale, rotation, mirroring and colours (`augmentation.augment`); `shift` is not used."""
-    return augment(examples, rng)
+  def augmentation(self, kind, shift):
+    """Scale, rotation, mirroring and colours, as `DepthAugmentation`; `shift` is not used."""
+    if kind != "shift":
+      raise ValueError(f"--augmentation={kind} is for classification; {OWN_AUGMENTATION}.")
+    return DepthAugmentation()
 
   def loss(self, targets, outputs):
     """Mean absolute error over each image's valid pixels, metres, [batch]; 0 without any."""

@@ -1,35 +1,43 @@
-"""A folder with `train/` and `test/`, and in each one sub-folder per class."""
+"""A folder with `train/` and `test/` (or `val/`), and in each one sub-folder per class."""
 
-import concurrent.futures
 import os
 import pathlib
 
 import numpy as np
 
-from nadv2_tf.tasks import images
-from nadv2_tf.tasks.examples import Examples
-from nadv2_tf.tasks.sources.registry import SOURCES, Source
+from nadv2_tf.tasks.records import Files
+from nadv2_tf.tasks.sources.registry import SOURCES, STREAMS, Source
+from nadv2_tf.tasks.stream import streamed
 
 
 @SOURCES.register("folder")
 def load(place, image_size):
+  *parts, channels, class_names = find(place)
+  return Source(*(streamed(part, image_size, channels).decoded() for part in parts), class_names)
+
+
+@STREAMS.register("folder")
+def find(place):
+  """(training `Files`, test `Files`, channels, class names)."""
   root = pathlib.Path(place)
-  class_names = _class_names(root / "train")
-  unknown = sorted(set(_class_names(root / "test")) - set(class_names))
+  train = root / "train"
+  class_names = _class_names(train)
+  is_val = not (root / "test").is_dir() and (root / "val").is_dir()
+  test = root / ("val" if is_val else "test")
+  unknown = sorted(set(_class_names(test)) - set(class_names))
   if unknown:
     raise ValueError(
-      f"{root / 'test' / unknown[0]} is a class that {root / 'train'} does not have; its "
-      f"classes: {', '.join(class_names)}."
+      f"{test / unknown[0]} is a class that {train} does not have; its classes: "
+      f"{', '.join(class_names)}."
     )
-  parts = [_read(root / part, class_names, image_size) for part in ("train", "test")]
-  return Source(*parts, class_names)
+  return *(_files(part, class_names) for part in (train, test)), 3, class_names
 
 
 def _class_names(folder):
   if not folder.is_dir():
     raise ValueError(
-      f"{folder} is not a folder; --data=folder:DIR needs DIR/train and DIR/test with one "
-      "sub-folder per class."
+      f"{folder} is not a folder; --data=folder:DIR needs DIR/train and DIR/test (or DIR/val) with "
+      "one sub-folder per class."
     )
   names = tuple(sorted(entry.name for entry in folder.iterdir() if entry.is_dir()))
   if len(names) < 2 and folder.name == "train":
@@ -39,16 +47,17 @@ def _class_names(folder):
   return names
 
 
-def _read(folder, class_names, image_size):
-  files = [
-    (path, label)
-    for label, name in enumerate(class_names)
-    for path in sorted((folder / name).glob("*"))
-    if path.is_file() and not path.name.startswith(".")
-  ]
-  if not files:
+def _files(folder, class_names):
+  paths, labels = [], []
+  for label, name in enumerate(class_names):
+    if not (folder / name).is_dir():
+      continue
+    with os.scandir(folder / name) as entries:
+      found = sorted(
+        entry.path for entry in entries if entry.is_file() and not entry.name.startswith(".")
+      )
+    paths += found
+    labels += [label] * len(found)
+  if not paths:
     raise ValueError(f"{folder} has no images in its class folders.")
-  images.check_memory(len(files), image_size, 3, f"folder:{folder.parent}")
-  with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-    decoded = list(pool.map(lambda file: images.read_image(file[0], image_size), files))
-  return Examples(np.stack(decoded), np.array([label for _, label in files], np.int64))
+  return Files(f"folder:{folder.parent}", paths, np.array(labels, np.int64))

@@ -6,8 +6,15 @@ import numpy as np
 
 from nadv2_tf.spec.registry import Registry
 from nadv2_tf.tasks.examples import Examples
+from nadv2_tf.tasks.images import TooLarge
+from nadv2_tf.tasks.records import CachedRecords
+from nadv2_tf.tasks.stream import StreamedExamples, streamed
 
+#: function (place, image_size) -> `Source` in memory
 SOURCES = Registry("data source")
+#: function (place) -> (training records, test records, channels, class names)
+STREAMS = Registry("streamed data source")
+INPUTS = ("auto", "memory", "stream")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,12 +27,16 @@ class Source:
   notes: tuple[str, ...] = ()
 
 
-def load(source, image_size):
-  """Reads a data source.
+def load(source, image_size, how="memory", whole_pictures=False, cache_bytes=0):
+  """Reads a data source, or makes it ready to be streamed.
 
   Args:
     source: `demo`, `tfds:NAME`, `folder:DIR` or `npz:FILE`.
     image_size: height and width of the images, in pixels.
+    how: "memory", "stream", or "auto": in memory if the decoded images fit there.
+    whole_pictures: training wants pictures as they are in their files, not cropped and scaled, so
+      that "auto" streams what it can.
+    cache_bytes: how much of the files is kept in memory while they are streamed.
 
   Raises:
     ValueError: one line that names what is wrong, if the data cannot be used.
@@ -33,9 +44,29 @@ def load(source, image_size):
   scheme, _, place = source.partition(":")
   if scheme not in SOURCES or (scheme != "demo") != bool(place):
     raise ValueError(f"--data must be demo, tfds:NAME, folder:DIR or npz:FILE, got {source!r}.")
-  loaded = SOURCES[scheme](place, image_size)
+  if how not in INPUTS or (how == "stream" and scheme not in STREAMS):
+    raise ValueError(
+      f"--input must be one of {', '.join(INPUTS)}, and stream needs --data=folder:DIR or "
+      f"tfds:NAME; got {how!r} with --data={source}."
+    )
+  if how == "stream" or (how == "auto" and whole_pictures and scheme in STREAMS):
+    loaded = _streamed(scheme, place, image_size, cache_bytes)
+  else:
+    try:
+      loaded = SOURCES[scheme](place, image_size)
+    except TooLarge:
+      if how == "memory" or scheme not in STREAMS:
+        raise
+      loaded = _streamed(scheme, place, image_size, cache_bytes)
   check(loaded, source)
   return loaded
+
+
+def _streamed(scheme, place, image_size, cache_bytes):
+  *parts, channels, class_names = STREAMS[scheme](place)
+  if cache_bytes:
+    parts = [CachedRecords(part, cache_bytes) for part in parts]
+  return Source(*(streamed(part, image_size, channels) for part in parts), class_names)
 
 
 def check(loaded, source):
@@ -49,6 +80,8 @@ def check(loaded, source):
   for part, examples in (("training", loaded.train), ("test", loaded.test)):
     if len(examples) == 0:
       raise ValueError(f"--data={source} has no {part} images.")
+    if isinstance(examples, StreamedExamples):
+      continue  # labels are checked as they are read
     outside = (examples.labels < 0) | (examples.labels >= classes)
     if outside.any():
       index = int(np.argmax(outside))
@@ -56,7 +89,7 @@ def check(loaded, source):
         f"--data={source}: {part} image {index} has the label {examples.labels[index]}, which "
         f"is outside the {classes} classes of the training set (0 to {classes - 1})."
       )
-  channels = [examples.images.shape[-1] for examples in (loaded.train, loaded.test)]
+  channels = [examples.image_shape[-1] for examples in (loaded.train, loaded.test)]
   if channels[0] != channels[1]:
     raise ValueError(
       f"--data={source} has training images of {channels[0]} channel(s) and test images of "

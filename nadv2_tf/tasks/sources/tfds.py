@@ -7,7 +7,8 @@ import numpy as np
 
 from nadv2_tf.tasks import images
 from nadv2_tf.tasks.examples import Examples
-from nadv2_tf.tasks.sources.registry import SOURCES, Source
+from nadv2_tf.tasks.records import TFRecords
+from nadv2_tf.tasks.sources.registry import SOURCES, STREAMS, Source
 
 
 def prepared(name, task, features):
@@ -48,6 +49,44 @@ def prepared(name, task, features):
 def load(name, image_size):
   import tensorflow_datasets as tfds
 
+  builder, splits, channels, class_names = _open(name)
+  # Files one after the other, which is the order of the stream.
+  reading = tfds.ReadConfig(interleave_cycle_length=1)
+  parts = []
+  for split in splits:
+    count = builder.info.splits[split].num_examples
+    images.check_memory(count, image_size, channels, f"tfds:{name}")
+    parts.append(_read(builder.as_dataset(split=split, read_config=reading), image_size))
+  return Source(*parts, class_names)
+
+
+@STREAMS.register("tfds")
+def find(name):
+  """(training `TFRecords`, test `TFRecords`, channels, class names)."""
+  builder, splits, channels, class_names = _open(name)
+  kind = builder.info.file_format.value
+  if kind != "tfrecord":
+    raise ValueError(
+      f"--data=tfds:{name} is stored as {kind}; only tfrecord can be streamed. Prepare it anew "
+      "with --file_format=tfrecord, or use --input=memory."
+    )
+  parts = []
+  for split in splits:
+    info = builder.info.splits[split]
+    records = TFRecords(f"tfds:{name}", info.filepaths, len(class_names))
+    if len(records) != info.num_examples:
+      raise ValueError(
+        f"--data=tfds:{name}: the files of {split!r} hold {len(records)} examples, and TFDS "
+        f"counted {info.num_examples}."
+      )
+    parts.append(records)
+  return *parts, channels, class_names
+
+
+def _open(name):
+  """(builder, names of the training and test splits, channels, class names)."""
+  import tensorflow_datasets as tfds
+
   builder, test = prepared(name, "classification", ("image", "label"))
   info = builder.info
   for feature, kind in (("image", tfds.features.Image), ("label", tfds.features.ClassLabel)):
@@ -57,12 +96,7 @@ def load(name, image_size):
         f"{type(info.features[feature]).__name__}."
       )
   channels = info.features["image"].shape[-1] or 3
-  parts = []
-  for split in ("train", test):
-    count = info.splits[split].num_examples
-    images.check_memory(count, image_size, channels, f"tfds:{name}")
-    parts.append(_read(builder.as_dataset(split=split), image_size))
-  return Source(*parts, tuple(info.features["label"].names))
+  return builder, ("train", test), channels, tuple(info.features["label"].names)
 
 
 def _read(dataset, image_size):

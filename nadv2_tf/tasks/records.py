@@ -1,0 +1,154 @@
+"""Where streamed pictures lie: files of their own, or records of TFRecord files.
+
+Records have `source` (the value of --data), a length, `name(index)` for errors, `label(index)` and
+`read(index)`, which gives (the encoded picture's bytes, its label).
+"""
+
+import bisect
+import concurrent.futures
+import os
+import pathlib
+import struct
+import threading
+
+import numpy as np
+
+#: a TFRecord is its length (8 bytes), a checksum of it (4), the data, and a checksum of that (4)
+HEADER, FOOTER = 12, 4
+#: bytes; what is larger is refused before it fills the memory
+LARGEST_PICTURE = 2**28
+
+
+class Files:
+  """Every picture is a file.
+
+  Args:
+    source: the value of --data.
+    paths, labels: of the pictures.
+  """
+
+  def __init__(self, source, paths, labels):
+    self.source = source
+    self._paths, self._labels = paths, labels
+
+  def __len__(self):
+    return len(self._paths)
+
+  def name(self, index):
+    return self._paths[index]
+
+  def label(self, index):
+    return self._labels[index]
+
+  def read(self, index):
+    try:
+      with pathlib.Path(self._paths[index]).open("rb") as file:
+        return _bounded(file, LARGEST_PICTURE + 1), self._labels[index]
+    except (OSError, ValueError) as error:
+      raise ValueError(f"Cannot read the image {self._paths[index]}: {error}") from None
+
+
+class TFRecords:
+  """Every picture is a record of a TFRecord file, a `tf.train.Example` as TFDS writes it.
+
+  Making one walks from record to record through all files, without reading the pictures.
+
+  Args:
+    source: the value of --data.
+    paths: of the files, in order.
+    classes: number of classes; other labels are refused when they are read.
+
+  Raises:
+    ValueError: naming a file that cannot be read or is cut off.
+  """
+
+  def __init__(self, source, paths, classes):
+    self.source = source
+    self._paths, self._classes = [os.fspath(path) for path in paths], classes
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+      offsets = list(pool.map(_offsets, self._paths))
+    self._offsets = np.concatenate([np.zeros(0, np.int64), *offsets])
+    self._starts = np.cumsum([0, *map(len, offsets)])
+
+  def __len__(self):
+    return len(self._offsets)
+
+  def name(self, index):
+    return f"in {self._paths[self._file(index)]} at byte {self._offsets[index]}"
+
+  def label(self, index):
+    return self.read(index)[1]
+
+  def read(self, index):
+    from tensorflow.train import Example
+
+    path, offset = self._paths[self._file(index)], self._offsets[index]
+    try:
+      with pathlib.Path(path).open("rb") as file:
+        file.seek(offset)
+        (length,) = struct.unpack_from("<Q", file.read(HEADER))
+        features = Example.FromString(_bounded(file, length)).features.feature
+      content = features["image"].bytes_list.value[0]
+      label = features["label"].int64_list.value[0]
+    except Exception as error:  # protobuf's own kind among them
+      line = str(error).partition("\n")[0] or type(error).__name__
+      raise ValueError(f"Cannot read the image {self.name(index)}: {line}") from None
+    if not 0 <= label < self._classes:
+      raise ValueError(
+        f"The image {self.name(index)} has the label {label}, which is outside the "
+        f"{self._classes} classes."
+      )
+    return content, label
+
+  def _file(self, index):
+    return bisect.bisect_right(self._starts, index) - 1
+
+
+def _bounded(file, length):
+  """The next `length` bytes of an open file; raises ValueError for more than a picture takes."""
+  content = file.read(min(length, LARGEST_PICTURE + 1))
+  if len(content) > LARGEST_PICTURE:
+    raise ValueError(f"it takes more than {LARGEST_PICTURE} bytes")
+  return content
+
+
+def _offsets(path):
+  """Where each record of a TFRecord file starts, int64."""
+  offsets = []
+  try:
+    with pathlib.Path(path).open("rb", buffering=0) as file:
+      size, at = os.fstat(file.fileno()).st_size, 0
+      while at < size:
+        file.seek(at)
+        header = file.read(HEADER)
+        offsets.append(at)
+        at += HEADER + FOOTER
+        if len(header) == HEADER:
+          at += struct.unpack_from("<Q", header)[0]
+        if at > size:
+          raise ValueError(f"the file ends within the record at byte {offsets[-1]}")
+  except (OSError, ValueError) as error:
+    raise ValueError(f"Cannot read the TFRecord file {path}: {error}") from None
+  return np.array(offsets, np.int64)
+
+
+class CachedRecords:
+  """Records that are kept in memory, encoded as they are, until so many bytes are full."""
+
+  def __init__(self, records, most_bytes):
+    self.source, self.name, self.label = records.source, records.name, records.label
+    self._records, self._left = records, most_bytes
+    self._kept, self._lock = {}, threading.Lock()
+
+  def __len__(self):
+    return len(self._records)
+
+  def read(self, index):
+    kept = self._kept.get(int(index))
+    if kept is None:
+      kept = self._records.read(index)
+      with self._lock:
+        if len(kept[0]) <= self._left and int(index) not in self._kept:
+          self._left -= len(kept[0])
+          self._kept[int(index)] = kept
+    return kept
