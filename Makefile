@@ -12,7 +12,7 @@ demo: .venv/installed
 	$(BIN)/nadv2-run --flagfile=flags/presets/demo.flags --output=$(OUTPUT)
 
 test: .venv/installed-test
-	$(BIN)/python -m pytest -q --durations=10
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=10
 
 check: .venv/installed-test
 	$(BIN)/ruff format --check .

@@ -1,39 +1,87 @@
-"""Resident memory of a process that trains a super-network and then scores samples with it.
+"""Memory of a process that trains a preset's super-network and then scores samples with it.
 
-  python -m nadv2_tf.benchmarks.studies.memory --backbone=mobilenet_v3_demo
+  python -m nadv2_tf.benchmarks.studies.memory --flagfile=flags/presets/demo.flags
 
-Weights and images are random; memory depends on their sizes alone. The growth is counted from the
-warm-up on, in which TensorFlow and oneDNN fill their pools.
+Takes the flags of `nadv2-run`; what is trained is the preset's super-network with its optimizer,
+batch and execution. Weights and images are random: memory depends on their sizes alone. All images
+are in memory, and the data set itself, which another process would hold too, is not counted. The
+growth is counted from the warm-up on, in which TensorFlow and oneDNN fill their pools.
 """
 
+import dataclasses
 import datetime
 import pathlib
 import random
 import resource
 import sys
+import tempfile
 
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
 from nadv2_tf.benchmarks.devices.host import processor_name
+from nadv2_tf.flags import groups
 
 from nadv2_tf import backbones
-from nadv2_tf.models import super_network
-from nadv2_tf.tasks.classification import Classification
-from nadv2_tf.tasks.examples import Examples
-from nadv2_tf.training.loop import TrainingLoop
-from nadv2_tf.training.recipe import Recipe
+from nadv2_tf.pipeline.data import make_task
+from nadv2_tf.pipeline.folder import RunFolder
+from nadv2_tf.pipeline.progress import Progress
+from nadv2_tf.pipeline.search_stage import CALIBRATION_IMAGES
+from nadv2_tf.pipeline.training_stages import train_super_network
+from nadv2_tf.pipeline.workbench import Workbench
+from nadv2_tf.programs import run
+from nadv2_tf.tasks.examples import Datasets, Examples
+from nadv2_tf.training import strategies
 from nadv2_tf.training.scoring import SharedWeightsEvaluator
-from nadv2_tf.training.widths import WidthSampler
 
-BACKBONE = flags.DEFINE_string("backbone", "mobilenet_v3_demo", "Initial network.")
-SIZE = flags.DEFINE_integer("image_size", None, "Of the images; default: the backbone's own.")
-BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Images of a training step.")
-STEPS = flags.DEFINE_integer("steps", 10, "Training steps.")
-HOLDOUT = flags.DEFINE_integer("holdout", 64, "Images that each sample is scored on.")
-WARM_UP = flags.DEFINE_integer("warm_up", 200, "Samples before memory is compared.")
-SAMPLES = flags.DEFINE_integer("samples", 2000, "Samples after the warm-up.")
+FLAGS = flags.FLAGS
+CLASSES = {"demo": 10}  # of --data; else as many as ImageNet
 MIB = 2**20
+
+
+def define_flags():
+  run.define_flags()
+  FLAGS.set_default("output", "")  # a run needs one; nothing is kept here
+  flags.DEFINE_integer("steps", 10, "Training steps.")
+  flags.DEFINE_integer("images", 500, "Images that each sample is scored on, in one batch.")
+  flags.DEFINE_integer("warm_up", 200, "Samples before memory is compared.")
+  flags.DEFINE_integer("scored", 2000, "Samples after the warm-up.")
+
+
+def random_examples(count, network, rng):
+  """`Examples` of the network's input, with labels or maps of its output's shape."""
+  images = rng.integers(0, 256, (count, *network.input_shape), np.uint8)
+  if network.blocks[-1].kind == "head":
+    return Examples(images, rng.integers(0, network.blocks[-1].classes, count))
+  return Examples(images, rng.uniform(1, 9, (count, *network.input_shape[:2], 1)).astype("float32"))
+
+
+def make_workbench(folder):
+  """A `Workbench` with the settings of the flags and random images."""
+  network_options = dataclasses.replace(groups.read(groups.NetworkOptions), input="memory")
+  options = groups.read(groups.TrainOptions)
+  first = backbones.search_space(network_options.backbone).largest()
+  size = network_options.image_size or first.input_shape[0]
+  channels = 1 if network_options.data == "demo" else 3
+  space = backbones.search_space(
+    network_options.backbone, (size, size, channels), CLASSES.get(network_options.data, 1000)
+  )
+  rng = np.random.default_rng(0)
+  train, holdout = (
+    random_examples(count, space.network, rng)
+    for count in (max(options.batch_size, CALIBRATION_IMAGES), FLAGS.images)
+  )
+  options = dataclasses.replace(
+    options,
+    epochs=FLAGS.steps / (len(train) // options.batch_size),
+    full_epochs=0,
+    augmentation="shift",
+    encoder_weights=None,
+  )
+  task = make_task(network_options, size, options.label_smoothing)
+  strategy = strategies.make_strategy(options.strategy)
+  data = Datasets(train, holdout, holdout, ())
+  return Workbench(RunFolder(folder), space, task, data, network_options, options, strategy)
 
 
 def resident():
@@ -47,43 +95,43 @@ def peak():
 
 
 def main(_):
-  space = backbones.search_space(BACKBONE.value)
-  if SIZE.value:
-    shape = (SIZE.value, SIZE.value, space.network.input_shape[-1])
-    space = backbones.search_space(BACKBONE.value, shape)
-  rng = np.random.default_rng(0)
-  batch, shape = BATCH_SIZE.value, space.network.input_shape
-
-  def examples(count):
-    return Examples(rng.integers(0, 256, (count, *shape), np.uint8), rng.integers(0, 10, count))
-
-  task = Classification("demo", shape[0], 1, 0)
-  model = super_network(space, groups=8)
-  sampler = WidthSampler(space, batch, 8, size_noise=0.2)
-  train = examples(batch)
-  TrainingLoop(model, task, Recipe(STEPS.value, batch), sampler).run(train)
-  trained = peak()
-  evaluator = SharedWeightsEvaluator(model, task, examples(HOLDOUT.value), train)
-  draws = random.Random(0)
-  evaluator.accuracy([space.sample(draws) for _ in range(WARM_UP.value)])
-  before = resident()
+  started = resident()
+  with tempfile.TemporaryDirectory() as folder:
+    bench = make_workbench(folder)
+    ready = resident()
+    model = train_super_network(bench, Progress(sys.stderr))
+  trained, data, options = peak(), bench.datasets, bench.train_options
   print("$ python -m nadv2_tf.benchmarks.studies.memory", *sys.argv[1:])
   print(
-    f"{datetime.date.today()}, {BACKBONE.value} at {shape[0]}x{shape[1]}, batch {batch}, hold-out "
-    f"of {HOLDOUT.value}, {processor_name()}, TensorFlow {tf.__version__}"
+    f"{datetime.date.today()}, {bench.network_options.backbone} at "
+    f"{'x'.join(map(str, bench.space.network.input_shape))}, batch {options.batch_size}, "
+    f"{options.execution}, {options.optimizer}; {len(data.holdout)} images for scoring; "
+    f"{processor_name()}, TensorFlow {tf.__version__}"
   )
-  print(f"peak after {STEPS.value} training steps {trained / MIB:8.0f} MiB")
-  print(f"resident after {WARM_UP.value} samples    {before / MIB:8.0f} MiB", flush=True)
-  for part in range(4):
-    evaluator.accuracy([space.sample(draws) for _ in range(SAMPLES.value // 4)])
-    now = resident()
+  print(f"programs loaded              {started / MIB:8.0f} MiB")
+  print(f"with {len(data.train) + len(data.holdout):5d} images            {ready / MIB:8.0f} MiB")
+  print(f"peak after {FLAGS.steps:3d} training steps {trained / MIB:8.0f} MiB", flush=True)
+  evaluator = SharedWeightsEvaluator(
+    model, bench.task, data.holdout, data.train.take(slice(CALIBRATION_IMAGES))
+  )
+  draws = random.Random(0)
+
+  def score(count):
+    evaluator.accuracy([bench.space.sample(draws) for _ in range(count)])
+    return resident()
+
+  before = score(FLAGS.warm_up)
+  print(f"resident after {FLAGS.warm_up:4d} samples  {before / MIB:8.0f} MiB", flush=True)
+  for part in range(1, 5):
+    now = score(FLAGS.scored // 4)
+    growth = now / before - 1
     print(
-      f"and {(part + 1) * SAMPLES.value // 4:5d} more          {now / MIB:8.0f} MiB "
-      f"({now / before - 1:+.1%})",
+      f"and {part * FLAGS.scored // 4:5d} more             {now / MIB:8.0f} MiB ({growth:+.1%})",
       flush=True,
     )
-  print(f"peak of all              {peak() / MIB:8.0f} MiB")
+  print(f"peak of all                  {peak() / MIB:8.0f} MiB")
 
 
 if __name__ == "__main__":
+  define_flags()
   app.run(main)

@@ -13,7 +13,12 @@ from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head
 
 SPACE = space_of(
-  NetworkSpec("toy", (8, 8, 1), (Conv(8, 3, 2), DepthwiseSeparable(8, 8, 5), Head(4, 8))), 4
+  NetworkSpec(
+    "toy",
+    (8, 8, 1),
+    (Conv(8, 3, 2), DepthwiseSeparable(8, 8, 5, bypass_cap=1), Head(4, 8, bypass_cap=1)),
+  ),
+  4,
 )
 LARGEST = MacsMeter().measure(SPACE.largest())
 SETTINGS = MultiLayerCoordinateDescent(4, 2, 0.08)

@@ -222,7 +222,7 @@ def test_proposals_of_an_iteration_take_less_than_half_a_second():
 
 def _toy_space():
   """4 x 5 x 5 widths and 2 kernel sizes: 180 different networks."""
-  blocks = (Conv(4, 3, 2), DepthwiseSeparable(4, 8, 5), Head(2))
+  blocks = (Conv(4, 3, 2), DepthwiseSeparable(4, 8, 5, bypass_cap=1), Head(2))
   return space_of(NetworkSpec("toy", (4, 4, 1), blocks), 4)
 
 
@@ -246,7 +246,7 @@ class Toy:
 TOY_NETWORKS = {TOY.decode(row) for row in itertools.product(*(d.choices for d in TOY.decisions))}
 
 
-# Between the 36 MACs of the smallest and the 688 of the largest network. The gap is for a greedy
+# Between the 38 MACs of the smallest and the 688 of the largest network. The gap is for a greedy
 # search that never widens a layer again; with these seeds it is 0.05 at most.
 @pytest.mark.parametrize("target", [100, 250, 400, 550, 650])
 @pytest.mark.parametrize("seed", range(4))
@@ -288,7 +288,7 @@ def test_a_start_without_smaller_networks_names_the_smallest():
   optimizer = MultiLayerCoordinateDescent(4, 2, 0.1, 1)
   problem = Problem(TOY, TOY.smallest(), MacsMeter(), 35)
   with pytest.raises(
-    UnreachableTarget, match=r"No sample gets below 36 MACs .* the space has 36\."
+    UnreachableTarget, match=r"No sample gets below 38 MACs .* the space has 38\."
   ):
     next(optimizer.search(problem, random.Random(0)))
 
@@ -300,7 +300,7 @@ class NeverAsked:
 
 def test_an_unreachable_target_names_the_smallest_resource():
   problem = Problem(TOY, TOY.largest(), MacsMeter(), 35)
-  with pytest.raises(UnreachableTarget, match="35 MACs cannot .* the smallest .* has 36 MACs"):
+  with pytest.raises(UnreachableTarget, match="35 MACs cannot .* the smallest .* has 38 MACs"):
     minimize(problem, "mcd", NeverAsked())
 
 
