@@ -59,7 +59,8 @@ def fastdepth_space(input_shape=(224, 224, 3), classes=1):
   blocks = list(encoder_blocks())
   for cap, depthwise, pointwise in DECODER:
     blocks += [DepthwiseSeparable(depthwise, pointwise, 5, 1, "relu", cap), Upsample(2)]
-  blocks.append(Conv(1, 1, 1, "relu", bypass_cap=0))
+  # Not a ReLU, as FastDepth has: where that gives 0 it learns nothing any more, see differences.md.
+  blocks.append(Conv(1, 1, 1, "linear", bypass_cap=0))
   network = NetworkSpec("fastdepth", input_shape, tuple(blocks), SKIPS)
   coupled = [((skip.source, "pointwise"), (skip.target - 1, "pointwise")) for skip in SKIPS]
   return space_of(network, WIDTH_LEVELS, coupled)

@@ -1,7 +1,10 @@
 """Strategies by name: what they refuse, and that replicas agree with one device."""
 
 import json
+import pathlib
 import random
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -64,6 +67,15 @@ def test_two_replicas_agree_with_one(tiny_space, task, examples, mirrored, subne
     np.testing.assert_allclose(second.numpy(), first.numpy(), atol=1e-4, err_msg=first.path)
 
 
+def test_four_replicas_agree_with_one():
+  script = pathlib.Path(__file__).with_name("four_replicas.py")
+  done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+  for line in done.stdout.splitlines():
+    steps, losses, weights = map(float, line.split())
+    assert steps == 8 and losses < 1e-4 and weights < 1e-4
+  assert len(done.stdout.splitlines()) == 2
+
+
 def test_every_replica_trains_its_part_of_one_balanced_batch(tiny_space, task, examples, mirrored):
   """Widths are balanced over the global batch; the halves are unequal and only together even."""
   seen = []
@@ -93,6 +105,12 @@ def test_stand_alone_network_agrees_too(tiny_space, task, examples, mirrored):
     weights.append(model.get_weights())
   for one, two in zip(*weights, strict=True):
     np.testing.assert_allclose(two, one, atol=1e-4)
+
+
+def test_mirrored_takes_all_devices():
+  strategy = strategies.make_strategy("mirrored")
+  assert strategy.num_replicas_in_sync == len(tf.config.list_logical_devices("CPU"))
+  assert strategies.make_strategy("mirrored") is strategy
 
 
 class _Margin(Classification):
