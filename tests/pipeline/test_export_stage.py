@@ -3,8 +3,6 @@
 import io
 import json
 import shutil
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -98,37 +96,3 @@ def test_report_draws_the_network_and_says_how_to_repeat_it(finished_run):
   logs = json.loads((folder.path / "training.json").read_text())
   assert logs["fine-tuning of the found network"][-1]["step"] > 1
   assert "http" not in page.replace("http://www.w3.org", "")
-
-
-BARE = """
-import sys
-sys.modules["nadv2_tf"] = None  # whoever imports it fails
-import numpy as np
-images = np.load("images.npy")
-import keras
-np.save("keras.npy", keras.saving.load_model("found.keras")(images, training=False))
-from ai_edge_litert.interpreter import Interpreter
-made = Interpreter(model_path="found.tflite")
-made.allocate_tensors()
-outputs = []
-for image in images:
-  made.set_tensor(made.get_input_details()[0]["index"], image[None])
-  made.invoke()
-  outputs.append(made.get_tensor(made.get_output_details()[0]["index"])[0].copy())
-np.save("tflite.npy", outputs)
-"""
-
-
-def test_artefacts_load_without_this_package(finished_run, tmp_path, bands):
-  """In a process where nadv2_tf cannot be imported (no environment of its own is made)."""
-  for name in ("found.keras", "found.tflite"):
-    shutil.copy(finished_run[0] / name, tmp_path / name)
-  images = np.load(bands.removeprefix("npz:"))["x_test"][:8].astype(np.float32) / 127.5 - 1
-  np.save(tmp_path / "images.npy", images)
-  done = subprocess.run(
-    [sys.executable, "-c", BARE], cwd=tmp_path, capture_output=True, text=True, check=False
-  )
-  assert done.returncode == 0, done.stderr
-  expected = predictor(finished_run[0] / "found.tflite")(images)
-  for name in ("keras.npy", "tflite.npy"):
-    assert np.abs(np.load(tmp_path / name) - expected).max() <= 1e-4 * expected.std()
