@@ -8,6 +8,11 @@ from nadv2_tf.export import inspection, parity
 from nadv2_tf.export.quantization import Quantization, convert, layer_errors
 from nadv2_tf.export.tflite import concrete_function, interpreter, predictor
 
+from nadv2_tf import backbones
+from nadv2_tf.models import stand_alone
+from nadv2_tf.spec import NetworkSpec
+from nadv2_tf.spec.blocks import Conv, Head
+
 #: largest share of the outputs' spread that the root mean square difference may have here
 NEAR = {"none": 1e-5, "float16": 5e-3, "dynamic": 0.1, "int8": 0.15}
 
@@ -43,10 +48,6 @@ def test_outputs_are_near_and_types_are_as_named(network, function, examples, mo
 
 
 def test_dynamic_quantizes_large_kernels(randomise):
-  from nadv2_tf.models import stand_alone
-  from nadv2_tf.spec import NetworkSpec
-  from nadv2_tf.spec.blocks import Conv, Head
-
   spec = NetworkSpec("wide", (4, 4, 3), (Conv(32), Conv(40), Head(3, None)))
   network = randomise(stand_alone(spec), seed=1, shift=0.5)
   content = convert(concrete_function(network), Quantization("dynamic"))
@@ -68,6 +69,17 @@ def test_int8_has_a_scale_for_every_channel_of_every_kernel(function, examples):
     scales = kernel["quantization_parameters"]["scales"]
     assert len(scales) == kernel["shape"][axis]
     assert len(scales) == 1 or len(set(scales)) > 1
+
+
+def test_files_of_large_networks_shrink_to_less_than_a_third():
+  """mobilenet_v3_large at half of its widths: scales and graph weigh more than in the whole."""
+  space = backbones.search_space("mobilenet_v3_large", (32, 32, 3))
+  spec = space.decode([d.choices[len(d.choices) // 2] for d in space.decisions])
+  assert 1e6 < spec.parameters() < 2.5e6
+  network = stand_alone(spec)
+  function = concrete_function(network)
+  images = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype(np.float32)
+  assert len(convert(function, Quantization("int8", images))) <= 0.3 * len(convert(function))
 
 
 def test_integer_ends_give_the_same_answers(function, examples):
