@@ -6,6 +6,7 @@ All are built, traced and stepped in one process, in turns; the ratio of the med
 """
 
 import datetime
+import functools
 import statistics
 import sys
 import time
@@ -15,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 from nadv2_tf.benchmarks.devices.host import processor_name
+from nadv2_tf.benchmarks.studies.in_turns import ratio_text, round_medians
 
 from nadv2_tf import backbones
 from nadv2_tf.models import super_network
@@ -66,22 +68,15 @@ def main(_):
   sampler = WidthSampler(space, batch, SUBNETWORKS, size_noise=0.2)
   steps, first = make_steps(space, batch), {}
 
-  def seconds_of(step, index):
-    widths = tf.constant(sampler.batch(index))
-    start = time.perf_counter()
-    float(step((images, widths), labels)[0])
-    return time.perf_counter() - start
+  def call(step, index):
+    return float(step((images, tf.constant(sampler.batch(index))), labels)[0])
 
   for title, step in steps.items():
-    first[title] = seconds_of(step, 0)
-  medians = {title: [] for title in steps}
-  for number in range(ROUNDS.value):
-    times = {title: [] for title in steps}
-    for index in range(STEPS.value):
-      for title, step in steps.items():
-        times[title].append(seconds_of(step, 1 + number * STEPS.value + index))
-    for title, values in times.items():
-      medians[title].append(statistics.median(values))
+    start = time.perf_counter()
+    call(step, STEPS.value * ROUNDS.value)
+    first[title] = time.perf_counter() - start
+  calls = {title: functools.partial(call, step) for title, step in steps.items()}
+  medians = round_medians(calls, ROUNDS.value, STEPS.value)
   print("$ python -m nadv2_tf.benchmarks.studies.precision", *sys.argv[1:])
   print(
     f"{datetime.date.today()}, {BACKBONE.value}, batch {batch}, {processor_name()}, TensorFlow "
@@ -89,10 +84,9 @@ def main(_):
   )
   print(f"{'':16s}step (ms)  ratio to float32        first step (s)")
   for title, values in medians.items():
-    ratios = [one / other for one, other in zip(values, medians[PLAIN], strict=True)]
     print(
-      f"{title:16s}{1e3 * statistics.median(values):9.1f}  {statistics.median(ratios):5.2f} "
-      f"({min(ratios):.2f} to {max(ratios):.2f})  {first[title]:12.1f}"
+      f"{title:16s}{1e3 * statistics.median(values):9.1f}   {ratio_text(values, medians[PLAIN])} "
+      f"{first[title]:12.1f}"
     )
 
 

@@ -82,8 +82,8 @@ def networks(space, spread, near):
   macs = MacsMeter().measure
   goal, rng, close = macs(space.largest()) / 2, random.Random(1), {}
   while len(close) < near:
-    # Some blocks keep nearly all of their channels, others few: half of the MACs in many ways.
-    shares = [rng.choice((0.1, 0.5, 1.0)) for _ in space.network.blocks]
+    # Every block keeps another share of its channels: half of the MACs in many ways.
+    shares = [rng.uniform(0.25, 1) for _ in space.network.blocks]
     row = []
     for decision in space.decisions:
       share = shares[decision.blocks[0]] * rng.uniform(0.7, 1)

@@ -11,13 +11,13 @@ import datetime
 import functools
 import statistics
 import sys
-import time
 
 import keras
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
 from nadv2_tf.benchmarks.devices.host import processor_name
+from nadv2_tf.benchmarks.studies.in_turns import ratio_text, round_medians
 
 from nadv2_tf import backbones
 from nadv2_tf.models import stand_alone, super_network
@@ -107,18 +107,11 @@ def main(_):
   for title, step in steps.items():
     for index in range(WARMUP.value if "sliced" in title else 1):
       step(100_000 + index, images, labels)
-  medians = {title: [] for title in steps}
-  for repeat in range(REPEATS.value):
-    times = {title: [] for title in steps}
-    for index in range(STEPS.value):
-      for title, step in steps.items():
-        if "passes" in title and index:
-          continue  # long enough once a round
-        start = time.perf_counter()
-        step(1 + repeat * STEPS.value + index, images, labels)
-        times[title].append(time.perf_counter() - start)
-    for title, seconds in times.items():
-      medians[title].append(statistics.median(seconds))
+  calls = {
+    title: lambda index, step=step: step(index, images, labels) for title, step in steps.items()
+  }
+  slow = [title for title in steps if "passes" in title]
+  medians = round_medians(calls, REPEATS.value, STEPS.value, once=slow)
   print("$ python -m nadv2_tf.benchmarks.studies.training_step", *sys.argv[1:])
   print(
     f"{datetime.date.today()}, {BACKBONE.value}, batch {batch}, {processor_name()}, TensorFlow "
@@ -126,12 +119,11 @@ def main(_):
   )
   print(f"{'':34s}   step (ms)  ratio to plain        sub-networks/s  images x sub-networks/s")
   for title, step in steps.items():
-    ratios = [one / other for one, other in zip(medians[title], medians[PLAIN], strict=True)]
     seconds = statistics.median(medians[title])
     pairs = batch * (step.subnetworks if "passes" in title else 1)
     print(
-      f"{title:34s} {1e3 * seconds:9.1f}  {statistics.median(ratios):6.2f} ({min(ratios):.2f} to "
-      f"{max(ratios):.2f})  {step.subnetworks / seconds:12.1f} {pairs / seconds:18.0f}   "
+      f"{title:34s} {1e3 * seconds:9.1f}    {ratio_text(medians[title], medians[PLAIN])} "
+      f"{step.subnetworks / seconds:14.1f} {pairs / seconds:18.0f}   "
       f"{step.traces} trace(s)"
     )
 
