@@ -261,6 +261,14 @@ def define_finetune():
   flags.DEFINE_float(
     "transfer_epochs", 2, "Epochs for each network of the trajectory.", lower_bound=0
   )
+  flags.DEFINE_float(
+    "finetune_distillation",
+    0,
+    "Share of the loss that compares with the outputs of the full network, which has the "
+    "super-network's weights, or with --transfer=trajectory those that its first step trained.",
+    0,
+    1,
+  )
   define_finetune_recipe()
 
 

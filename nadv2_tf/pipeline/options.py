@@ -100,6 +100,7 @@ class FinetuneOptions:
   transfer_epochs: float = 2.0
   finetune_augmentation: str | None = None
   finetune_stochastic_depth: float | None = None
+  finetune_distillation: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,6 +5,7 @@ import dataclasses
 from nadv2_tf.models.stochastic_depth import branch_rates
 from nadv2_tf.pipeline import encoder_weights
 from nadv2_tf.training import strategies
+from nadv2_tf.training.distillation import check_share
 from nadv2_tf.training.execution import check_execution
 from nadv2_tf.training.recipe import Recipe
 from nadv2_tf.training.widths import WidthSampler
@@ -77,6 +78,7 @@ def check_recipes(bench, finetune_options=None):
     encoder_weights.match(path, bench.space.largest())
   if finetune_options:
     _check_recipe(bench, finetune_recipe(options, finetune_options))
+    check_share(finetune_options.finetune_distillation)
 
 
 def _check_recipe(bench, recipe):

@@ -15,6 +15,7 @@ from nadv2_tf.pipeline.recipes import finetune_recipe, super_recipe, width_sampl
 from nadv2_tf.resources import COUNTS
 from nadv2_tf.training import strategies
 from nadv2_tf.training.checkpoints import Checkpoints
+from nadv2_tf.training.distillation import Teacher
 from nadv2_tf.training.evaluation import keras_predictor, measure
 from nadv2_tf.training.loop import TrainingDiverged, TrainingLoop
 from nadv2_tf.training.network_files import load_keras, load_weights, save_atomically
@@ -144,8 +145,10 @@ def cut_out(bench, super_model, spec):
   return model
 
 
-def train_on(bench, model, spec, recipe, title, progress, checkpoints=None):
+def train_on(bench, model, spec, recipe, title, progress, checkpoints=None, teacher=None):
   """Trains the network `spec`, cut out; without `Checkpoints` a kill undoes all of it.
+
+  It imitates the `Teacher` if there is one.
 
   Returns:
     The `TrainingState` of its end.
@@ -158,6 +161,7 @@ def train_on(bench, model, spec, recipe, title, progress, checkpoints=None):
     strategy=bench.strategy,
     seed=bench.seed + 1,
     jit_compile=bench.train_options.jit_compile,
+    teacher=teacher,
   )
   _run(bench, loop, progress, title, recipe, checkpoints)
   if trained is not model:
@@ -183,32 +187,48 @@ def _training_copy(bench, model, spec, recipe):
   return copy
 
 
+def _teacher(bench, full, share):
+  """`Teacher` with the weights of a full network, or None if it has no share in the loss."""
+  if not share:
+    return None
+  with bench.strategy.scope():
+    model = stand_alone(bench.space.largest())
+  model.set_weights(full.get_weights())
+  return Teacher(model, share)
+
+
 def _carried_over(bench, super_model, spec, finetune_options, progress):
   """The found network with weights that were trained along the search's trajectory.
 
   Each network of it has checkpoints of its own, and a file when it is trained: a kill undoes none.
+
+  Returns:
+    The Keras model, and the full network with which the trajectory begins.
   """
   keras.utils.set_random_seed(bench.seed + 1)
   recipe = finetune_recipe(bench.train_options, finetune_options)
   recipe = dataclasses.replace(recipe, epochs=finetune_options.transfer_epochs)
   path = transfer.trajectory(bench.folder, bench.space, spec)
-  networks = enumerate(path, start=1)
+  networks, walked = enumerate(path, start=1), []
 
   def train(model, title):
     number, here = next(networks)
+    share = finetune_options.finetune_distillation
+    teacher = _teacher(bench, walked[0], share) if walked else None
+    walked.append(model)
     trained = bench.folder.transferred(number)
-    what = {"recipe": recipe, "spec": here}
+    what = {"recipe": recipe, "spec": here, "finetune": finetune_options}
     checkpoints = training_checkpoints(bench, title, what, progress)
     if trained.exists():
       load_weights(model, trained)
     else:
-      train_on(bench, model, here, recipe, title, progress, checkpoints)
+      train_on(bench, model, here, recipe, title, progress, checkpoints, teacher)
       save_atomically(model.save_weights, trained)
     checkpoints.clear()
 
   model = transfer.walk(super_model, path, spec, train)
   recalibrate_on(bench, model)
-  return model
+  return model, walked[0] if walked else model
 
 
 def finetune(bench, super_model, spec, finetune_options, name, progress):
@@ -221,18 +241,21 @@ def finetune(bench, super_model, spec, finetune_options, name, progress):
   path = folder.keras(name)
   folder.write_spec(name, spec)
   recipe = finetune_recipe(bench.train_options, finetune_options)
-  checkpoints = training_checkpoints(bench, name, {"recipe": recipe, "spec": spec}, progress)
+  what = {"recipe": recipe, "spec": spec, "finetune": finetune_options}
+  checkpoints = training_checkpoints(bench, name, what, progress)
   if path.exists():
     progress.line(f"{name}: trained network in {path} is used")
     _clear(folder, checkpoints)
     return load_keras(path), folder.network_metrics(name)
-  start = time.monotonic()
+  start, share = time.monotonic(), finetune_options.finetune_distillation
   if name == FOUND and finetune_options.transfer == "trajectory":
-    model = _carried_over(bench, super_model, spec, finetune_options, progress)
+    model, full = _carried_over(bench, super_model, spec, finetune_options, progress)
   else:
     model = cut_out(bench, super_model, spec)
+    full = cut_out(bench, super_model, bench.space.largest()) if share else None
+  teacher = _teacher(bench, full, share)
   before = measure(bench.task, keras_predictor(model), bench.datasets.holdout).accuracy
-  done = train_on(bench, model, spec, recipe, f"fine-tune {name}", progress, checkpoints)
+  done = train_on(bench, model, spec, recipe, f"fine-tune {name}", progress, checkpoints, teacher)
   folder.log_training(f"fine-tuning of the {name} network", done.reports, done.setbacks)
   predict = keras_predictor(model)
   tested = measure(bench.task, predict, bench.datasets.test)

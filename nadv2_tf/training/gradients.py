@@ -5,7 +5,7 @@ import tensorflow as tf
 from nadv2_tf.training.sliced import run_sliced
 
 
-def gradients(model, task, batch_size, inputs, targets, scale=None):
+def gradients(model, task, batch_size, inputs, targets, scale=None, teacher=None):
   """(loss, quality, gradients) of one batch, or of one replica's part of it.
 
   Args:
@@ -15,14 +15,20 @@ def gradients(model, task, batch_size, inputs, targets, scale=None):
     inputs: (images,) or (images, widths).
     targets: of the images.
     scale: function of the loss whose gradients are taken; None for the loss itself.
+    teacher: a `Teacher` whose outputs for the same images are imitated; None for labels alone.
 
   Returns:
     loss (not scaled) and quality, scalars; one gradient for every trainable variable.
   """
+  taught = teacher and teacher.model(inputs[0], training=False)
   with tf.GradientTape() as tape:
     outputs = model(inputs if len(inputs) > 1 else inputs[0], training=True)
     outputs = tf.cast(outputs, "float32")  # whatever the layers compute in
-    loss = tf.reduce_sum(task.loss(targets, outputs)) / batch_size
+    losses = task.loss(targets, outputs)
+    if teacher:
+      imitation = task.imitation(taught, outputs)
+      losses = (1 - teacher.share) * losses + teacher.share * imitation
+    loss = tf.reduce_sum(losses) / batch_size
     scaled = scale(loss) if scale else loss
   quality = tf.reduce_sum(task.quality(targets, outputs)) / batch_size
   return loss, quality, tape.gradient(scaled, model.trainable_variables)

@@ -4,11 +4,13 @@ import jax
 from keras import ops
 
 
-def make_step(model, task, optimizer, batch_size, sliced, strategy, jit_compile, on_trace):
+def make_step(
+  model, task, optimizer, batch_size, sliced, strategy, jit_compile, on_trace, teacher=None
+):
   """A compiled step(inputs, targets) -> (loss, quality); model and optimizer are up to date after.
 
   Args: see `tensorflow_steps.make_step`; `strategy` is one device, `jit_compile` always holds,
-  `sliced` is None (`check_execution` refuses it).
+  `sliced` and `teacher` are None (`check_execution` and `check_share` refuse them).
 
   Raises:
     ValueError: for float16's scaled loss.

@@ -38,6 +38,7 @@ class TrainingLoop:
     execution: how a super-network runs, one of `EXECUTIONS`: all channels with masks, or each
       group of images with its sub-network's own narrower weights.
     jit_compile: compile a step's loss and gradients with XLA.
+    teacher: a `Teacher` that a stand-alone network imitates, or None.
 
   Raises:
     ValueError: for "sliced" if every image has a sub-network of its own, or no sampler is given, or
@@ -56,6 +57,7 @@ class TrainingLoop:
     execution="masked",
     distillation=0.0,
     jit_compile=False,
+    teacher=None,
   ):
     strategy = strategy or strategies.make_strategy("one")
     subnetworks = sampler.subnetworks if sampler else None
@@ -64,6 +66,7 @@ class TrainingLoop:
     self._distillation = distillation
     self._execution = execution
     self._jit_compile = jit_compile
+    self._teacher = teacher
     self._model = model
     self._task = task
     self._recipe = recipe
@@ -221,4 +224,5 @@ class TrainingLoop:
       self._strategy,
       self._jit_compile,
       count,
+      self._teacher,
     )

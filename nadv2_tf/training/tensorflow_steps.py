@@ -19,7 +19,9 @@ def rows_of_replicas(strategy, batch, batch_size):
   return strategy.experimental_distribute_values_from_function(part)
 
 
-def make_step(model, task, optimizer, batch_size, sliced, strategy, jit_compile, on_trace):
+def make_step(
+  model, task, optimizer, batch_size, sliced, strategy, jit_compile, on_trace, teacher=None
+):
   """A traced step(inputs, targets) -> (loss, quality) over the global batch.
 
   Args:
@@ -31,6 +33,7 @@ def make_step(model, task, optimizer, batch_size, sliced, strategy, jit_compile,
     strategy: a tf.distribute strategy.
     jit_compile: compile loss and gradients of a replica with XLA; updates are left to TensorFlow.
     on_trace: called whenever the step is traced.
+    teacher: a `Teacher` for a stand-alone network, or None.
   """
   if sliced:
     find = functools.partial(
@@ -43,7 +46,7 @@ def make_step(model, task, optimizer, batch_size, sliced, strategy, jit_compile,
     )
   else:
     scale = getattr(optimizer, "scale_loss", None)  # of float16; other optimizers scale by 1
-    find = functools.partial(gradients, model, task, batch_size, scale=scale)
+    find = functools.partial(gradients, model, task, batch_size, scale=scale, teacher=teacher)
   if jit_compile:
     find = tf.function(find, autograph=False, jit_compile=True)
 

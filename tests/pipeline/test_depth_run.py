@@ -32,6 +32,7 @@ from nadv2_tf.tasks.examples import Examples
 from nadv2_tf.training.network_files import load_keras
 
 SIZE = 16
+FINETUNE = FinetuneOptions(4, 5e-3, "trajectory", 1, finetune_distillation=0.3)
 TRAIN = TrainOptions(
   epochs=6,
   full_epochs=3,
@@ -95,8 +96,7 @@ def finished(tmp_path_factory):
     patch.setitem(backbones.BACKBONES._items, "tiny_depth", tiny_depth)
     stream = io.StringIO()
     search = _search()
-    finetune = FinetuneOptions(4, 5e-3, "trajectory", 1)
-    run(place / "run", network, TRAIN, search, finetune, False, Progress(stream))
+    run(place / "run", network, TRAIN, search, FINETUNE, False, Progress(stream))
     yield place / "run", stream.getvalue()
 
 
@@ -197,11 +197,10 @@ def test_a_kill_on_the_trajectory_loses_no_network(finished, tmp_path, monkeypat
     return train_on(bench, model, spec, recipe, title, *more)
 
   monkeypatch.setattr(training_stages, "train_on", train)
-  options = FinetuneOptions(4, 5e-3, "trajectory", 1)
   with pytest.raises(KeyboardInterrupt):
-    training_stages.finetune(bench, super_model, spec, options, "found", progress)
+    training_stages.finetune(bench, super_model, spec, FINETUNE, "found", progress)
   killed.clear()
-  model, _ = training_stages.finetune(bench, super_model, spec, options, "found", progress)
+  model, _ = training_stages.finetune(bench, super_model, spec, FINETUNE, "found", progress)
   assert len(begun) > 2 and len(set(begun)) == len(begun) and begun[-1] == "fine-tune found"
   for weights, other in zip(expected, model.get_weights(), strict=True):
     np.testing.assert_allclose(weights, other, atol=1e-4)

@@ -1,0 +1,34 @@
+"""What a network that was cut out learns beside the labels: another network's outputs."""
+
+import dataclasses
+
+from nadv2_tf.training import strategies
+
+
+@dataclasses.dataclass(frozen=True)
+class Teacher:
+  """A trained network, and how much of the loss compares with it.
+
+  Attributes:
+    model: plain Keras model of the same images and outputs; never changed.
+    share: of the loss, in [0, 1]; the rest is that of the labels.
+
+  Raises:
+    ValueError: for another share, or on the JAX backend.
+
+  Source: Hinton et al., Distilling the Knowledge in a Neural Network, 2015; temperature 1.
+  """
+
+  model: object
+  share: float
+
+  def __post_init__(self):
+    check_share(self.share)
+
+
+def check_share(share):
+  """Raises ValueError if no training can imitate with such a share of its loss."""
+  if not 0 <= share <= 1:
+    raise ValueError(f"--finetune_distillation must be from 0 to 1, got {share}.")
+  if share and not strategies.on_tensorflow():
+    raise ValueError("--finetune_distillation needs the TensorFlow backend; leave it out on JAX.")
