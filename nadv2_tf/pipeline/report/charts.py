@@ -5,7 +5,7 @@ import itertools
 import math
 
 WIDTH, HEIGHT = 460, 270
-LEFT, RIGHT, TOP, BOTTOM = 58, 12, 10, 44
+LEFT, RIGHT, TOP, BOTTOM = 72, 26, 10, 44
 COLOURS = ("#1f6fb4", "#d2691e", "#2e8b57", "#7b4fa3", "#777777")
 
 
