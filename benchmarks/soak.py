@@ -127,23 +127,29 @@ class StageClock:
   Args:
     folder: of the run.
     stage: the stage to kill in; None: no kill.
-    delay: seconds from the stage's beginning.
+    delay: seconds from the stage's beginning; if the stage ends before, the run is killed then.
   """
 
   def __init__(self, folder, stage=None, delay=0.0):
     self._folder, self._stage, self._delay = folder, stage, delay
     self._start = time.monotonic()
     self.ends = {}
+    self._look(0.0)
+    self._was_over = stage is not None and stage + 1 in self.ends
 
-  def __call__(self):
-    now = time.monotonic() - self._start
+  def _look(self, now):
     for number, name in enumerate(("run.json", *STAGES)):
       if number not in self.ends and (self._folder / name).exists():
         self.ends[number] = now
+
+  def __call__(self):
+    now = time.monotonic() - self._start
+    self._look(now)
     if self._stage is None:
       return False
     begun = 0.0 if self._stage == 0 else self.ends.get(self._stage)
-    return begun is not None and now >= begun + self._delay
+    is_over = self._stage + 1 in self.ends and not self._was_over
+    return begun is not None and (is_over or now >= begun + self._delay)
 
   def lengths(self):
     """Seconds of each stage; the first has the start of the program in it."""

@@ -57,6 +57,10 @@ def test_the_clock_tells_stages_and_the_moment(tmp_path):
   assert clock() and soak.clock_stage(clock) == 1
   assert soak.StageClock(tmp_path, stage=0, delay=0.0)()
   assert not soak.StageClock(tmp_path, stage=1, delay=60.0)()
+  late = soak.StageClock(tmp_path, stage=1, delay=60.0)
+  (tmp_path / "found.json").touch()
+  assert late() and soak.clock_stage(late) == 2  # the search was over too soon: killed after it
+  assert not soak.StageClock(tmp_path, stage=1, delay=60.0)()  # it was over before
   for name in soak.STAGES:
     (tmp_path / name).touch()
   assert not clock() or soak.clock_stage(clock) == len(soak.STAGES) - 1
