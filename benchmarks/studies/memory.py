@@ -35,7 +35,7 @@ from nadv2_tf.training import strategies
 from nadv2_tf.training.scoring import SharedWeightsEvaluator
 
 FLAGS = flags.FLAGS
-CLASSES = {"demo": 10}  # of --data; else as many as ImageNet
+CLASSES = {"demo": 10, "tfds:cifar10": 10}  # of --data; else as many as ImageNet
 MIB = 2**20
 
 
@@ -63,9 +63,9 @@ def make_workbench(folder):
   first = backbones.search_space(network_options.backbone).largest()
   size = network_options.image_size or first.input_shape[0]
   channels = 1 if network_options.data == "demo" else 3
-  space = backbones.search_space(
-    network_options.backbone, (size, size, channels), CLASSES.get(network_options.data, 1000)
-  )
+  is_classifier = first.blocks[-1].kind == "head"
+  classes = CLASSES.get(network_options.data, 1000) if is_classifier else 1
+  space = backbones.search_space(network_options.backbone, (size, size, channels), classes)
   rng = np.random.default_rng(0)
   train, holdout = (
     random_examples(count, space.network, rng)
