@@ -34,20 +34,22 @@ ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds; each gives a ratio.")
 SUBNETWORKS = 8
 FORMS = {
   "float32": ("none", False),
-  "float32, XLA": ("none", True),
+  "float32 XLA": ("none", True),
   "bfloat16": ("bfloat16", False),
-  "bfloat16, XLA": ("bfloat16", True),
+  "bfloat16 XLA": ("bfloat16", True),
   "float16": ("float16", False),
-  "float16, XLA": ("float16", True),
+  "float16 XLA": ("float16", True),
 }
 PLAIN = "float32"
+CHOSEN = flags.DEFINE_list("forms", list(FORMS), f"Some of {', '.join(FORMS)}; {PLAIN} always is.")
 
 
 def make_steps(space, batch):
   """{title: step(inputs, targets)}."""
   task, strategy = Classification("demo", 32, 1, 0), make_strategy("one")
   steps = {}
-  for title, (precision, jit_compile) in FORMS.items():
+  for title in dict.fromkeys([PLAIN, *CHOSEN.value]):
+    precision, jit_compile = FORMS[title]
     keras.utils.set_random_seed(0)
     with computing_in(precision):
       model = super_network(space, groups=SUBNETWORKS)
