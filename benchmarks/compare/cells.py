@@ -51,9 +51,14 @@ class Comparison:
       datasets.train.image_shape,
       classes=len(datasets.class_names),
     )
-    self._spaces = spaces(space)
+    self._spaces = spaces(space, plan.largest_kernel)
     for name in ("tables", "supers", "cells"):
       (folder / name).mkdir(parents=True, exist_ok=True)
+
+  def measure_tables(self, methods):
+    """Measures the latency tables that are missing, before anything is trained."""
+    for name in dict.fromkeys(["cbc", *(method.space for method in methods)]):
+      self._table(self._spaces[name])
 
   def cell(self, name, method, seed):
     """{"super_seconds", "search_seconds", "samples", "found": [for each target {...}]}."""
@@ -173,11 +178,21 @@ class Comparison:
       full=1 if method.has_ordered_dropout or is_plain else 0,
       full_steps=round(plan.full_epochs * steps),
       size_noise=plan.size_noise,
+      smallest=plan.smallest if subnetworks > 1 else 0,
       seed=seed,
     )
+    distillation = plan.distillation if subnetworks > 1 else 0.0
     start = time.monotonic()
     recipe = Recipe(plan.super_epochs, plan.batch_size, "adam", 3e-3, weight_decay=0.0)
-    loop = TrainingLoop(model, self._task, recipe, sampler, seed=seed, execution="sliced")
+    loop = TrainingLoop(
+      model,
+      self._task,
+      recipe,
+      sampler,
+      seed=seed,
+      execution="sliced",
+      distillation=distillation,
+    )
     loop.run(self._datasets.train)
     seconds = time.monotonic() - start
     model.save_weights(weights)

@@ -87,11 +87,17 @@ def make_optimizer(name, plan):
   return UniformScaling()
 
 
-def spaces(space):
-  """{name: space} of all methods, of the space with bypass and all kernel sizes.
+def spaces(space, largest_kernel=None):
+  """{name: space} of all methods, of the space with bypass and kernel sizes.
 
   NetAdaptV1 prunes filters and knows neither bypass nor kernel sizes.
+
+  Args:
+    space: of the backbone.
+    largest_kernel: the initial network's kernels are at most so large; None: the backbone's own.
   """
+  if largest_kernel:
+    space = with_kernels_up_to(space, largest_kernel)
   no_bypass = without_bypass(space)
   widths = tuple(decision for decision in no_bypass.decisions if decision.kind == "width")
   return {
@@ -99,6 +105,26 @@ def spaces(space):
     "no_cbc": no_bypass,
     "plain": SearchSpace(no_bypass.network, widths),
   }
+
+
+def with_kernels_up_to(space, size):
+  """The space whose largest network has no kernel above `size`.
+
+  Raises:
+    ValueError: if a kernel has no choice that small.
+  """
+  network, decisions = space.network, []
+  for decision in space.decisions:
+    if decision.kind == "kernel":
+      choices = tuple(choice for choice in decision.choices if choice <= size)
+      if not choices:
+        raise ValueError(f"{decision.name} has no kernel of at most {size}.")
+      for index in decision.blocks:
+        network = network.with_block(index, kernel=choices[-1])
+      decision = dataclasses.replace(decision, choices=choices)
+    decisions.append(decision)
+  name = f"{network.name}_kernel{size}"
+  return SearchSpace(dataclasses.replace(network, name=name), tuple(decisions))
 
 
 def without_bypass(space):

@@ -17,6 +17,10 @@ class Plan:
     targets: shares of the largest network's latency.
     samples_per_iteration, layers_per_sample, initial_reduction, reduction_decay: of MCD; the last
       of SCD too.
+    largest_kernel: of the initial network; None: the backbone's own. A 7x7 depthwise convolution
+      has no fast kernel on many processors: with it every method finds 5x5 and is done.
+    smallest: how many of a batch's sub-networks are the smallest network.
+    distillation: share of the loss that compares a batch's sub-networks with the full network.
     scd_reduction: initial reduction of SCD, smaller: one layer alone has to bring it.
     samples: of random search and evolution, for each target.
     netadaptv1_steps: training steps of each of NetAdaptV1's samples.
@@ -40,6 +44,9 @@ class Plan:
   initial_reduction: float
   reduction_decay: float
   samples: int
+  largest_kernel: int | None = None
+  smallest: int = 0
+  distillation: float = 0.0
   scd_reduction: float = 0.03
   netadaptv1_steps: int = 20
   netadaptv1_reduction: float = 0.04

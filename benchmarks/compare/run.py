@@ -11,8 +11,10 @@ from nadv2_tf import backbones
 from nadv2_tf.tasks.classification import Classification
 
 
-def compare(plan, data, names, folder, command, say=print):
+def compare(plan, data, names, folder, command, say=print, seeds=None):
   """Runs what is missing; writes compare.txt and compare.png into the folder.
+
+  Two processes may share a folder once its latency tables stand, each with other seeds.
 
   Args:
     plan: a `Plan`.
@@ -21,23 +23,29 @@ def compare(plan, data, names, folder, command, say=print):
     folder: where everything is kept.
     command: for the head of the table.
     say: called with lines of progress.
+    seeds: run the cells of these alone, and make no table.
 
   Returns:
-    The table as text.
+    The table as text; what was run, if `seeds` are given.
 
   Raises:
-    ValueError: if the folder holds a comparison of another plan.
+    ValueError: if the folder holds a comparison of another plan, or the plan has no such seed.
   """
+  if seeds and not set(seeds) <= set(range(plan.seeds)):
+    raise ValueError(f"--seeds must be from 0 to {plan.seeds - 1}, got {max(seeds)}.")
   check_plan(folder, plan)
   size = backbones.search_space(plan.backbone).network.input_shape[0]
   task = Classification(data, size, plan.holdout, 0)
   comparison = Comparison(plan, task, task.datasets(), folder, say)
+  comparison.measure_tables([METHODS[name] for name in names])
   # Seed by seed: a comparison that is ended early has all methods of the first seeds.
   done = {
     (name, seed): comparison.cell(name, METHODS[name], seed)
-    for seed in range(plan.seeds)
+    for seed in (seeds or range(plan.seeds))
     for name in names
   }
+  if seeds:
+    return f"{len(done)} cells are done; without --seeds the same command makes the table."
   cells = [(METHODS[name], [done[name, seed] for seed in range(plan.seeds)]) for name in names]
   measured = comparison.measure([cell for _, of_method in cells for cell in of_method])
   rows = rows_of(cells, measured)

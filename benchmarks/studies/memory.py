@@ -45,6 +45,9 @@ def define_flags():
   FLAGS.set_default("output", "")  # a run needs one; nothing is kept here
   flags.DEFINE_integer("steps", 10, "Training steps.")
   flags.DEFINE_integer("images", 500, "Images that each sample is scored on, in one batch.")
+  flags.DEFINE_integer(
+    "calibration", CALIBRATION_IMAGES, "Images whose batch-norm statistics each sample takes."
+  )
   flags.DEFINE_integer("warm_up", 200, "Samples before memory is compared.")
   flags.DEFINE_integer("scored", 2000, "Samples after the warm-up.")
 
@@ -70,7 +73,7 @@ def make_workbench(folder):
   rng = np.random.default_rng(0)
   train, holdout = (
     random_examples(count, space.network, rng)
-    for count in (max(options.batch_size, CALIBRATION_IMAGES), FLAGS.images)
+    for count in (max(options.batch_size, FLAGS.calibration), FLAGS.images)
   )
   options = dataclasses.replace(
     options,
@@ -106,14 +109,14 @@ def main(_):
   print(
     f"{datetime.date.today()}, {bench.network_options.backbone} at "
     f"{'x'.join(map(str, bench.space.network.input_shape))}, batch {options.batch_size}, "
-    f"{options.execution}, {options.optimizer}; {len(data.holdout)} images for scoring; "
-    f"{processor_name()}, TensorFlow {tf.__version__}"
+    f"{options.execution}, {options.optimizer}; {len(data.holdout)} images for scoring "
+    f"and {FLAGS.calibration} for statistics; {processor_name()}, TensorFlow {tf.__version__}"
   )
   print(f"programs loaded              {started / MIB:8.0f} MiB")
   print(f"with {len(data.train) + len(data.holdout):5d} images            {ready / MIB:8.0f} MiB")
   print(f"peak after {FLAGS.steps:3d} training steps {trained / MIB:8.0f} MiB", flush=True)
   evaluator = SharedWeightsEvaluator(
-    model, bench.task, data.holdout, data.train.take(slice(CALIBRATION_IMAGES))
+    model, bench.task, data.holdout, data.train.take(slice(FLAGS.calibration))
   )
   draws = random.Random(0)
 

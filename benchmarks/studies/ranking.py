@@ -70,6 +70,8 @@ VARIANT = {
   "G8_own_kernels": Variant(own_kernels=True),
   "G8_distillation": Variant(distillation=0.5),
   "G8_ema": Variant(ema=0.998),
+  "G8_sandwich": Variant(smallest=1, distillation=0.5),
+  "G4_sandwich": Variant(4, smallest=1, distillation=0.5),
   "paper": Variant(None),
   "paper_live": Variant(None, "live"),
 }

@@ -137,3 +137,19 @@ def _kill_and_resume(patched, data, folder, text, found):
 
   patched.setattr(cells, "TrainingLoop", None)
   assert compare(PLAN, data, METHODS, folder, "the command", lambda line: None) == again
+
+
+def test_the_seeds_of_a_comparison_can_be_run_apart(patched, data, tmp_path):
+  plan = dataclasses.replace(PLAN, seeds=2, super_epochs=1, found_epochs=1, targets=(0.75,))
+  said, names = [], ("uniform",)
+  first = compare(plan, data, names, tmp_path, "", said.append, seeds=[1])
+  assert first.startswith("1 cells are done") and not (tmp_path / "compare.txt").exists()
+  assert {path.name for path in tmp_path.glob("cells/*.json")} == {"uniform_1.json"}
+  text = compare(plan, data, names, tmp_path, "", said.append)
+  assert {path.name for path in tmp_path.glob("cells/*.json")} == {
+    "uniform_0.json",
+    "uniform_1.json",
+  }
+  assert "uniform scaling" in text
+  with pytest.raises(ValueError, match="--seeds must be from 0 to 1, got 2"):
+    compare(plan, data, names, tmp_path, "", said.append, seeds=[2])

@@ -40,6 +40,23 @@ def test_netadaptv1_searches_widths_alone(all_spaces):
   assert kinds == {"cbc": {"width", "kernel"}, "no_cbc": {"width", "kernel"}, "plain": {"width"}}
 
 
+@pytest.mark.parametrize("name", ["cbc", "no_cbc", "plain"])
+def test_a_plan_can_keep_the_kernels_small(name):
+  backbone = backbones.search_space("mobilenet_v3_cifar")
+  space = spaces(backbone, largest_kernel=5)[name]
+  kernels = [block.kernel for block in space.network.blocks if hasattr(block, "kernel")]
+  before = [block.kernel for block in backbone.network.blocks if hasattr(block, "kernel")]
+  assert kernels == [min(kernel, 5) for kernel in before] != before
+  choices = {decision.choices for decision in space.decisions if decision.kind == "kernel"}
+  assert choices == (set() if name == "plain" else {(3, 5)})
+  # Another network, whose latency table must not be that of the backbone's own.
+  assert space.network.name != spaces(backbone)[name].network.name
+  for spec in (space.largest(), space.smallest()):
+    assert space.decode(space.encode(spec)) == spec
+  with pytest.raises(ValueError, match="no kernel of at most 2"):
+    spaces(backbone, largest_kernel=2)
+
+
 def test_methods_share_a_network_if_and_only_if_it_is_trained_alike():
   trained = {name: method.super_network for name, method in METHODS.items()}
   shared = ("uniform", "random", "evolution", "scd", "netadaptv2")
