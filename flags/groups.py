@@ -141,6 +141,13 @@ def define_train():
     "sub-networks of all sizes from near-empty to near-full, inf draws every layer by itself.",
     lower_bound=0,
   )
+  flags.DEFINE_float(
+    "block_noise",
+    0.0,
+    "How unevenly the blocks of a sampled sub-network may be cut: with 0.5 some have nearly empty "
+    "blocks beside full ones.",
+    lower_bound=0,
+  )
   flags.DEFINE_enum(
     "execution",
     "masked",

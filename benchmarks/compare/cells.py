@@ -179,6 +179,7 @@ class Comparison:
       full_steps=round(plan.full_epochs * steps),
       size_noise=plan.size_noise,
       smallest=plan.smallest if subnetworks > 1 else 0,
+      block_noise=plan.block_noise,
       seed=seed,
     )
     distillation = plan.distillation if subnetworks > 1 else 0.0

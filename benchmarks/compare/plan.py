@@ -19,6 +19,7 @@ class Plan:
       of SCD too.
     largest_kernel: of the initial network; None: the backbone's own. A 7x7 depthwise convolution
       has no fast kernel on many processors: with it every method finds 5x5 and is done.
+    block_noise: of super-network training, see `WidthSampler`.
     smallest: how many of a batch's sub-networks are the smallest network.
     distillation: share of the loss that compares a batch's sub-networks with the full network.
     scd_reduction: initial reduction of SCD, smaller: one layer alone has to bring it.
@@ -46,6 +47,7 @@ class Plan:
   samples: int
   largest_kernel: int | None = None
   smallest: int = 0
+  block_noise: float = 0.0
   distillation: float = 0.0
   scd_reduction: float = 0.03
   netadaptv1_steps: int = 20

@@ -58,6 +58,7 @@ class Variant:
   distillation: float = 0.0
   ema: float = 0.0
   size_noise: float = 0.2
+  block_noise: float = 0.0
 
 
 VARIANT = {
@@ -71,6 +72,8 @@ VARIANT = {
   "G8_distillation": Variant(distillation=0.5),
   "G8_ema": Variant(ema=0.998),
   "G8_sandwich": Variant(smallest=1, distillation=0.5),
+  "G8_blocks": Variant(block_noise=0.8),
+  "G8_sandwich_blocks": Variant(smallest=1, distillation=0.5, block_noise=0.8),
   "G4_sandwich": Variant(4, smallest=1, distillation=0.5),
   "paper": Variant(None),
   "paper_live": Variant(None, "live"),
@@ -124,6 +127,7 @@ def trained(variant, space, task, datasets, folder):
     round(FULL.value * steps),
     size_noise=how.size_noise,
     smallest=how.smallest,
+    block_noise=how.block_noise,
     own_kernels=how.own_kernels,
   )
   execution = "sliced" if how.subnetworks else "masked"

@@ -52,6 +52,7 @@ class TrainOptions:
   jit_compile: bool = False
   augmentation: str = "shift"
   stochastic_depth: float = 0.0
+  block_noise: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -56,6 +56,7 @@ def width_sampler(bench):
     seed=bench.seed,
     smallest=options.smallest_subnetworks,
     own_kernels=options.own_kernels,
+    block_noise=options.block_noise,
   )
 
 

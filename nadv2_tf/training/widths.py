@@ -19,6 +19,9 @@ class WidthSampler:
     subnetworks: G, how many sub-networks a batch trains; it divides `batch_size`, and each takes
       `batch_size / G` neighbouring rows. G = `batch_size` is the paper's form.
     full: how many of the G are the full network in every step, at the step's kernel sizes.
+    block_noise: how unevenly the blocks of a sub-network may be cut. Every sub-network draws a
+      strength up to this; normal noise of that strength moves all layers of a block together, so
+      that networks with nearly empty blocks beside full ones are trained. 0: no such noise.
     smallest: how many of the G are the smallest network in every step.
     full_steps: in the first so many steps every sub-network is the full network: shared weights
       learn little while most channels of an untrained network are masked.
@@ -48,6 +51,7 @@ class WidthSampler:
   smallest: int = 0
   own_kernels: bool = False
   seed: int = 0
+  block_noise: float = 0.0
 
   def __post_init__(self):
     if not 1 <= self.subnetworks <= self.batch_size or self.batch_size % self.subnetworks:
@@ -62,6 +66,8 @@ class WidthSampler:
       )
     if not self.size_noise >= 0:
       raise ValueError(f"--size_noise must be at least 0, or inf; got {self.size_noise}.")
+    if not 0 <= self.block_noise < math.inf:
+      raise ValueError(f"--block_noise must be at least 0, got {self.block_noise}.")
 
   def batch(self, step):
     """int32 [batch_size, decisions] for training step `step`."""
@@ -71,14 +77,24 @@ class WidthSampler:
     smallest = 0 if step < self.full_steps else self.smallest
     sampled = self.subnetworks - full - smallest
     sizes = rng.permutation(sampled) / max(sampled, 1)
+    sizes_in = self._sizes_in_blocks(sizes, step)
     for column, decision in enumerate(self.space.decisions):
       if decision.kind == "kernel" and not self.own_kernels:
         rows[:, column] = self._kernel(column, decision, step)
         continue
       rows[:full, column] = decision.choices[-1]
-      rows[full : full + sampled, column] = self._widths(decision, sizes, rng)
+      rows[full : full + sampled, column] = self._widths(decision, sizes_in(decision), rng)
       rows[full + sampled :, column] = decision.choices[0]
     return np.repeat(rows, self.batch_size // self.subnetworks, axis=0)
+
+  def _sizes_in_blocks(self, sizes, step):
+    """A function of a decision: the sizes of the sub-networks in its (first) block."""
+    if not self.block_noise:
+      return lambda decision: sizes
+    rng = np.random.default_rng([self.seed, 4, step])
+    strengths = self.block_noise * rng.uniform(size=len(sizes))
+    noise = rng.normal(size=(len(self.space.network.blocks), len(sizes)))
+    return lambda decision: sizes + strengths * noise[decision.blocks[0]]
 
   def _widths(self, decision, sizes, rng):
     """One layer's width for every sampled sub-network."""

@@ -152,6 +152,39 @@ def test_size_noise_spreads_the_resources_of_a_batch():
   assert together.min() < alone.min() and together.max() > alone.max()
 
 
+def _unevenness(block_noise):
+  """Over 3 batches: how far blocks differ in relative width, and how far layers within a block."""
+  between, within = [], []
+  for step in range(3):
+    sampler = WidthSampler(SPACE, 64, 64, size_noise=0.1, block_noise=block_noise)
+    shares = sampler.batch(step) / FULL
+    blocks = {}
+    for column in WIDTH_COLUMNS:
+      blocks.setdefault(SPACE.decisions[column].blocks[0], []).append(shares[:, column])
+    several = [np.array(layers) for layers in blocks.values() if len(layers) > 1]
+    between.append(np.std([layers.mean(axis=0) for layers in several], axis=0).mean())
+    within.append(np.mean([layers.std(axis=0).mean() for layers in several]))
+  return np.mean(between), np.mean(within)
+
+
+def test_block_noise_moves_the_layers_of_a_block_together():
+  even, uneven = _unevenness(0.0), _unevenness(0.8)
+  assert uneven[0] > 1.5 * even[0]  # blocks differ more
+  assert uneven[1] <= even[1]  # the layers of one do not
+
+
+def test_block_noise_keeps_the_counts_and_the_fixed_rows():
+  sampler = WidthSampler(SPACE, 24, 24, full=1, smallest=1, size_noise=0.2, block_noise=0.8)
+  for step in range(3):
+    rows = sampler.batch(step)
+    for column in WIDTH_COLUMNS:
+      assert rows[0, column] == SPACE.decisions[column].choices[-1]
+      assert rows[-1, column] == SPACE.decisions[column].choices[0]
+      counts = _counts(rows[1:-1], column)
+      assert max(counts) - min(counts) <= 1
+  np.testing.assert_array_equal(sampler.batch(2), sampler.batch(2))
+
+
 def test_without_noise_all_layers_follow_one_order():
   rows = WidthSampler(SPACE, 64, 64, size_noise=0.0).batch(0)
   order = np.argsort(rows[:, WIDTH_COLUMNS].sum(axis=1), kind="stable")
@@ -194,3 +227,9 @@ def test_settings_are_checked(arguments, message):
 def test_size_noise_is_checked(size_noise):
   with pytest.raises(ValueError, match="size_noise"):
     WidthSampler(SPACE, 16, 8, size_noise=size_noise)
+
+
+@pytest.mark.parametrize("block_noise", [math.nan, -0.1, math.inf])
+def test_block_noise_is_checked(block_noise):
+  with pytest.raises(ValueError, match="block_noise"):
+    WidthSampler(SPACE, 16, 8, block_noise=block_noise)
