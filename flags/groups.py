@@ -7,7 +7,8 @@ only see the dataclasses.
 import dataclasses
 
 from absl import flags
-from nadv2_tf.flags.images import define_data, define_finetune_recipe, define_recipe
+from nadv2_tf.flags.finetune import define_finetune, define_trust  # noqa: F401  (programs)
+from nadv2_tf.flags.images import define_data, define_recipe
 from nadv2_tf.flags.tasks import define_task, read_task
 
 from nadv2_tf.pipeline.options import (  # noqa: F401  (programs read them by these names)
@@ -57,6 +58,12 @@ def define_network():
   define_task()
   flags.DEFINE_integer(
     "holdout", 1000, "Images cut from the training set to score samples with.", lower_bound=1
+  )
+  flags.DEFINE_string(
+    "fixed_blocks",
+    "",
+    "Blocks that keep their full widths and kernels, such as 1-7,13; all others are searched. With "
+    "few images, the first blocks of a trained encoder know more than a search can tell.",
   )
   define_seed()
 
@@ -250,46 +257,6 @@ def define_encoder_weights():
     None,
     "File with trained weights for the first layers of the backbone: a Keras MobileNetV1 (.keras, "
     ".h5) or a float MobileNetV1 in TFLite.",
-  )
-
-
-def define_finetune():
-  flags.DEFINE_float(
-    "finetune_epochs", 4, "Epochs of training for the network that was cut out.", lower_bound=0
-  )
-  flags.DEFINE_float("finetune_learning_rate", 2e-3, "Largest learning rate of fine-tuning.")
-  flags.DEFINE_enum(
-    "transfer",
-    "direct",
-    ["direct", "trajectory"],
-    "What the found network's training starts from: the super-network's weights, or the weights "
-    "that were trained and cut down from the full network along the search's trajectory.",
-  )
-  flags.DEFINE_float(
-    "transfer_epochs", 2, "Epochs for each network of the trajectory.", lower_bound=0
-  )
-  flags.DEFINE_float(
-    "finetune_distillation",
-    0,
-    "Share of the loss that compares with the outputs of the full network, which has the "
-    "super-network's weights, or with --transfer=trajectory those that its first step trained.",
-    0,
-    1,
-  )
-  define_finetune_recipe()
-
-
-def define_trust():
-  flags.DEFINE_integer(
-    "trust_samples",
-    0,
-    "How many samples of the search, spread over its range, are cut out and trained as well, to "
-    "report how well the search's scores rank them (Kendall's tau); 0 reports nothing, else at "
-    "least 3, and some 20 for a useful interval.",
-    lower_bound=0,
-  )
-  flags.DEFINE_float(
-    "trust_epochs", 2, "Epochs of training for each of these samples.", lower_bound=0
   )
 
 

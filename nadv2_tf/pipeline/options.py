@@ -22,6 +22,7 @@ class NetworkOptions:
   task_settings: dict = dataclasses.field(default_factory=dict)
   input: str = "auto"
   input_cache_gib: float = 0.0
+  fixed_blocks: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

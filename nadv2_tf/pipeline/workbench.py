@@ -1,6 +1,7 @@
 """What every stage of one run works with: data, search space, task, settings."""
 
 import dataclasses
+import re
 
 from nadv2_tf import backbones
 from nadv2_tf.pipeline import workers
@@ -60,7 +61,7 @@ def make_workbench(
     network_options.backbone,
     input_shape=(size, size, datasets.train.image_shape[-1]),
     classes=task.outputs(datasets),
-  )
+  ).keeping(parse_blocks(network_options.fixed_blocks))
   bench = Workbench(
     folder, space, task, datasets, network_options, train_options, strategy, checkpoint_options
   )
@@ -83,6 +84,18 @@ def reopen_workbench(path, checkpoint_options=DEFAULT_CHECKPOINTS, strategy="aut
   folder = workers.own_folder(strategy, RunFolder(path))
   network, train = folder.options("network", NetworkOptions), folder.options("train", TrainOptions)
   return make_workbench(folder, network, train, checkpoint_options, strategy)
+
+
+def parse_blocks(text):
+  """The numbers in a text such as "1-7,13"; raises ValueError for any other form."""
+  numbers = []
+  for part in filter(None, text.split(",")):
+    ends = re.fullmatch("([0-9]+)(?:-([0-9]+))?", part.strip())
+    if not ends:
+      raise ValueError(f"--fixed_blocks must be numbers and ranges such as 1-7,13, got {text!r}.")
+    first, last = ends.groups()
+    numbers += range(int(first), int(last or first) + 1)
+  return numbers
 
 
 def _default_size(backbone):

@@ -71,6 +71,27 @@ class SearchSpace:
     """A sub-network with every decision drawn uniformly; `rng` is a `random.Random`."""
     return self.decode(tuple(rng.choice(decision.choices) for decision in self.decisions))
 
+  def keeping(self, numbers):
+    """The space in which some blocks keep their full widths and kernel sizes.
+
+    A width that such a block shares with another is kept in both.
+
+    Args:
+      numbers: of the blocks, from 1 on, as in the names of the decisions.
+
+    Raises:
+      ValueError: if the network has no such block, or nothing is left to search.
+    """
+    count = len(self.network.blocks)
+    unknown = [number for number in numbers if not 1 <= number <= count]
+    if unknown:
+      raise ValueError(f"{self.network.name!r} has blocks 1 to {count}, got {unknown[0]}.")
+    kept = {number - 1 for number in numbers}
+    decisions = tuple(item for item in self.decisions if kept.isdisjoint(item.blocks))
+    if not decisions:
+      raise ValueError(f"Nothing is left to search of {self.network.name!r}.")
+    return dataclasses.replace(self, decisions=decisions)
+
   def encode(self, spec):
     """One int per decision.
 

@@ -51,6 +51,7 @@ TRAIN = TrainOptions(
   size_noise=0.2,
   execution="sliced",
   strategy="one",
+  block_noise=0.3,
 )
 
 
@@ -90,7 +91,13 @@ def finished(tmp_path_factory):
 
   place = tmp_path_factory.mktemp("depth")
   network = NetworkOptions(
-    "tiny_depth", SIZE, write_rooms(place / "rooms", 60), 10, 0, {"depth_test": 10}
+    "tiny_depth",
+    SIZE,
+    write_rooms(place / "rooms", 60),
+    10,
+    0,
+    {"depth_test": 10},
+    fixed_blocks="1-2",
   )
   with pytest.MonkeyPatch.context() as patch:
     patch.setitem(backbones.BACKBONES._items, "tiny_depth", tiny_depth)
@@ -120,6 +127,13 @@ def test_metrics_hold_the_measures_of_depth(finished):
   assert metrics["test_accuracy_tflite"] == pytest.approx(metrics["test_accuracy"], abs=1e-3)
   # Better than any constant would be: the networks have seen 39 rooms.
   assert measures["RMSE (m)"] < 2.5
+
+
+def test_fixed_blocks_come_out_as_they_went_in(finished):
+  found = NetworkSpec.from_json((finished[0] / "found.json").read_text())
+  full = tiny_depth().largest()
+  assert found.blocks[:2] == full.blocks[:2] and found.macs() < full.macs()
+  assert found.blocks[3].pointwise == full.blocks[3].pointwise  # shares its width with block 2
 
 
 def test_the_file_gives_metres(finished):
