@@ -38,6 +38,9 @@ from nadv2_tf.training.widths import WidthSampler
 FLAGS = flags.FLAGS
 CACHE = flags.DEFINE_string("cache", None, "Folder of what has been trained.", required=True)
 SPREAD = flags.DEFINE_integer("spread", 16, "Sub-networks spread over the range of MACs.")
+UNEVEN = flags.DEFINE_integer(
+  "uneven", 0, "Sub-networks of which every block keeps another share, of 20 to 80 % of the MACs."
+)
 NEAR = flags.DEFINE_integer("near", 8, "Sub-networks within 5 % of half of the largest MACs.")
 ALONE = flags.DEFINE_float("alone_epochs", 8, "Epochs of a sub-network alone.")
 EPOCHS = flags.DEFINE_float("super_epochs", 12, "Epochs of a super-network.")
@@ -82,21 +85,31 @@ VARIANTS = flags.DEFINE_list("variants", list(VARIANT), f"Some of {', '.join(VAR
 CALIBRATIONS = (128, 256, 512, 1000, 2000)
 
 
-def networks(space, spread, near):
-  """(specs over the range of MACs, specs within 5 % of half of the largest)."""
+def networks(space, spread, near, uneven=0):
+  """(specs over the range of MACs, uneven ones, specs within 5 % of half of the largest)."""
   macs = MacsMeter().measure
-  goal, rng, close = macs(space.largest()) / 2, random.Random(1), {}
-  while len(close) < near:
-    # Every block keeps another share of its channels: half of the MACs in many ways.
-    shares = [rng.uniform(0.25, 1) for _ in space.network.blocks]
+  largest = macs(space.largest())
+  close = _uneven(space, near, 1, 0.25, lambda spec, _: abs(macs(spec) / largest - 0.5) <= 0.025)
+  # One in each part of the range, so that they are spread evenly.
+  parts = _uneven(
+    space, uneven, 2, 0.1, lambda spec, n: 0 <= (macs(spec) / largest - 0.2) * uneven / 0.6 - n < 1
+  )
+  return networks_over_range(space, spread, 0, macs), parts, close
+
+
+def _uneven(space, count, seed, least, fits):
+  """`count` networks of which every block keeps another share, from `least` on; the n-th fits n."""
+  rng, found = random.Random(seed), {}
+  while len(found) < count:
+    shares = [rng.uniform(least, 1) for _ in space.network.blocks]
     row = []
     for decision in space.decisions:
       share = shares[decision.blocks[0]] * rng.uniform(0.7, 1)
       row.append(decision.choices[round(share * (len(decision.choices) - 1))])
     spec = space.decode(row)
-    if abs(macs(spec) / goal - 1) <= 0.05:
-      close[space.encode(spec)] = spec
-  return networks_over_range(space, spread, 0, macs), list(close.values())
+    if fits(spec, len(found)):
+      found[space.encode(spec)] = spec
+  return list(found.values())
 
 
 def accuracy_alone(spec, task, datasets, seed):
@@ -165,8 +178,8 @@ def main(_):
   space = groups.read_space()
   task = Classification(FLAGS.data, space.network.input_shape[0], FLAGS.holdout, FLAGS.seed)
   datasets = task.datasets()
-  spread, near = networks(space, SPREAD.value, NEAR.value)
-  specs = [*spread, *near]
+  spread, uneven, near = networks(space, SPREAD.value, NEAR.value, UNEVEN.value)
+  specs = [*spread, *uneven, *near]
   settings = {"backbone": FLAGS.backbone, "epochs": ALONE.value, "images": len(datasets.train)}
   table = PartialTable(folder / "alone.jsonl", settings)
   for index, spec in enumerate(specs):
@@ -179,8 +192,8 @@ def main(_):
   print(f"{datetime.date.today()}, {processor_name()}, TensorFlow {tf.__version__}")
   print(
     f"{space.network.name}, {len(datasets.train)} images, hold-out {len(datasets.holdout)}, "
-    f"{len(spread)} sub-networks over the range and {len(near)} of about half the MACs; alone "
-    f"{min(alone):.3f} to {max(alone):.3f}, those of half the MACs "
+    f"{len(spread)} sub-networks over the range, {len(uneven)} uneven ones, {len(near)} of about "
+    f"half the MACs; alone {min(alone):.3f} to {max(alone):.3f}, those of half the MACs "
     f"{min(alone[-len(near) :]):.3f} to {max(alone[-len(near) :]):.3f}"
   )
   print(f"{'scored by':34s}    tau (95 % interval)   near   seconds per sample; accuracies")
