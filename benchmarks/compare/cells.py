@@ -58,7 +58,7 @@ class Comparison:
   def measure_tables(self, methods):
     """Measures the latency tables that are missing, before anything is trained."""
     for name in dict.fromkeys(["cbc", *(method.space for method in methods)]):
-      self._table(self._spaces[name])
+      self._table(name)
 
   def cell(self, name, method, seed):
     """{"super_seconds", "search_seconds", "samples", "found": [for each target {...}]}."""
@@ -68,7 +68,7 @@ class Comparison:
     model, super_seconds = self._super_network(method, seed)
     stem = path.with_suffix("")
     evaluator = self._evaluator(method, model, seed, stem)
-    result, search_seconds = self._search(method, model.space, evaluator, seed, stem)
+    result, search_seconds = self._search(method, evaluator, seed, stem)
     self._say(f"{method.title}, seed {seed}: {result.samples_scored} samples")
     found = []
     for one in result.found:
@@ -96,13 +96,14 @@ class Comparison:
       model, self._task, datasets.train, datasets.holdout, recipe, calibration, stem, seed
     )
 
-  def _search(self, method, space, evaluator, seed, stem):
+  def _search(self, method, evaluator, seed, stem):
     """(`SearchResult`, seconds, those before an interruption included)."""
+    space = self._spaces[method.space]
     # The targets in milliseconds are the same for all methods, whatever their spaces.
-    largest = float(self._table(self._spaces["cbc"]).facts["largest_ms"])
+    largest = float(self._table("cbc").facts["largest_ms"])
     smallest, *larger = (share * largest for share in sorted(self._plan.targets))
     problem = Problem(
-      space, space.largest(), self._table(space), smallest, larger_targets=tuple(larger)
+      space, space.largest(), self._table(method.space), smallest, larger_targets=tuple(larger)
     )
     clock = stem.with_suffix(".seconds")
     before = float(clock.read_text(encoding="utf-8")) if clock.exists() else 0.0
@@ -201,8 +202,10 @@ class Comparison:
     self._say(f"network {stem.name}: {seconds:.0f} s")
     return model, seconds
 
-  def _table(self, space):
+  def _table(self, name):
     """The latency table of a space on this machine, measured once."""
+    # The plain space is a part of it, and its largest network the same.
+    space = self._spaces["no_cbc" if name == "plain" else name]
     path = self._folder / "tables" / f"{space.network.name}.csv"
     with open_device("host") as device:
       measurement = TableMeasurement(space, device, TimingSettings(), path)

@@ -153,3 +153,20 @@ def test_the_seeds_of_a_comparison_can_be_run_apart(patched, data, tmp_path):
   assert "uniform scaling" in text
   with pytest.raises(ValueError, match="--seeds must be from 0 to 1, got 2"):
     compare(plan, data, names, tmp_path, "", said.append, seeds=[2])
+
+
+@pytest.mark.parametrize("names", [("netadaptv1", "no_cbc"), ("no_cbc", "netadaptv1")])
+def test_methods_without_bypass_share_a_table_that_has_every_kernel(patched, data, tmp_path, names):
+  # A backbone with a kernel to choose; NetAdaptV1 chooses none, and asks for the table first.
+  def toy(input_shape=(8, 8, 1), classes=2):
+    blocks = (Conv(8, 3, 2, bypass_cap=4), InvertedResidual(16, 16, 8, 5, bypass_cap=4))
+    return space_of(NetworkSpec("toy", input_shape, (*blocks, Head(classes, None))), levels=4)
+
+  patched.setitem(BACKBONES._items, "toy", toy)
+  plan = dataclasses.replace(PLAN, super_epochs=1, found_epochs=1, targets=(0.75,))
+  text = compare(plan, data, names, tmp_path, "", lambda line: None)
+  assert "NetAdaptV1" in text and "without CBC" in text
+  tables = {path.stem: path.read_text() for path in tmp_path.glob("tables/*.csv")}
+  assert set(tables) == {"toy", "toy_no_cbc"}
+  rows = [line.split(",") for line in tables["toy_no_cbc"].splitlines()]
+  assert {row[5] for row in rows if row[0] == "depthwise"} == {"3", "5"}
