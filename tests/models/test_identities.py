@@ -106,10 +106,11 @@ def test_constructed_specs(case, widths_of, relative_gap):
     check(case, spec, widths_of, relative_gap)
 
 
-def test_sampled_networks_with_coupled_skips(randomise, widths_of, relative_gap, float64):
+@pytest.mark.parametrize("fixed", [(), (1, 2, 3, 4, 5, 6, 7, 8, 15)])
+def test_sampled_networks_with_coupled_skips(fixed, randomise, widths_of, relative_gap, float64):
   """FastDepth, in double precision: its last ReLU leaves little spread to be relative to."""
   shape, classes, shift = BACKBONES["fastdepth"]
-  space = backbones.search_space("fastdepth", input_shape=shape, classes=classes)
+  space = backbones.search_space("fastdepth", input_shape=shape, classes=classes).keeping(fixed)
   model = randomise(super_network(space), seed=1, shift=shift)
   images = np.random.default_rng(2).normal(size=(BATCH, *shape))
   rng = random.Random(3)
