@@ -91,10 +91,10 @@ def parse_blocks(text):
   numbers = []
   for part in filter(None, text.split(",")):
     ends = re.fullmatch("([0-9]+)(?:-([0-9]+))?", part.strip())
-    if not ends:
+    first, last = (int(end) for end in (ends[1], ends[2] or ends[1])) if ends else (1, 0)
+    if first > last:
       raise ValueError(f"--fixed_blocks must be numbers and ranges such as 1-7,13, got {text!r}.")
-    first, last = ends.groups()
-    numbers += range(int(first), int(last or first) + 1)
+    numbers += range(first, last + 1)
   return numbers
 
 
