@@ -56,7 +56,7 @@ class Plan:
 
 
 PRESETS = {
-  # All of CIFAR-10; sized for two cores and about two hours, far from converged.
+  # All of CIFAR-10; sized for two cores, far from converged.
   "cifar10": Plan(
     backbone="mobilenet_v3_cifar_small",
     largest_kernel=5,

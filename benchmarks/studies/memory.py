@@ -29,7 +29,7 @@ from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.search_stage import CALIBRATION_IMAGES
 from nadv2_tf.pipeline.training_stages import train_super_network
-from nadv2_tf.pipeline.workbench import Workbench
+from nadv2_tf.pipeline.workbench import Workbench, space_of
 from nadv2_tf.programs import run
 from nadv2_tf.tasks.examples import Datasets, Examples
 from nadv2_tf.training import strategies
@@ -69,7 +69,7 @@ def make_workbench(folder):
   channels = 1 if network_options.data == "demo" else 3
   is_classifier = first.blocks[-1].kind == "head"
   classes = CLASSES.get(network_options.data, 1000) if is_classifier else 1
-  space = backbones.search_space(network_options.backbone, (size, size, channels), classes)
+  space = space_of(network_options, (size, size, channels), classes)
   rng = np.random.default_rng(0)
   train, holdout = (
     random_examples(count, space.network, rng)

@@ -57,11 +57,8 @@ def make_workbench(
   size = network_options.image_size or _default_size(network_options.backbone)
   task = make_task(network_options, size, train_options.label_smoothing, train_options.augmentation)
   datasets = task.datasets()
-  space = backbones.search_space(
-    network_options.backbone,
-    input_shape=(size, size, datasets.train.image_shape[-1]),
-    classes=task.outputs(datasets),
-  ).keeping(parse_blocks(network_options.fixed_blocks))
+  shape = (size, size, datasets.train.image_shape[-1])
+  space = space_of(network_options, shape, task.outputs(datasets))
   bench = Workbench(
     folder, space, task, datasets, network_options, train_options, strategy, checkpoint_options
   )
@@ -86,15 +83,25 @@ def reopen_workbench(path, checkpoint_options=DEFAULT_CHECKPOINTS, strategy="aut
   return make_workbench(folder, network, train, checkpoint_options, strategy)
 
 
+def space_of(network_options, input_shape, classes):
+  """The search space that the options ask for.
+
+  Raises:
+    ValueError: for a backbone or shape that is not allowed, or fixed blocks that are none.
+  """
+  space = backbones.search_space(network_options.backbone, input_shape, classes)
+  return space.keeping(parse_blocks(network_options.fixed_blocks))
+
+
 def parse_blocks(text):
   """The numbers in a text such as "1-7,13"; raises ValueError for any other form."""
   numbers = []
   for part in filter(None, text.split(",")):
-    ends = re.fullmatch("([0-9]+)(?:-([0-9]+))?", part.strip())
-    first, last = (int(end) for end in (ends[1], ends[2] or ends[1])) if ends else (1, 0)
-    if first > last:
+    ends = re.fullmatch("([0-9]{1,4})(?:-([0-9]{1,4}))?", part.strip())
+    more = range(int(ends[1]), int(ends[2] or ends[1]) + 1) if ends else ()
+    if not more:
       raise ValueError(f"--fixed_blocks must be numbers and ranges such as 1-7,13, got {text!r}.")
-    numbers += range(first, last + 1)
+    numbers += more
   return numbers
 
 

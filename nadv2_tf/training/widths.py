@@ -19,9 +19,6 @@ class WidthSampler:
     subnetworks: G, how many sub-networks a batch trains; it divides `batch_size`, and each takes
       `batch_size / G` neighbouring rows. G = `batch_size` is the paper's form.
     full: how many of the G are the full network in every step, at the step's kernel sizes.
-    block_noise: how unevenly the blocks of a sub-network may be cut. Every sub-network draws a
-      strength up to this; normal noise of that strength moves all layers of a block together, so
-      that networks with nearly empty blocks beside full ones are trained. 0: no such noise.
     smallest: how many of the G are the smallest network in every step.
     full_steps: in the first so many steps every sub-network is the full network: shared weights
       learn little while most channels of an untrained network are masked.
@@ -29,6 +26,9 @@ class WidthSampler:
       a size, and each layer hands out its widths in the order of the sizes plus normal noise of
       this standard deviation (sizes are spread evenly over [0, 1)). The counts of the widths do
       not change. Infinity shuffles every layer by itself.
+    block_noise: how unevenly the blocks of a sub-network may be cut. Every sub-network draws a
+      strength up to this; normal noise of that strength moves all layers of a block together, so
+      that networks with nearly empty blocks beside full ones are trained. 0: no such noise.
     own_kernels: whether each sub-network draws its own kernel sizes, balanced over the batch as
       widths are; else one size a step serves all, which the masked execution needs.
     seed: of all draws.
@@ -68,6 +68,8 @@ class WidthSampler:
       raise ValueError(f"--size_noise must be at least 0, or inf; got {self.size_noise}.")
     if not 0 <= self.block_noise < math.inf:
       raise ValueError(f"--block_noise must be at least 0, got {self.block_noise}.")
+    if self.block_noise and math.isinf(self.size_noise):
+      raise ValueError("--block_noise does nothing where --size_noise=inf draws every layer alone.")
 
   def batch(self, step):
     """int32 [batch_size, decisions] for training step `step`."""

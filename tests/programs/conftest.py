@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 # Importing TensorFlow takes seconds, so it is imported once; every command then runs in a fork,
@@ -98,6 +99,20 @@ def fails(run_command, tmp_path):
 def check_one_line_fixture():
   """Function (status, stderr, message); asserts that stderr is one line that says `message`."""
   return check_one_line
+
+
+@pytest.fixture
+def small(tmp_path):
+  """Flags of 12 images in three classes, of which 4 are held out and 8 trained on."""
+  path, rng = tmp_path / "small.npz", np.random.default_rng(0)
+  np.savez(
+    path,
+    x_train=rng.integers(0, 256, (12, 8, 8), np.uint8),
+    y_train=np.arange(12) % 3,
+    x_test=rng.integers(0, 256, (3, 8, 8), np.uint8),
+    y_test=np.arange(3),
+  )
+  return [f"--data=npz:{path}", "--holdout=4", "--batch_size=4", "--subnetworks_per_batch=2"]
 
 
 @pytest.fixture

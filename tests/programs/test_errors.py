@@ -1,33 +1,11 @@
 """Every wrong value ends a command before any training, with one line that says what to change."""
 
-import numpy as np
 import pytest
 from nadv2_tf.flags.groups import NetworkOptions
-from PIL import Image
 
 from nadv2_tf import backbones
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.resources.counts import MacsMeter
-
-
-def _save_npz(path, **changes):
-  rng = np.random.default_rng(0)
-  arrays = {
-    "x_train": rng.integers(0, 256, (12, 8, 8), np.uint8),
-    "y_train": np.arange(12) % 3,
-    "x_test": rng.integers(0, 256, (3, 8, 8), np.uint8),
-    "y_test": np.arange(3),
-  }
-  np.savez(path, **arrays | changes)
-  return path
-
-
-@pytest.fixture
-def small(tmp_path):
-  """Flags of 12 images in three classes, of which 4 are held out and 8 trained on."""
-  path = _save_npz(tmp_path / "small.npz")
-  return [f"--data=npz:{path}", "--holdout=4", "--batch_size=4", "--subnetworks_per_batch=2"]
-
 
 # --- what the flags themselves say
 
@@ -145,6 +123,8 @@ def test_target_that_is_no_number_is_quoted(fails, small, output, target):
     ("--trust_samples=2", "--trust_samples must be 0 .* or at least 3, got 2"),
     ("--limit=no_such.module:Meter<=5", "module 'no_such.module' cannot be imported"),
     ("--metric=no_such.module:Meter", "module 'no_such.module' cannot be imported"),
+    ("--fixed_blocks=7-1", "--fixed_blocks must be numbers and ranges such as 1-7,13, got '7-1'"),
+    ("--fixed_blocks=1-99", r"'mobilenet_v3_demo' has blocks 1 to \d+, got \d+"),
     ("--metric=json:dumps", "json:dumps: the class must be made without arguments"),
   ],
 )
@@ -183,81 +163,6 @@ def test_schedule_that_cannot_reach_the_target_is_explained(fails, small, output
 )
 def test_schedule_out_of_range_is_named(fails, small, output, flag, message):
   fails(message, "run", *small, f"--output={output}", "--metric=macs", flag)
-
-
-# --- the data
-
-
-@pytest.fixture
-def pictures(tmp_path):
-  """A folder data set of two classes with one image each."""
-  root = tmp_path / "pictures"
-  for part in ("train", "test"):
-    for name in ("ant", "cat"):
-      (root / part / name).mkdir(parents=True)
-      Image.new("RGB", (9, 9)).save(root / part / name / "1.png")
-  return root
-
-
-def test_unknown_data_lists_the_known_forms(fails, output):
-  message = "--data must be demo, tfds:NAME, folder:DIR or npz:FILE, got 'imagenet'"
-  fails(message, "train", f"--output={output}", "--data=imagenet")
-
-
-def test_empty_folder_is_named(fails, tmp_path, output):
-  empty = tmp_path / "empty"
-  empty.mkdir()
-  message = f"{empty / 'train'} is not a folder"
-  fails(message, "train", f"--output={output}", f"--data=folder:{empty}")
-  assert not output.exists()
-
-
-def test_single_class_is_refused(fails, pictures, output):
-  (pictures / "train" / "cat" / "1.png").unlink()
-  (pictures / "train" / "cat").rmdir()
-  message = f"{pictures / 'train'} has 1 class folders; at least 2 are needed"
-  fails(message, "train", f"--output={output}", f"--data=folder:{pictures}")
-  assert not output.exists()
-
-
-def test_image_that_cannot_be_read_is_named(fails, pictures, output):
-  path = pictures / "test" / "cat" / "1.png"
-  path.write_bytes(path.read_bytes()[:40])
-  message = f"Cannot read the image {path}"
-  fails(message, "train", f"--output={output}", f"--data=folder:{pictures}")
-  assert not output.exists()
-
-
-def test_label_outside_the_classes_is_named(fails, tmp_path, output):
-  path = _save_npz(tmp_path / "labels.npz", y_test=np.array([0, 7, 2]))
-  message = r"test image 1 has the label 7, which is outside the 3 classes"
-  fails(message, "train", f"--output={output}", f"--data=npz:{path}")
-  assert not output.exists()
-
-
-def test_holdout_larger_than_the_data_is_refused(fails, small, output):
-  message = r"--holdout must be from 1 to 10 .* 12 images, got 1000"
-  fails(message, "train", small[0], f"--output={output}")
-  assert not output.exists()
-
-
-def test_batch_larger_than_what_is_left_is_refused(fails, small, output):
-  message = r"--batch_size=9 is more than the 8 training images"
-  flags = [*small[:2], "--batch_size=9", "--subnetworks_per_batch=3", f"--output={output}"]
-  fails(message, "train", *flags)
-  assert not output.exists()
-
-
-def test_batch_that_does_not_divide_is_refused(fails, small, output):
-  message = r"--subnetworks_per_batch must divide the batch size 4, got 3"
-  fails(message, "train", *small[:3], "--subnetworks_per_batch=3", f"--output={output}")
-  assert not output.exists()
-
-
-def test_more_full_networks_than_sub_networks_are_refused(fails, small, output):
-  message = r"--full_subnetworks must be from 0 to the 2 .* got 3"
-  fails(message, "train", *small, "--full_subnetworks=3", f"--output={output}")
-  assert not output.exists()
 
 
 # --- the folder of the run

@@ -5,7 +5,6 @@ import random
 import pytest
 
 from nadv2_tf import backbones
-from nadv2_tf.pipeline.workbench import parse_blocks
 
 
 @pytest.mark.parametrize("name", ["fastdepth", "mobilenet_v3_demo"])
@@ -50,11 +49,3 @@ def test_no_such_block_and_nothing_left():
     space.keeping([0])
   with pytest.raises(ValueError, match="Nothing is left to search"):
     space.keeping(range(1, count + 1))
-
-
-def test_blocks_are_given_as_numbers_and_ranges():
-  assert parse_blocks("") == []
-  assert parse_blocks("1-3,7") == [1, 2, 3, 7]
-  for text in ("a", "1-", "-2", "1-b", "1;2", "1.5", "7-1"):
-    with pytest.raises(ValueError, match="--fixed_blocks must be numbers and ranges"):
-      parse_blocks(text)

@@ -232,4 +232,9 @@ def test_size_noise_is_checked(size_noise):
 @pytest.mark.parametrize("block_noise", [math.nan, -0.1, math.inf])
 def test_block_noise_is_checked(block_noise):
   with pytest.raises(ValueError, match="block_noise"):
-    WidthSampler(SPACE, 16, 8, block_noise=block_noise)
+    WidthSampler(SPACE, 16, 8, size_noise=0.2, block_noise=block_noise)
+
+
+def test_block_noise_without_sizes_is_refused():
+  with pytest.raises(ValueError, match="--block_noise does nothing where --size_noise=inf"):
+    WidthSampler(SPACE, 16, 8, size_noise=math.inf, block_noise=0.5)
