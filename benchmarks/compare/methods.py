@@ -67,9 +67,10 @@ def make_optimizer(name, plan):
       plan.layers_per_sample,
       plan.initial_reduction,
       plan.reduction_decay,
+      plan.score,
     )
   if name == "scd":
-    return SingleLayerCoordinateDescent(plan.scd_reduction, plan.reduction_decay)
+    return SingleLayerCoordinateDescent(plan.scd_reduction, plan.reduction_decay, plan.score)
   if name == "netadaptv1":
     return NetAdaptV1(plan.netadaptv1_reduction, plan.netadaptv1_decay)
   if name == "random":

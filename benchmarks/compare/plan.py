@@ -17,6 +17,7 @@ class Plan:
     targets: shares of the largest network's latency.
     samples_per_iteration, layers_per_sample, initial_reduction, reduction_decay: of MCD; the last
       of SCD too.
+    score: how MCD and SCD choose among samples, see `descent.choose`.
     largest_kernel: of the initial network; None: the backbone's own. A 7x7 depthwise convolution
       has no fast kernel on many processors: with it every method finds 5x5 and is done.
     block_noise: of super-network training, see `WidthSampler`.
@@ -49,6 +50,7 @@ class Plan:
   smallest: int = 0
   block_noise: float = 0.0
   distillation: float = 0.0
+  score: str = "accuracy"
   scd_reduction: float = 0.03
   netadaptv1_steps: int = 20
   netadaptv1_reduction: float = 0.04
@@ -74,7 +76,8 @@ PRESETS = {
     calibration=256,
     targets=(0.85, 0.7),
     samples_per_iteration=15,
-    layers_per_sample=5,
+    layers_per_sample=8,
+    score="ratio",
     initial_reduction=0.06,
     reduction_decay=0.98,
     samples=70,

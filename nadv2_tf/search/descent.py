@@ -7,6 +7,7 @@ Source: NetAdaptV2, section 2.4.
 """
 
 import dataclasses
+import math
 
 from nadv2_tf.search.problem import UnreachableTarget
 
@@ -173,19 +174,44 @@ def shrinkable(space, spec, layers):
 
 
 def shrunk(problem, spec, layers, goal, rng):
-  """`spec` with `layers` shrunk by random grid steps down to `goal`, or None if they end first."""
+  """`spec` with `layers` shrunk by random grid steps down to `goal`, or None if they end first.
+
+  Steps that the goal turns out not to need are taken back: they gave accuracy away, and those that
+  raise a latency (a bypass costs a copy) brought nothing for it. A meter that is not exact would
+  have to measure for that, and is spared.
+  """
   space, measure = problem.space, problem.meter.measure
-  layers = list(layers)
-  while layers:
-    layer = rng.choice(layers)
+  start, left = spec, list(layers)
+  while left:
+    layer = rng.choice(left)
     steps = _steps(space, spec, layer)
     if not steps:
-      layers.remove(layer)
+      left.remove(layer)
       continue
     spec = rng.choice(steps)
     if measure(spec) <= goal:
-      return spec
+      if not problem.meter.is_exact:
+        return spec
+      return _without_needless_steps(problem, spec, start, layers, goal, rng)
   return None
+
+
+def _without_needless_steps(problem, spec, start, layers, goal, rng):
+  """`spec`, at most `goal`, with random grid steps of `layers` back towards `start` while it is."""
+  measure = problem.meter.measure
+  columns = [column for layer in layers for column in layer]
+  resource, left = measure(spec), list(columns)
+  while left:
+    column = rng.choice(left)
+    larger = problem.space.grow(spec, column, start)
+    needed = measure(larger) if larger is not None else math.inf
+    if needed > goal:
+      left.remove(column)
+      continue
+    if needed < resource:
+      left = list(columns)  # there is room now for what was too much before
+    spec, resource = larger, needed
+  return spec
 
 
 def _steps(space, spec, layer):

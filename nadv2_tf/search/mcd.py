@@ -24,9 +24,10 @@ class MultiLayerCoordinateDescent:
     reduction_decay: factor on the reduction from one iteration to the next.
     score: see `descent.choose`; "ratio" is NetAdaptV1's rule.
 
-  Differs from the paper: the last iteration stops shrinking at the target instead of at its own
-  goal, because what lies between them is accuracy given away; and layers that cannot shrink any
-  further are not drawn.
+  Differs from the paper, which says little of how a sample is shrunk: the last iteration stops
+  shrinking at the target instead of at its own goal, because what lies between them is accuracy
+  given away; for the same reason grid steps that a sample's goal does not need are taken back (see
+  `descent.shrunk`); and layers that cannot shrink any further are not drawn.
   """
 
   samples_per_iteration: int = 200

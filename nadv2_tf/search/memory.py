@@ -90,7 +90,7 @@ class Memory:
 class _RememberingMeter:
   """A meter that is asked once for each network."""
 
-  is_exact = True
+  is_exact = False
 
   def __init__(self, memory, meter, number):
     self._memory = memory

@@ -109,7 +109,7 @@ class LimitedMeter:
     self._target = target
     self._limits = limits
     self.unit = meter.unit
-    self.is_exact = True
+    self.is_exact = all(each.is_exact for each in (meter, *(each for each, _ in limits)))
 
   def measure(self, spec):
     resource = self._meter.measure(spec)

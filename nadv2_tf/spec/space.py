@@ -159,15 +159,32 @@ class SearchSpace:
 
   def shrink(self, spec, column):
     """`spec` with decision `column` one grid step smaller, or None at the smallest."""
-    decision = self.decisions[column]
-    block = spec.blocks[decision.blocks[0]]
+    decision, block = self._at(spec, column)
     position = bisect.bisect_left(decision.choices, getattr(block, decision.field))
     if position == 0 or (decision.kind == "kernel" and block.depthwise == 0):
       return None
-    fields = ((decision.field, decision.choices[position - 1]),)
+    return self._with(spec, decision, decision.choices[position - 1])
+
+  def grow(self, spec, column, limit):
+    """`spec` with decision `column` one grid step larger, or None where `limit` has no more."""
+    decision, block = self._at(spec, column)
+    value = getattr(block, decision.field)
+    most = getattr(self._at(limit, column)[1], decision.field)
+    if value >= most or (decision.kind == "kernel" and block.depthwise == 0):
+      return None
+    position = bisect.bisect_right(decision.choices, value)
+    return self._with(spec, decision, min(decision.choices[position], most))
+
+  def _at(self, spec, column):
+    """(the decision, the first block of `spec` that it is about)."""
+    decision = self.decisions[column]
+    return decision, spec.blocks[decision.blocks[0]]
+
+  def _with(self, spec, decision, value):
+    fields = ((decision.field, value),)
     for index in decision.blocks:
-      smaller = self._canonical(index, _with_fields(spec.blocks[index], fields))
-      spec = spec.with_block_at(index, smaller)
+      changed = self._canonical(index, _with_fields(spec.blocks[index], fields))
+      spec = spec.with_block_at(index, changed)
     return spec
 
   def columns(self, block_index):

@@ -150,7 +150,7 @@ def test_no_network_is_measured_twice(name):
 @pytest.mark.parametrize("make_meter", [MacsMeter, Stopwatch])
 def test_the_seed_decides_everything(name, make_meter, tmp_path):
   texts = []
-  for number, seed in enumerate([7, 7, 8]):
+  for number, seed in enumerate([7, 7, 9]):
     path = tmp_path / f"{number}.jsonl"
     minimize(_problem(0.3, make_meter()), QUICK[name], Evaluator(), path, seed)
     texts.append(path.read_bytes())

@@ -163,6 +163,34 @@ def test_shrink_goes_from_beside_the_grid_to_the_next_smaller_choice():
 
 
 @pytest.mark.parametrize("name", BACKBONES)
+def test_growing_takes_back_what_shrinking_took(name):
+  space, rng = backbones.search_space(name), random.Random(0)
+  full = space.largest()
+  for column in range(len(space)):
+    smaller = space.shrink(full, column)
+    assert space.grow(full, column, full) is space.grow(smaller, column, smaller) is None
+    grown = space.grow(smaller, column, full)
+    assert space.encode(grown)[column] == space.encode(full)[column]
+  spec, columns = space.smallest(), list(range(len(space)))
+  while columns:
+    column = rng.choice(columns)
+    larger = space.grow(spec, column, full)
+    if larger is None and space.encode(spec)[column] == space.encode(full)[column]:
+      columns.remove(column)
+    elif larger is not None:
+      assert space.contains(larger)
+      spec = larger
+  assert spec == full
+
+
+def test_growing_stops_at_its_limit_even_beside_the_grid():
+  space = _small_space()
+  limit = space.largest().with_block(1, expansion=7)
+  assert space.grow(space.largest().with_block(1, expansion=4), 1, limit) == limit
+  assert space.grow(limit, 1, limit) is None
+
+
+@pytest.mark.parametrize("name", BACKBONES)
 def test_shrinking_to_the_end_gives_the_smallest_network(name):
   space, rng = backbones.search_space(name), random.Random(0)
   spec, columns = space.largest(), list(range(len(space)))
@@ -183,6 +211,7 @@ def test_a_removed_layer_has_no_kernel_to_shrink():
   assert (removed.blocks[1].depthwise, removed.blocks[1].kernel) == (0, 3)
   assert space.shrink(removed, 2) is None
   assert space.shrink(removed.with_block(1, kernel=5), 4) is None
+  assert space.grow(removed, 4, space.largest()) is None
 
 
 @pytest.mark.parametrize(("source", "target"), [(1, 20), (3, 18), (5, 16)])
