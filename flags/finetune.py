@@ -12,9 +12,10 @@ def define_finetune():
   flags.DEFINE_enum(
     "transfer",
     "direct",
-    ["direct", "trajectory"],
-    "What the found network's training starts from: the super-network's weights, or the weights "
-    "that were trained and cut down from the full network along the search's trajectory.",
+    ["direct", "full", "trajectory"],
+    "What training starts from: the super-network's weights; those of the full network, which is "
+    "trained first, for --finetune_epochs; or, for the found network, weights trained and "
+    "cut down from the full network along the search's trajectory.",
   )
   flags.DEFINE_float(
     "transfer_epochs", 2, "Epochs for each network of the trajectory.", lower_bound=0
@@ -22,8 +23,8 @@ def define_finetune():
   flags.DEFINE_float(
     "finetune_distillation",
     0,
-    "Share of the loss that compares with the outputs of the full network, which has the "
-    "super-network's weights, or with --transfer=trajectory those that its first step trained.",
+    "Share of the loss that compares with the outputs of the full network, which is trained first, "
+    "for --finetune_epochs.",
     0,
     1,
   )

@@ -73,12 +73,15 @@ def _run(bench, groups, search_options, references, progress, trust_options, exp
   super_model = training_stages.train_super_network(bench, progress)
   landings = search_stage.search(bench, super_model, problem, search_options, progress)
   networks = _networks(bench, problem, landings, search_options, references, progress)
+  full = training_stages.trained_full(bench, super_model, finetune_options, progress)
   is_chief = strategies.is_chief(bench.strategy)
   for place, name, spec in networks:
     if len(landings) > 1:
       progress.line(f"{place.path.name}: {name}")
     there = dataclasses.replace(bench, folder=place)
-    model, _ = training_stages.finetune(there, super_model, spec, finetune_options, name, progress)
+    model, _ = training_stages.finetune(
+      there, super_model, spec, finetune_options, name, progress, full
+    )
     if is_chief:
       own = export_options if name == "found" or timed != "none" else None
       export_stage.export(there, model, name, own, spec, progress if own else None)

@@ -24,7 +24,7 @@ from nadv2_tf.training.recalibration import recalibrate
 from nadv2_tf.training.shared_checkpoints import SharedCheckpoints
 
 RECALIBRATION_IMAGES = 1024
-FOUND = "found"
+FOUND, FULL = "found", "full"
 
 
 def recalibrate_on(bench, model):
@@ -187,9 +187,17 @@ def _training_copy(bench, model, spec, recipe):
   return copy
 
 
+def trained_full(bench, super_model, finetune_options, progress):
+  """The full network, trained as others will be that begin with it or imitate it; else None."""
+  if not finetune_options.finetune_distillation and finetune_options.transfer != FULL:
+    return None
+  full = bench.space.largest()
+  return finetune(bench, super_model, full, finetune_options, FULL, progress)[0]
+
+
 def _teacher(bench, full, share):
   """`Teacher` with the weights of a full network, or None if it has no share in the loss."""
-  if not share:
+  if full is None or not share:
     return None
   with bench.strategy.scope():
     model = stand_alone(bench.space.largest())
@@ -197,42 +205,41 @@ def _teacher(bench, full, share):
   return Teacher(model, share)
 
 
-def _carried_over(bench, super_model, spec, finetune_options, progress):
-  """The found network with weights that were trained along the search's trajectory.
+def _carried_over(bench, super_model, spec, finetune_options, progress, teacher):
+  """The found network as a Keras model with weights trained along the search's trajectory.
 
   Each network of it has checkpoints of its own, and a file when it is trained: a kill undoes none.
-
-  Returns:
-    The Keras model, and the full network with which the trajectory begins.
+  All but the full one, with which it begins, imitate the `Teacher` if there is one.
   """
   keras.utils.set_random_seed(bench.seed + 1)
   recipe = finetune_recipe(bench.train_options, finetune_options)
   recipe = dataclasses.replace(recipe, epochs=finetune_options.transfer_epochs)
   path = transfer.trajectory(bench.folder, bench.space, spec)
-  networks, walked = enumerate(path, start=1), []
+  networks = enumerate(path, start=1)
 
   def train(model, title):
     number, here = next(networks)
-    share = finetune_options.finetune_distillation
-    teacher = _teacher(bench, walked[0], share) if walked else None
-    walked.append(model)
     trained = bench.folder.transferred(number)
     what = {"recipe": recipe, "spec": here, "finetune": finetune_options}
     checkpoints = training_checkpoints(bench, title, what, progress)
     if trained.exists():
       load_weights(model, trained)
     else:
-      train_on(bench, model, here, recipe, title, progress, checkpoints, teacher)
+      imitated = teacher if number > 1 else None
+      train_on(bench, model, here, recipe, title, progress, checkpoints, imitated)
       save_atomically(model.save_weights, trained)
     checkpoints.clear()
 
   model = transfer.walk(super_model, path, spec, train)
   recalibrate_on(bench, model)
-  return model, walked[0] if walked else model
+  return model
 
 
-def finetune(bench, super_model, spec, finetune_options, name, progress):
+def finetune(bench, super_model, spec, finetune_options, name, progress, full=None):
   """Cuts `spec` out, trains it on, saves it as `NAME.json` and `NAME.keras`.
+
+  Args:
+    full: what `trained_full` gave: what the network begins with or imitates.
 
   Returns:
     The Keras model and its metrics: quality on the test set, and on the hold-out before and after.
@@ -247,13 +254,16 @@ def finetune(bench, super_model, spec, finetune_options, name, progress):
     progress.line(f"{name}: trained network in {path} is used")
     _clear(folder, checkpoints)
     return load_keras(path), folder.network_metrics(name)
-  start, share = time.monotonic(), finetune_options.finetune_distillation
+  start = time.monotonic()
+  teacher = _teacher(bench, full, finetune_options.finetune_distillation)
   if name == FOUND and finetune_options.transfer == "trajectory":
-    model, full = _carried_over(bench, super_model, spec, finetune_options, progress)
+    model = _carried_over(bench, super_model, spec, finetune_options, progress, teacher)
+  elif full is not None and finetune_options.transfer == FULL:
+    keras.utils.set_random_seed(bench.seed + 1)
+    model = transfer.cut_down(full, spec)
+    recalibrate_on(bench, model)
   else:
     model = cut_out(bench, super_model, spec)
-    full = cut_out(bench, super_model, bench.space.largest()) if share else None
-  teacher = _teacher(bench, full, share)
   before = measure(bench.task, keras_predictor(model), bench.datasets.holdout).accuracy
   done = train_on(bench, model, spec, recipe, f"fine-tune {name}", progress, checkpoints, teacher)
   folder.log_training(f"fine-tuning of the {name} network", done.reports, done.setbacks)

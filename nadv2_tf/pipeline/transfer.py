@@ -72,7 +72,12 @@ def walk(super_model, path, found, train):
   model = slice_network(super_model, path[0]) if path else slice_network(super_model, found)
   for step, spec in enumerate([*path[1:], *([found] if path else [])], start=1):
     train(model, f"transfer {step} of {len(path)}")
-    smaller = stand_alone(spec)
-    copy_overlap(model, smaller)
-    model = smaller
+    model = cut_down(model, spec)
   return model
+
+
+def cut_down(model, spec):
+  """A plain Keras model of `spec` with what it has in common with the larger network `model`."""
+  smaller = stand_alone(spec)
+  copy_overlap(model, smaller)
+  return smaller

@@ -41,9 +41,12 @@ def main():
   with bench.folder.locked():
     bench.folder.open(finetune=options)
     super_model = training_stages.train_super_network(bench, progress)
+    full = training_stages.trained_full(bench, super_model, options, progress)
     for place, spec in zip(places, specs, strict=True):
       there = dataclasses.replace(bench, folder=place)
-      _, metrics = training_stages.finetune(there, super_model, spec, options, "found", progress)
+      _, metrics = training_stages.finetune(
+        there, super_model, spec, options, "found", progress, full
+      )
       quality = f"test {bench.task.quality_name} {metrics['test_accuracy']:.4f}"
       progress.line(f"{quality}; the network is in {place.keras('found')}")
     trust.measure_trust(bench, super_model, options, trust_options, progress)

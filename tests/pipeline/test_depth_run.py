@@ -15,7 +15,7 @@ from nadv2_tf.export.deployment import ExportOptions
 from PIL import Image
 
 from nadv2_tf import backbones, export
-from nadv2_tf.pipeline import export_stage, training_stages, workbench
+from nadv2_tf.pipeline import export_stage, training_stages, transfer, workbench
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.options import (
   CheckpointOptions,
@@ -29,6 +29,7 @@ from nadv2_tf.spec import NetworkSpec, Skip, space_of
 from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Upsample
 from nadv2_tf.tasks.depth.picture import figure_of
 from nadv2_tf.tasks.examples import Examples
+from nadv2_tf.training.distillation import Teacher
 from nadv2_tf.training.network_files import load_keras
 
 SIZE = 16
@@ -84,6 +85,14 @@ def write_rooms(folder, count):
   return f"folder:{folder}"
 
 
+imitated = []
+
+
+def remembered(model, share):
+  imitated.append((model.get_weights(), share))
+  return Teacher(model, share)
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
   """(folder, what was printed) of a run with transfer along the trajectory."""
@@ -101,6 +110,7 @@ def finished(tmp_path_factory):
   )
   with pytest.MonkeyPatch.context() as patch:
     patch.setitem(backbones.BACKBONES._items, "tiny_depth", tiny_depth)
+    patch.setattr(training_stages, "Teacher", remembered)
     stream = io.StringIO()
     search = _search()
     run(place / "run", network, TRAIN, search, FINETUNE, False, Progress(stream))
@@ -134,6 +144,16 @@ def test_fixed_blocks_come_out_as_they_went_in(finished):
   full = tiny_depth().largest()
   assert found.blocks[:2] == full.blocks[:2] and found.macs() < full.macs()
   assert found.blocks[3].pointwise == full.blocks[3].pointwise  # shares its width with block 2
+
+
+def test_the_found_network_imitates_the_full_one_which_is_trained_first(finished):
+  full = load_keras(finished[0] / "full.keras").get_weights()
+  ((weights, share),) = imitated
+  assert share == FINETUNE.finetune_distillation
+  assert all(map(np.array_equal, weights, full))
+  metrics = json.loads((finished[0] / "metrics.json").read_text())
+  assert list(metrics["networks"]) == ["full", "found"]
+  assert metrics["networks"]["full"]["seconds"]["finetune"] > 0
 
 
 def test_the_file_gives_metres(finished):
@@ -202,6 +222,7 @@ def test_a_kill_on_the_trajectory_loses_no_network(finished, tmp_path, monkeypat
   bench = workbench.reopen_workbench(folder, CheckpointOptions(0.0, 2))
   progress, spec = Progress(io.StringIO()), bench.folder.read_spec("found")
   super_model = training_stages.train_super_network(bench, progress)
+  full = training_stages.trained_full(bench, super_model, FINETUNE, progress)
   begun, killed, train_on = [], ["transfer 2 of"], training_stages.train_on
 
   def train(bench, model, spec, recipe, title, *more):
@@ -212,14 +233,37 @@ def test_a_kill_on_the_trajectory_loses_no_network(finished, tmp_path, monkeypat
 
   monkeypatch.setattr(training_stages, "train_on", train)
   with pytest.raises(KeyboardInterrupt):
-    training_stages.finetune(bench, super_model, spec, FINETUNE, "found", progress)
+    training_stages.finetune(bench, super_model, spec, FINETUNE, "found", progress, full)
   killed.clear()
-  model, _ = training_stages.finetune(bench, super_model, spec, FINETUNE, "found", progress)
+  model, _ = training_stages.finetune(bench, super_model, spec, FINETUNE, "found", progress, full)
   assert len(begun) > 2 and len(set(begun)) == len(begun) and begun[-1] == "fine-tune found"
   for weights, other in zip(expected, model.get_weights(), strict=True):
     np.testing.assert_allclose(weights, other, atol=1e-4)
   assert not [path for path in folder.rglob("*") if "transfer" in path.name]
   assert (folder / "super.weights.h5").read_bytes() == trained
+
+
+def test_a_transfer_from_the_full_network_begins_with_what_it_learned(finished, tmp_path):
+  folder = shutil.copytree(finished[0], tmp_path / "run")
+  (folder / "found.keras").unlink()
+  bench, progress = workbench.reopen_workbench(folder), Progress(io.StringIO())
+  options = dataclasses.replace(
+    FINETUNE, transfer="full", finetune_epochs=0, finetune_distillation=0
+  )
+  spec, super_model = (
+    bench.folder.read_spec("found"),
+    training_stages.train_super_network(bench, progress),
+  )
+  full = training_stages.trained_full(bench, super_model, options, progress)
+  assert all(
+    map(np.array_equal, full.get_weights(), load_keras(folder / "full.keras").get_weights())
+  )
+  found, _ = training_stages.finetune(bench, super_model, spec, options, "found", progress, full)
+  expected = transfer.cut_down(full, spec)
+  other = training_stages.cut_out(bench, super_model, spec)
+  begun = [weights.numpy() for weights in found.trainable_weights]
+  assert all(map(np.array_equal, begun, [w.numpy() for w in expected.trainable_weights]))
+  assert not all(map(np.array_equal, begun, [w.numpy() for w in other.trainable_weights]))
 
 
 def test_maps_are_exported_in_int8_and_described(finished, tmp_path):
