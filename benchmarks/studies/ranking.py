@@ -9,6 +9,7 @@ Kendall's tau against the accuracy alone, with its 95 % interval, and seconds pe
 
 import dataclasses
 import datetime
+import json
 import math
 import pathlib
 import random
@@ -45,6 +46,11 @@ NEAR = flags.DEFINE_integer("near", 8, "Sub-networks within 5 % of half of the l
 ALONE = flags.DEFINE_float("alone_epochs", 8, "Epochs of a sub-network alone.")
 EPOCHS = flags.DEFINE_float("super_epochs", 12, "Epochs of a super-network.")
 FULL = flags.DEFINE_float("full_epochs", 2, "Of these, epochs of the full network.")
+ELSEWHERE = flags.DEFINE_string(
+  "alone_from",
+  None,
+  "Cache of a study that trained the sub-networks alone, maybe with another hold-out.",
+)
 BATCH = flags.DEFINE_integer("batch_size", 64, "Images per step of a sub-network alone.")
 SUPER_BATCH = flags.DEFINE_integer("super_batch_size", 128, "Images per step of a super-network.")
 
@@ -122,6 +128,24 @@ def accuracy_alone(spec, task, datasets, seed):
   return evaluate(keras_predictor(model), datasets.test, len(datasets.class_names)).accuracy
 
 
+def accuracies_alone(specs, space, task, datasets, folder):
+  """Test accuracies of sub-networks trained from scratch, those of --alone_from if it is given."""
+  path, images = folder / "alone.jsonl", len(datasets.train)
+  if ELSEWHERE.value:
+    path = pathlib.Path(ELSEWHERE.value) / "alone.jsonl"
+    images = json.loads(path.read_text(encoding="utf-8").splitlines()[0])["images"]
+    print(f"trained alone by another study, on {images} images: {path}")
+  settings = {"backbone": FLAGS.backbone, "epochs": ALONE.value, "images": images}
+  table = PartialTable(path, settings)
+  for index, spec in enumerate(specs):
+    if space.encode(spec) not in table:
+      if ELSEWHERE.value:
+        raise app.UsageError(f"{path} lacks sub-network {index + 1} of {len(specs)}.")
+      table.add({space.encode(spec): accuracy_alone(spec, task, datasets, index)})
+      print(f"alone {index + 1}/{len(specs)}: {table[space.encode(spec)]:.3f}", flush=True)
+  return [table[space.encode(spec)] for spec in specs]
+
+
 def trained(variant, space, task, datasets, folder):
   """The super-network of a variant, and its training's seconds."""
   how, size = VARIANT[variant], SUPER_BATCH.value
@@ -180,13 +204,7 @@ def main(_):
   datasets = task.datasets()
   spread, uneven, near = networks(space, SPREAD.value, NEAR.value, UNEVEN.value)
   specs = [*spread, *uneven, *near]
-  settings = {"backbone": FLAGS.backbone, "epochs": ALONE.value, "images": len(datasets.train)}
-  table = PartialTable(folder / "alone.jsonl", settings)
-  for index, spec in enumerate(specs):
-    if space.encode(spec) not in table:
-      table.add({space.encode(spec): accuracy_alone(spec, task, datasets, index)})
-      print(f"alone {index + 1}/{len(specs)}: {table[space.encode(spec)]:.3f}", flush=True)
-  alone = [table[space.encode(spec)] for spec in specs]
+  alone = accuracies_alone(specs, space, task, datasets, folder)
 
   print("$ python -m nadv2_tf.benchmarks.studies.ranking", *sys.argv[1:])
   print(f"{datetime.date.today()}, {processor_name()}, TensorFlow {tf.__version__}")
