@@ -20,7 +20,7 @@ from nadv2_tf.training.evaluation import keras_predictor, measure
 from nadv2_tf.training.loop import TrainingDiverged, TrainingLoop
 from nadv2_tf.training.network_files import load_keras, load_weights, save_atomically
 from nadv2_tf.training.precision import computing_in
-from nadv2_tf.training.recalibration import recalibrate
+from nadv2_tf.training.recalibration import recalibrate, recent_averages
 from nadv2_tf.training.shared_checkpoints import SharedCheckpoints
 
 RECALIBRATION_IMAGES = 1024
@@ -163,7 +163,8 @@ def train_on(bench, model, spec, recipe, title, progress, checkpoints=None, teac
     jit_compile=bench.train_options.jit_compile,
     teacher=teacher,
   )
-  _run(bench, loop, progress, title, recipe, checkpoints)
+  with recent_averages(trained, recipe.steps(len(bench.datasets.train))):
+    _run(bench, loop, progress, title, recipe, checkpoints)
   if trained is not model:
     model.set_weights(trained.get_weights())
   return loop.state

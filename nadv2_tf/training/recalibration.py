@@ -1,8 +1,10 @@
-"""Batch-norm statistics of a stand-alone network, measured anew.
+"""Batch-norm statistics of a stand-alone network that belong to its weights.
 
 A network cut from a super-network inherits the statistics of a mixture; its own must replace them
-before it is used without training.
+before it is used without training. One that is trained briefly must not end with those of the way.
 """
+
+import contextlib
 
 import keras
 import numpy as np
@@ -18,7 +20,7 @@ def recalibrate(model, examples, batch_size=128):
   """
   from nadv2_tf.training.tracing import traced  # TensorFlow's; search on JAX does without
 
-  norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+  norms = _norms(model)
   if not norms:
     return
   momenta = [norm.momentum for norm in norms]
@@ -39,3 +41,26 @@ def recalibrate(model, examples, batch_size=128):
   for total, norm in zip(sums, norms, strict=True):
     norm.moving_mean.assign(total[0] / batches)
     norm.moving_variance.assign(total[1] / batches)
+
+
+@contextlib.contextmanager
+def recent_averages(model, steps):
+  """While `model` is trained for `steps`, its moving averages reach back over a tenth of them.
+
+  Keras's momentum of 0.99 reaches back over a hundred steps. After a hundred steps the averages
+  would mostly be those of weights that are no more, and the network worthless; a training of a
+  thousand steps or more keeps 0.99.
+  """
+  norms = _norms(model)
+  momenta = [norm.momentum for norm in norms]
+  for norm in norms:
+    norm.momentum = min(norm.momentum, max(1 - 10 / max(steps, 1), 0.0))
+  try:
+    yield
+  finally:
+    for norm, momentum in zip(norms, momenta, strict=True):
+      norm.momentum = momentum
+
+
+def _norms(model):
+  return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]

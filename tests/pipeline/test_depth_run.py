@@ -15,6 +15,7 @@ from nadv2_tf.export.deployment import ExportOptions
 from PIL import Image
 
 from nadv2_tf import backbones, export
+from nadv2_tf.models import stand_alone
 from nadv2_tf.pipeline import export_stage, training_stages, transfer, workbench
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.options import (
@@ -24,6 +25,7 @@ from nadv2_tf.pipeline.options import (
   TrainOptions,
 )
 from nadv2_tf.pipeline.progress import Progress
+from nadv2_tf.pipeline.recipes import finetune_recipe
 from nadv2_tf.pipeline.report import write_report
 from nadv2_tf.spec import NetworkSpec, Skip, space_of
 from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Upsample
@@ -264,6 +266,21 @@ def test_a_transfer_from_the_full_network_begins_with_what_it_learned(finished, 
   begun = [weights.numpy() for weights in found.trainable_weights]
   assert all(map(np.array_equal, begun, [w.numpy() for w in expected.trainable_weights]))
   assert not all(map(np.array_equal, begun, [w.numpy() for w in other.trainable_weights]))
+
+
+def test_a_training_of_few_steps_ends_with_averages_of_few_steps(finished, monkeypatch):
+  bench = workbench.reopen_workbench(finished[0])
+  spec, recipe = bench.folder.read_spec("found"), finetune_recipe(bench.train_options, FINETUNE)
+  model, momenta = stand_alone(spec), []
+
+  def momentum():
+    return {layer.momentum for layer in model.layers if hasattr(layer, "momentum")}
+
+  monkeypatch.setattr(training_stages, "_run", lambda *_: momenta.append(momentum()))
+  training_stages.train_on(bench, model, spec, recipe, "short", Progress(io.StringIO()))
+  steps = recipe.steps(len(bench.datasets.train))
+  assert momenta == [{1 - 10 / steps}] and 10 < steps < 100
+  assert momentum() == {0.99}
 
 
 def test_maps_are_exported_in_int8_and_described(finished, tmp_path):
