@@ -9,6 +9,9 @@ import contextlib
 import keras
 import numpy as np
 
+#: averages reach back over at least so many steps
+FEWEST_STEPS = 20
+
 
 def recalibrate(model, examples, batch_size=128):
   """Sets every batch norm's moving averages to the mean over `examples` of its batch statistics.
@@ -49,12 +52,13 @@ def recent_averages(model, steps):
 
   Keras's momentum of 0.99 reaches back over a hundred steps. After a hundred steps the averages
   would mostly be those of weights that are no more, and the network worthless; a training of a
-  thousand steps or more keeps 0.99.
+  thousand steps or more keeps 0.99. They reach back over 20 steps at least: a few batches say
+  little.
   """
   norms = _norms(model)
   momenta = [norm.momentum for norm in norms]
   for norm in norms:
-    norm.momentum = min(norm.momentum, max(1 - 10 / max(steps, 1), 0.0))
+    norm.momentum = min(norm.momentum, 1 - 1 / max(steps / 10, FEWEST_STEPS))
   try:
     yield
   finally:

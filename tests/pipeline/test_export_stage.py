@@ -7,7 +7,7 @@ import shutil
 import keras
 import numpy as np
 import pytest
-from nadv2_tf.export import ParityError, metadata, predictor, support
+from nadv2_tf.export import ParityError, metadata, parity, predictor, support
 from nadv2_tf.export.deployment import ExportOptions
 
 from nadv2_tf.pipeline import export_stage, workbench
@@ -26,7 +26,9 @@ def found_of(bench):
   return keras.saving.load_model(bench.folder.keras("found"), compile=False)
 
 
-def test_a_run_exports_in_int8_and_reports_it(bench):
+def test_a_run_exports_in_int8_and_reports_it(bench, monkeypatch):
+  # 28 layers after 8 steps of training round too much for the gate, which is not the subject here.
+  monkeypatch.setitem(parity.LIMITS, "int8", parity.Limits(1.5, 0.4))
   stream = io.StringIO()
   options = ExportOptions("int8", author="A. Nother", max_accuracy_drop=30)
   paths = export_stage.export(bench, found_of(bench), "found", options, None, Progress(stream))
