@@ -2,24 +2,6 @@
 
 import json
 
-import numpy as np
-import pytest
-
-
-@pytest.fixture
-def small(tmp_path):
-  """Flags of 12 images in three classes, on which nothing is learned."""
-  rng = np.random.default_rng(0)
-  path = tmp_path / "small.npz"
-  np.savez(
-    path,
-    x_train=rng.integers(0, 256, (12, 8, 8), np.uint8),
-    y_train=np.arange(12) % 3,
-    x_test=rng.integers(0, 256, (3, 8, 8), np.uint8),
-    y_test=np.arange(3),
-  )
-  return [f"--data=npz:{path}", "--holdout=4", "--batch_size=4", "--subnetworks_per_batch=2"]
-
 
 def test_every_stage_is_for_every_target(run_command, small, output):
   def does(command, *flags):
