@@ -190,7 +190,7 @@ def _training_copy(bench, model, spec, recipe):
 
 def trained_full(bench, super_model, finetune_options, progress):
   """The full network, trained as others will be that begin with it or imitate it; else None."""
-  if not finetune_options.finetune_distillation and finetune_options.transfer != FULL:
+  if not finetune_options.finetune_distillation and finetune_options.transfer != "full":
     return None
   full = bench.space.largest()
   return finetune(bench, super_model, full, finetune_options, FULL, progress)[0]
@@ -240,7 +240,7 @@ def finetune(bench, super_model, spec, finetune_options, name, progress, full=No
   """Cuts `spec` out, trains it on, saves it as `NAME.json` and `NAME.keras`.
 
   Args:
-    full: what `trained_full` gave: what the network begins with or imitates.
+    full: the model of `trained_full`, which the network begins with or imitates.
 
   Returns:
     The Keras model and its metrics: quality on the test set, and on the hold-out before and after.
@@ -259,7 +259,7 @@ def finetune(bench, super_model, spec, finetune_options, name, progress, full=No
   teacher = _teacher(bench, full, finetune_options.finetune_distillation)
   if name == FOUND and finetune_options.transfer == "trajectory":
     model = _carried_over(bench, super_model, spec, finetune_options, progress, teacher)
-  elif full is not None and finetune_options.transfer == FULL:
+  elif full is not None and finetune_options.transfer == "full":
     keras.utils.set_random_seed(bench.seed + 1)
     model = transfer.cut_down(full, spec)
     recalibrate_on(bench, model)

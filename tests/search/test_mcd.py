@@ -1,7 +1,6 @@
 """Multi-layer coordinate descent: its arithmetic, its samples and what it finds."""
 
 import itertools
-import operator
 import random
 import zlib
 
@@ -151,50 +150,6 @@ def test_samples_shrink_at_most_l_layers_and_meet_their_goal(name, most_layers):
   for sample in search.send(scored):  # the next iteration starts at the chosen sample
     assert 1 <= len(_layers_changed(space, chosen, sample)) <= most_layers
     assert meter.measure(sample) <= meter.measure(chosen) - 0.98 * 0.02 * resource
-
-
-class CostlyBypass(MacsMeter):
-  """As where a bypass costs a copy: the first filters that are removed raise the resource."""
-
-  def __init__(self, space):
-    super().__init__()
-    self._space, self._full = space, space.encode(space.largest())
-
-  def measure(self, spec):
-    cut = sum(map(operator.ne, self._space.encode(spec), self._full))
-    return super().measure(spec) * (1 + 0.004 * cut)
-
-
-@pytest.mark.parametrize("make_meter", [lambda space: MacsMeter(), CostlyBypass])
-@pytest.mark.parametrize("name", ["mobilenet_v3_demo", "fastdepth"])
-def test_a_sample_has_no_step_that_its_goal_does_not_need(name, make_meter):
-  space = backbones.search_space(name)
-  meter, start = make_meter(space), space.largest()
-  resource = meter.measure(start)
-  optimizer = MultiLayerCoordinateDescent(20, 8, 0.03)
-  samples = next(optimizer.search(Problem(space, start, meter, resource / 2), random.Random(0)))
-  assert len(samples) == 20
-  for sample in samples:
-    assert meter.measure(sample) <= 0.97 * resource
-    for column in range(len(space)):
-      larger = space.grow(sample, column, start)
-      assert larger is None or meter.measure(larger) > 0.97 * resource
-
-
-@pytest.mark.parametrize("is_exact", [False, True])
-def test_only_an_exact_meter_is_asked_about_steps_back(is_exact):
-  asked = []
-
-  class Asked(MacsMeter):
-    def measure(self, spec):
-      asked.append(sum(DEMO.encode(spec)))
-      return super().measure(spec)
-
-  Asked.is_exact = is_exact
-  problem = Problem(DEMO, DEMO.largest(), Asked(), LARGEST / 2)
-  next(MultiLayerCoordinateDescent(1, 8, 0.1).search(problem, random.Random(0)))
-  back = any(later > earlier for earlier, later in itertools.pairwise(asked[2:]))
-  assert back == is_exact
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v3_demo", "fastdepth"])
