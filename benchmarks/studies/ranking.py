@@ -83,7 +83,16 @@ VARIANT = {
   "G8_sandwich": Variant(smallest=1, distillation=0.5),
   "G8_blocks": Variant(block_noise=0.8),
   "G8_sandwich_blocks": Variant(smallest=1, distillation=0.5, block_noise=0.8),
+  "G8_smallest_blocks": Variant(smallest=1, block_noise=0.8),
+  "G8_distillation_blocks": Variant(distillation=0.5, block_noise=0.8),
+  "G8_sandwich_blocks_no_full": Variant(full=0, smallest=1, distillation=0.5, block_noise=0.8),
+  "G8_sandwich_blocks_own_kernels": Variant(
+    smallest=1, distillation=0.5, block_noise=0.8, own_kernels=True
+  ),
+  "G8_sandwich_blocks_ema": Variant(smallest=1, distillation=0.5, block_noise=0.8, ema=0.998),
   "G4_sandwich": Variant(4, smallest=1, distillation=0.5),
+  "G4_sandwich_blocks": Variant(4, smallest=1, distillation=0.5, block_noise=0.8),
+  "G16_sandwich_blocks": Variant(16, smallest=1, distillation=0.5, block_noise=0.8),
   "paper": Variant(None),
   "paper_live": Variant(None, "live"),
 }
