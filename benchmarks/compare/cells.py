@@ -15,7 +15,7 @@ from nadv2_tf.benchmarks.timing import TimingSettings
 from nadv2_tf import backbones
 from nadv2_tf.models import slice_network, super_network
 from nadv2_tf.resources.latency_table import LatencyTable
-from nadv2_tf.search import Problem, minimize
+from nadv2_tf.search import Problem, UnreachableTarget, minimize
 from nadv2_tf.spec import NetworkSpec
 from nadv2_tf.spec.files import write_atomically
 from nadv2_tf.training.evaluation import evaluate, keras_predictor
@@ -61,14 +61,35 @@ class Comparison:
       self._table(name)
 
   def cell(self, name, method, seed):
-    """{"super_seconds", "search_seconds", "samples", "found": [for each target {...}]}."""
+    """What came of one method with one seed.
+
+    Returns:
+      {"super_seconds", "search_seconds", "samples", "found": [for each target {...}], "unreached":
+      [targets below what the method's networks can reach]}.
+
+    Raises:
+      UnreachableTarget: if the method reaches none of the targets.
+    """
     path = self._folder / "cells" / f"{name}_{seed}.json"
     if path.exists():
       return json.loads(path.read_text(encoding="utf-8"))
     model, super_seconds = self._super_network(method, seed)
-    stem = path.with_suffix("")
-    evaluator = self._evaluator(method, model, seed, stem)
-    result, search_seconds = self._search(method, evaluator, seed, stem)
+    # The targets in milliseconds are the same for all methods, whatever their spaces.
+    largest = float(self._table("cbc").facts["largest_ms"])
+    targets, unreached = [share * largest for share in sorted(self._plan.targets)], []
+    while True:
+      # Another search, another journal.
+      suffix = f"_without_{len(unreached)}" if unreached else ""
+      stem = path.with_name(f"{name}_{seed}{suffix}")
+      evaluator = self._evaluator(method, model, seed, stem)
+      try:
+        result, search_seconds = self._search(method, evaluator, targets, seed, stem)
+        break
+      except UnreachableTarget as error:
+        self._say(f"{method.title}, seed {seed}: {error}")
+        unreached.append(targets.pop(0))
+        if not targets:
+          raise
     self._say(f"{method.title}, seed {seed}: {result.samples_scored} samples")
     found = []
     for one in result.found:
@@ -80,6 +101,7 @@ class Comparison:
       "search_seconds": search_seconds,
       "samples": result.samples_scored,
       "found": found,
+      "unreached": unreached,
     }
     write_atomically(path, json.dumps(cell, indent=2).encode())
     return cell
@@ -96,12 +118,10 @@ class Comparison:
       model, self._task, datasets.train, datasets.holdout, recipe, calibration, stem, seed
     )
 
-  def _search(self, method, evaluator, seed, stem):
+  def _search(self, method, evaluator, targets, seed, stem):
     """(`SearchResult`, seconds, those before an interruption included)."""
     space = self._spaces[method.space]
-    # The targets in milliseconds are the same for all methods, whatever their spaces.
-    largest = float(self._table("cbc").facts["largest_ms"])
-    smallest, *larger = (share * largest for share in sorted(self._plan.targets))
+    smallest, *larger = targets
     problem = Problem(
       space, space.largest(), self._table(method.space), smallest, larger_targets=tuple(larger)
     )

@@ -48,7 +48,8 @@ class Method:
 
 
 METHODS = {
-  "uniform": Method("uniform scaling", "uniform"),
+  # A width multiplier knows no bypass; with one, narrow networks would pay for its copies.
+  "uniform": Method("uniform scaling", "uniform", has_bypass=False),
   "random": Method("random search", "random"),
   "evolution": Method("evolution", "evolution"),
   "netadaptv1": Method("NetAdaptV1", "netadaptv1", has_bypass=False, trains_samples=True),

@@ -9,11 +9,11 @@ Equal for all: images, batch, training steps of the network that is searched, th
 the training steps and recipe of every found network, the uniformly scaled one included. Accuracy is
 that of the test set after that training. Not equal: samples, and their seconds. NetAdaptV1 starts
 from the plain largest network and trains every sample; uniform scaling needs no search, and its
-network starts like the others' from the super-network's weights."""
+network starts like the others' from a super-network's weights, of one without bypass."""
 
 
 def rows_of(cells, measured):
-  """[{title, target, and lists over the seeds}] for every method and target.
+  """[{title, target, and lists over the seeds that reached it}] for every method and target.
 
   Args:
     cells: [(`Method`, [its cells, one for each seed])].
@@ -22,19 +22,27 @@ def rows_of(cells, measured):
   rows, times = [], iter(measured)
   for method, of_method in cells:
     latencies = [[next(times) for _ in cell["found"]] for cell in of_method]
-    for index in range(len(of_method[0]["found"])):
-      found = [cell["found"][index] for cell in of_method]
+    targets = {found["target"] for cell in of_method for found in cell["found"]}
+    targets.update(target for cell in of_method for target in cell.get("unreached", ()))
+    for target in sorted(targets, reverse=True):
+      reached = [
+        (cell, found, latency)
+        for cell, of_cell in zip(of_method, latencies, strict=True)
+        for found, latency in zip(cell["found"], of_cell, strict=True)
+        if found["target"] == target
+      ]
       rows.append(
         {
           "title": method.title,
-          "target": found[0]["target"],
-          "accuracy": [100 * item["accuracy"] for item in found],
-          "latency": [of_cell[index] for of_cell in latencies],
-          "macs": [item["macs"] / 1e6 for item in found],
-          "samples": [cell["samples"] for cell in of_method],
-          "super": [cell["super_seconds"] for cell in of_method],
-          "search": [cell["search_seconds"] for cell in of_method],
-          "found": [item["seconds"] for item in found],
+          "target": target,
+          "seeds": len(of_method),
+          "accuracy": [100 * found["accuracy"] for _, found, _ in reached],
+          "latency": [latency for _, _, latency in reached],
+          "macs": [found["macs"] / 1e6 for _, found, _ in reached],
+          "samples": [cell["samples"] for cell, _, _ in reached],
+          "super": [cell["super_seconds"] for cell, _, _ in reached],
+          "search": [cell["search_seconds"] for cell, _, _ in reached],
+          "found": [found["seconds"] for _, found, _ in reached],
         }
       )
   return rows
@@ -48,11 +56,17 @@ def text_of(rows):
     f"{'samples':>8s} {'seconds: super, samples, found':>32s}",
   ]
   for row in rows:
+    head = f"{row['title']:20s} {row['target']:9.3f}"
+    if not row["accuracy"]:
+      lines.append(f"{head}  not reached")
+      continue
     mean = {name: statistics.mean(values) for name, values in row.items() if name in LISTS}
+    reached = len(row["accuracy"])
     lines.append(
-      f"{row['title']:20s} {row['target']:9.3f} {_spread(row['accuracy'], '.2f'):>22s} "
+      f"{head} {_spread(row['accuracy'], '.2f'):>22s} "
       f"{_spread(row['latency'], '.3f'):>24s} {mean['macs']:9.2f} {mean['samples']:8.0f} "
       f"{mean['super']:12.0f} {mean['search']:9.0f} {mean['found']:9.0f}"
+      + (f"  {reached} of {row['seeds']} seeds" if reached < row["seeds"] else "")
     )
   return "\n".join(lines)
 
@@ -73,6 +87,7 @@ def draw(rows, path):
   figure = Figure(figsize=(8.4, 6.0), dpi=120, layout="constrained")
   FigureCanvasAgg(figure)
   axes = figure.add_subplot()
+  rows = [row for row in rows if row["accuracy"]]
   markers = dict(zip(dict.fromkeys(row["title"] for row in rows), "osD^vP*Xh", strict=False))
   for number, (title, marker) in enumerate(markers.items()):
     is_whole = title == METHODS["netadaptv2"].title

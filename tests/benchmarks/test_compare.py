@@ -13,6 +13,7 @@ from nadv2_tf.benchmarks.compare.plan import Plan
 from nadv2_tf.benchmarks.compare.run import compare
 
 from nadv2_tf.backbones.registry import BACKBONES
+from nadv2_tf.search import UnreachableTarget
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head, InvertedResidual
 
@@ -153,6 +154,22 @@ def test_the_seeds_of_a_comparison_can_be_run_apart(patched, data, tmp_path):
   assert "uniform scaling" in text
   with pytest.raises(ValueError, match="--seeds must be from 0 to 1, got 2"):
     compare(plan, data, names, tmp_path, "", said.append, seeds=[2])
+
+
+def test_a_target_out_of_a_methods_reach_is_left_out_and_named(patched, data, tmp_path):
+  plan = dataclasses.replace(PLAN, super_epochs=1, found_epochs=1, targets=(0.75, 0.01))
+  said, names = [], ("uniform", "netadaptv1")
+  text = compare(plan, data, names, tmp_path / "some", "", said.append)
+  lines = [line for line in text.splitlines() if line.startswith(("uniform", "NetAdaptV1  "))]
+  assert [line.endswith("not reached") for line in lines] == [False, True, False, True]
+  assert sum("cannot be met" in line for line in said) == 2
+  cell = json.loads((tmp_path / "some" / "cells" / "uniform_0.json").read_text())
+  assert len(cell["found"]) == len(cell["unreached"]) == 1
+  assert cell["unreached"][0] < cell["found"][0]["predicted"]
+
+  nothing = dataclasses.replace(plan, targets=(0.02, 0.01))
+  with pytest.raises(UnreachableTarget):
+    compare(nothing, data, ("uniform",), tmp_path / "none", "", said.append)
 
 
 @pytest.mark.parametrize("names", [("netadaptv1", "no_cbc"), ("no_cbc", "netadaptv1")])
