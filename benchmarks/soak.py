@@ -215,6 +215,10 @@ class Soak:
     folder = self._folder / "killed"
     status, number = -signal.SIGKILL, self.record.get("target", 0)
     while status == -signal.SIGKILL:
+      # A stage that was over sooner than expected is not aimed at again: the moment would lie
+      # anywhere in the later ones, and in the last if the undisturbed run was a slow one.
+      while number < len(TARGETS) and (folder / STAGES[TARGETS[number]]).exists():
+        number += 1
       stage = TARGETS[number] if number < len(TARGETS) else None
       rng = random.Random(f"{self._seed} {self.record['attempts']}")
       delay = stage is not None and rng.uniform(0, 1) * self.record["lengths"][stage]

@@ -1,6 +1,7 @@
 """A run that is killed in every stage ends like one that was left alone."""
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -48,6 +49,35 @@ def test_what_differs_is_seen(tmp_path):
     (tmp_path / name).write_text("other")
     assert soak.result_of(tmp_path) != first
     (tmp_path / name).write_text("same")
+
+
+def test_a_stage_that_is_over_is_not_aimed_at_again(tmp_path, monkeypatch):
+  class FastRunner:
+    """Every run ends a stage before it is killed."""
+
+    runs = 0
+
+    def run(self, folder, data, watch):
+      folder.mkdir(exist_ok=True)
+      (tmp_path / "killed.log").touch()
+      (folder / soak.STAGES[self.runs]).touch()
+      self.runs += 1
+      return 0 if self.runs == len(soak.STAGES) else -signal.SIGKILL
+
+  aimed = []
+
+  class Clock(soak.StageClock):
+    def __init__(self, folder, stage=None, delay=0.0):
+      aimed.append(stage)
+      super().__init__(folder, stage, delay)
+
+  monkeypatch.setattr(soak, "StageClock", Clock)
+  monkeypatch.setattr(soak, "result_of", lambda folder: "the same")
+  runner = FastRunner()
+  test = soak.Soak(tmp_path, runner, seed=0)
+  test.record["lengths"] = [1.0] * len(soak.STAGES)
+  assert test.one_round("the same")
+  assert test.record["kills"] == [0, 1, 1, 1] and aimed == [0, 1, 2, 3]
 
 
 def test_the_clock_tells_stages_and_the_moment(tmp_path):
