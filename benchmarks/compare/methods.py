@@ -61,7 +61,7 @@ METHODS = {
 
 
 def make_optimizer(name, plan):
-  """The optimizer of a method, random search and evolution with as many samples as MCD takes."""
+  """The optimizer of a method, with its sizes of the plan."""
   if name == "mcd":
     return MultiLayerCoordinateDescent(
       plan.samples_per_iteration,
