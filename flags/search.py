@@ -3,7 +3,6 @@
 from absl import flags
 from nadv2_tf.flags.groups import define_device
 
-from nadv2_tf.pipeline import optimizers
 from nadv2_tf.resources import COUNTS
 
 METRICS = ("latency_ms", *COUNTS)
@@ -67,7 +66,7 @@ def _define_optimizer():
     "What searches: mcd (multi-layer coordinate descent), scd (single-layer), random, evolution, "
     "uniform (all widths times one factor, for comparison).",
   )
-  flags.register_validator("search_optimizer", _validated(optimizers.check_name))
+  flags.register_validator("search_optimizer", _validated(_check_optimizer))
   flags.DEFINE_integer(
     "samples_per_iteration", 24, "J of mcd: samples scored in each iteration.", lower_bound=1
   )
@@ -98,6 +97,13 @@ def _define_optimizer():
 def _check_metric(name):
   if name not in METRICS and ":" not in name:
     raise ValueError(f"must be one of {', '.join(METRICS)}, or package.module:Class, got {name!r}.")
+
+
+def _check_optimizer(name):
+  # --help, which checks no value, would wait for all optimizers and their dataclasses.
+  from nadv2_tf.pipeline import optimizers
+
+  optimizers.check_name(name)
 
 
 def _validated(check):

@@ -34,6 +34,24 @@ COMMANDS = dict(
   line.split(" = ")
   for line in SETUP["options.entry_points"]["console_scripts"].strip().splitlines()
 )
+#: takes tenths of a second to import, or seconds: for work, and not for --help
+HEAVY = {
+  "PIL",
+  "adbutils",
+  "ai_edge_litert",
+  "flatbuffers",
+  "google",
+  "jax",
+  "keras",
+  "matplotlib",
+  "numpy",
+  "scipy",
+  "tensorflow",
+  "tensorflow_datasets",
+  "tensorflow_model_optimization",
+  "tf_keras",
+  "tqdm",
+}
 
 
 def _run(command, cwd, **environment):
@@ -48,6 +66,16 @@ def _run(command, cwd, **environment):
     timeout=300,
     check=False,
   )
+
+
+def _run_watched(arguments, installed):
+  """Runs Python with the installed wheel; (its result, top-level names of all that it loaded)."""
+  target, elsewhere = installed
+  command = [sys.executable, "-X", "importtime", *arguments]
+  done = _run(command, elsewhere, PYTHONPATH=str(target))
+  assert "Traceback" not in done.stderr, done.stderr
+  names = re.findall(r"^import time:.*\| *(\w+)[\w.]*$", done.stderr, re.MULTILINE)
+  return done, set(names)
 
 
 def _source_paths():
@@ -164,34 +192,57 @@ def test_every_command_stands_in_the_table():
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
-def test_a_command_starts_and_lists_its_flags(installed, command):
+def test_a_command_lists_its_flags_and_loads_nothing_heavy(installed, command):
   target, elsewhere = installed
-  script = target / "bin" / command
-  done = _run([sys.executable, script, "--help"], elsewhere, PYTHONPATH=str(target))
+  done, loaded = _run_watched([target / "bin" / command, "--help"], installed)
   assert done.returncode in (0, 1), done.stderr  # absl's --help exits with 1
-  assert "Traceback" not in done.stderr
   listed = set(re.findall(r"^  --(?:\[no\])?(\w+):", done.stdout, re.MULTILINE))
   assert listed >= FLAGS[command]
   assert list(elsewhere.iterdir()) == []
+  assert loaded > {"absl", "nadv2_tf"} and loaded.isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize(
+  ("arguments", "said"),
+  [
+    (["--output=x", "--optimizer=adagrad"], "adagrad"),
+    (["--output=x", "--search_optimizer=hill"], "must be one of mcd"),
+    (["--output=x", "--metric=watts"], "must be one of latency_ms"),
+    (["--output=x", "--epoch=3"], "Unknown command line flag 'epoch'"),
+    (["--output=x", "demo"], "unexpected argument 'demo'"),
+    ([], "--output must have a value"),
+  ],
+)
+def test_a_wrong_flag_is_told_before_anything_heavy_is_loaded(installed, arguments, said):
+  script = installed[0] / "bin" / "nadv2-run"
+  done, loaded = _run_watched([script, *arguments], installed)
+  assert done.returncode == 1 and said in done.stdout + done.stderr
+  assert loaded > {"absl", "nadv2_tf"} and loaded.isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize(
+  "code",
+  [
+    "import nadv2_tf",
+    "import random, nadv2_tf as nad; s = nad.backbones.search_space('mobilenet_v3_demo'); "
+    "assert s.sample(random.Random(0)).macs() > 0",
+  ],
+)
+def test_specs_are_sampled_and_counted_with_the_standard_library_alone(installed, code):
+  done, loaded = _run_watched(["-c", code], installed)
+  assert done.returncode == 0, done.stderr
+  assert "nadv2_tf" in loaded and loaded.isdisjoint(HEAVY | {"absl"})
 
 
 def test_count_says_the_published_macs_and_starts_no_tensorflow(installed):
-  target, elsewhere = installed
-  script = [target / "bin" / "nadv2-count", "--network=netadaptv2_51ms", "--json"]
-  command = [sys.executable, "-X", "importtime", *script]
-  done = _run(command, elsewhere, PYTHONPATH=str(target))
+  script = installed[0] / "bin" / "nadv2-count"
+  done, loaded = _run_watched([script, "--network=netadaptv2_51ms", "--json"], installed)
   assert done.returncode == 0, done.stderr
   counts = json.loads(done.stdout)
   # NetAdaptV2, Table 8: 225M.
   assert counts["macs_millions"] == "223.06M"
   assert counts["macs_with_bias_millions"] == "224.96M"
-  loaded = {
-    line.split("|")[-1].strip().split(".")[0]
-    for line in done.stderr.splitlines()
-    if line.startswith("import time:")
-  }
-  assert "nadv2_tf" in loaded
-  assert loaded.isdisjoint({"tensorflow", "keras", "jax", "numpy"})
+  assert "nadv2_tf" in loaded and loaded.isdisjoint(HEAVY)
 
 
 def test_count_names_what_is_wrong_in_one_line(installed):

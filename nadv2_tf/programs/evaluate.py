@@ -4,7 +4,6 @@ import dataclasses
 import json
 import pathlib
 
-import numpy as np
 from absl import flags
 
 from nadv2_tf.flags import groups
@@ -70,6 +69,8 @@ def _cut_out(path):
 
 def main():
   start_tensorflow("nadv2-evaluate")
+  import numpy as np
+
   from nadv2_tf import tasks
   from nadv2_tf.training.evaluation import measure
 
