@@ -84,13 +84,14 @@ class Recipe:
     common = {"weight_decay": decay}
     if self.ema:
       common |= {"use_ema": True, "ema_momentum": self.ema}
+    optimizers = _optimizers()
     if self.optimizer == "sgd":
-      optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, **common)
+      optimizer = optimizers.SGD(rate, momentum=0.9, nesterov=True, **common)
     elif self.optimizer == "rmsprop":
       # Rho, momentum and epsilon are MobileNetV3's; NetAdaptV2 does not give them.
-      optimizer = keras.optimizers.RMSprop(rate, rho=0.9, momentum=0.9, epsilon=1e-3, **common)
+      optimizer = optimizers.RMSprop(rate, rho=0.9, momentum=0.9, epsilon=1e-3, **common)
     else:
-      optimizer = keras.optimizers.Adam(rate, **common)
+      optimizer = optimizers.Adam(rate, **common)
     if decay:
       optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     optimizer = with_loss_scale(optimizer, self.mixed_precision)
@@ -110,3 +111,12 @@ class Recipe:
       self.decay,
       staircase=True,
     )
+
+
+def _optimizers():
+  """Where optimizers come from: on TensorFlow those whose update of a variable is one operation."""
+  if keras.config.backend() != "tensorflow":
+    return keras.optimizers
+  from nadv2_tf.training import fused_optimizers
+
+  return fused_optimizers
