@@ -111,12 +111,21 @@ class TrainingLoop:
       if not newest or newest.state["setbacks"] != state.setbacks:
         checkpoints.save(state.checkpoint(self._model, optimizer))
       try:
-        self._train(examples, optimizer, checkpoints, report, report_every)
+        with self._running():
+          self._train(examples, optimizer, checkpoints, report, report_every)
         if self._recipe.ema and steps:
           optimizer.finalize_variable_values(self._model.trainable_variables)
         return state.reports
       except Diverged as seen:
         newest = self._set_back(seen, optimizer, checkpoints)
+
+  def _running(self):
+    """A context manager: what the backend wants while it trains."""
+    if not strategies.on_tensorflow():
+      return contextlib.nullcontext()
+    from nadv2_tf.training.tracing import as_written
+
+    return as_written()
 
   def _make_optimizer(self, examples, share_of_rate):
     recipe = dataclasses.replace(

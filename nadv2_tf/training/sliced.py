@@ -16,6 +16,7 @@ from nadv2_tf.layers.channel_bypass import BYPASS_POOL
 from nadv2_tf.models.parts.activations import activate
 from nadv2_tf.models.wiring import LayerMaker, wire
 from nadv2_tf.spec import channels as channel_rules
+from nadv2_tf.training.fused_norms import batch_norm
 
 # Every new shape of a convolution is compiled once by oneDNN and kept; of 1024, its default, the
 # widths of a super-network drive each other out, and a step takes half as long again. 30000
@@ -35,7 +36,7 @@ class OwnStatistics:
 
   def __call__(self, convolve, norm, channels):
     gamma, beta = _sliced(norm.gamma, channels), _sliced(norm.beta, channels)
-    normalised, mean, variance = _batch_norm(convolve(1.0), gamma, beta)
+    normalised, mean, variance = batch_norm(convolve(1.0), gamma, beta, EPSILON)
     scale = gamma * tf.math.rsqrt(variance + EPSILON)
     self.collected.append((scale, beta - mean * scale))
     return normalised
@@ -200,22 +201,6 @@ def _sliced(variable, channels):
 def _folded(convolve, scale, shift):
   """Scale in the kernel, as at deployment: no pass over the features beside the convolution."""
   return tf.nn.bias_add(convolve(scale), shift)
-
-
-def _batch_norm(features, gamma, beta):
-  """(normalised features, mean, biased variance) by the batch's own statistics."""
-  normalised, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-    x=features,
-    scale=gamma,
-    offset=beta,
-    mean=tf.zeros([0]),
-    variance=tf.zeros([0]),
-    epsilon=EPSILON,
-    is_training=True,
-  )
-  # The operator normalises by the biased variance, and returns the unbiased one.
-  count = tf.cast(tf.size(features) // tf.size(gamma), features.dtype)
-  return normalised, mean, variance * (count - 1.0) / count
 
 
 def _downsampled(features, stride):

@@ -4,6 +4,7 @@ import functools
 
 import tensorflow as tf
 
+from nadv2_tf.training.fused_norms import with_fused_norms
 from nadv2_tf.training.gradients import gradients, sliced_gradients
 from nadv2_tf.training.tracing import traced
 
@@ -46,7 +47,8 @@ def make_step(
     )
   else:
     scale = getattr(optimizer, "scale_loss", None)  # of float16; other optimizers scale by 1
-    find = functools.partial(gradients, model, task, batch_size, scale=scale, teacher=teacher)
+    trained = with_fused_norms(model)
+    find = functools.partial(gradients, trained, task, batch_size, scale=scale, teacher=teacher)
   if jit_compile:
     find = tf.function(find, autograph=False, jit_compile=True)
 

@@ -1,5 +1,6 @@
 """Traced functions of which there is one for each model."""
 
+import contextlib
 import functools
 
 import tensorflow as tf
@@ -18,3 +19,18 @@ def traced(function, input_signature=None):
     input_signature: see tf.function.
   """
   return tf.function(functools.partial(function), autograph=False, input_signature=input_signature)
+
+
+@contextlib.contextmanager
+def as_written():
+  """Functions that are called inside run as they were traced, not rewritten by Grappler first.
+
+  Of a training step the rewriting takes as long as the tracing (2 s for the demo's super-network),
+  and what comes out is no faster (benchmarks/results/stages.txt).
+  """
+  before = tf.config.optimizer.get_experimental_options().get("disable_meta_optimizer", False)
+  tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+  try:
+    yield
+  finally:
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": before})

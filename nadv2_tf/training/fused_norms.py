@@ -1,0 +1,88 @@
+"""A plain Keras network that trains with TensorFlow's fused batch norm, on the same variables.
+
+Keras 3 takes moments and normalises in a dozen passes over the features, forward and back; one
+operator does the same in two. The network that is kept stays one of Keras's own layers.
+"""
+
+import keras
+import tensorflow as tf
+
+
+class FusedBatchNorm(keras.layers.Layer):
+  """Runs a `keras.layers.BatchNormalization` of images in training with one operator.
+
+  Args:
+    norm: the layer, built. Its variables, momentum and epsilon are read whenever this is traced.
+  """
+
+  def __init__(self, norm):
+    super().__init__(name=norm.name, dtype=norm.dtype_policy)
+    self.norm = norm
+
+  def call(self, features, training=False, mask=None):
+    norm = self.norm  # `mask` is Keras's word for it; images have none
+    # Inference has nothing to gain, and what spans replicas takes its moments across them.
+    if not training or norm.synchronized:
+      return norm(features, training=training)
+    normalised, mean, variance = batch_norm(
+      tf.cast(features, tf.float32),
+      tf.convert_to_tensor(norm.gamma),
+      tf.convert_to_tensor(norm.beta),
+      norm.epsilon,
+    )
+    for average, value in ((norm.moving_mean, mean), (norm.moving_variance, variance)):
+      average.assign(average * norm.momentum + value * (1.0 - norm.momentum))
+    return tf.cast(normalised, self.compute_dtype)
+
+  def compute_output_spec(self, features, training=False, mask=None):
+    return keras.KerasTensor(features.shape, self.compute_dtype)
+
+
+def batch_norm(features, gamma, beta, epsilon):
+  """(normalised features, mean, biased variance) by the batch's own statistics.
+
+  Args:
+    features: float32 [batch, height, width, channels].
+    gamma, beta: float32 [channels].
+    epsilon: beside the variance.
+  """
+  normalised, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+    x=features,
+    scale=gamma,
+    offset=beta,
+    mean=tf.zeros([0]),
+    variance=tf.zeros([0]),
+    epsilon=epsilon,
+    is_training=True,
+  )
+  # The operator normalises by the biased variance, and returns the unbiased one. What has a single
+  # value for each channel has no unbiased one: the operator then divides by 1.
+  count = tf.cast(tf.size(features) // tf.size(gamma), features.dtype)
+  return normalised, mean, variance * (count - 1.0) / count
+
+
+def with_fused_norms(model):
+  """`model` as it is trained: the same layers and variables, its batch norms fused.
+
+  Args:
+    model: a Keras model; one without batch norms of Keras's own, such as a super-network, is
+      returned as it is.
+  """
+  if not any(_can_be_fused(layer) for layer in model.layers):
+    return model
+
+  def fused(layer):
+    return FusedBatchNorm(layer) if _can_be_fused(layer) else layer
+
+  return keras.models.clone_model(model, clone_function=fused)
+
+
+def _can_be_fused(layer):
+  return (
+    isinstance(layer, keras.layers.BatchNormalization)
+    and layer.axis in (-1, 3)
+    and layer.gamma is not None
+    and layer.beta is not None
+    and not layer.renorm
+    and len(layer.input.shape) == 4
+  )
