@@ -13,6 +13,7 @@ from nadv2_tf.benchmarks.pieces import COPIES, piece_file
 from nadv2_tf.benchmarks.table_plan import networks_over_range, planned_pieces
 from nadv2_tf.benchmarks.timing import built_as
 
+from nadv2_tf import stopwatch
 from nadv2_tf.resources.latency_table import LatencyTable
 
 #: whole networks that fix the table's scale and cache term
@@ -165,7 +166,8 @@ class TableMeasurement:
   def _time(self, kind, items, build):
     with tempfile.TemporaryDirectory() as folder:
       paths = [pathlib.Path(folder) / f"{index}.tflite" for index in range(len(items))]
-      for path, item in zip(paths, items, strict=True):
-        path.write_bytes(build(item, **built_as(self._settings[kind])))
+      with stopwatch.part("files"):
+        for path, item in zip(paths, items, strict=True):
+          path.write_bytes(build(item, **built_as(self._settings[kind])))
       timings = self._device.time_files(paths, self._settings[kind])
     return [timing.median_ms for timing in timings]

@@ -6,6 +6,8 @@ import tempfile
 from nadv2_tf.benchmarks.networks import network_file
 from nadv2_tf.benchmarks.timing import built_as
 
+from nadv2_tf import stopwatch
+
 
 class DeviceMeter:
   """A meter that builds a file for each network and times it: seconds each.
@@ -32,6 +34,7 @@ class DeviceMeter:
     """Milliseconds of each network, all timed in turns."""
     with tempfile.TemporaryDirectory() as folder:
       paths = [pathlib.Path(folder) / f"{index}.tflite" for index in range(len(specs))]
-      for path, spec in zip(paths, specs, strict=True):
-        path.write_bytes(network_file(spec, **built_as(self._settings)))
+      with stopwatch.part("files"):
+        for path, spec in zip(paths, specs, strict=True):
+          path.write_bytes(network_file(spec, **built_as(self._settings)))
       return [timing.median_ms for timing in self._device.time_files(paths, self._settings)]

@@ -10,6 +10,8 @@ import statistics
 
 from nadv2_tf.benchmarks.errors import Unsteady
 
+from nadv2_tf import stopwatch
+
 DELEGATES = ("xnnpack", "none", "gpu", "nnapi")
 ON_UNSTEADY = ("mark", "fail")
 PRECISIONS = ("float32", "int8")
@@ -168,7 +170,10 @@ class Device(abc.ABC):
     Raises:
       TimingError: if a file cannot be timed, or stays unsteady and `on_unsteady` is "fail".
     """
-    settings = settings or TimingSettings()
+    with stopwatch.part("timing"):
+      return self._timed(paths, settings or TimingSettings())
+
+  def _timed(self, paths, settings):
     paths = [pathlib.Path(path) for path in paths]
     measured = list(self.measure(paths, settings))
     attempts = [1] * len(paths)

@@ -9,6 +9,8 @@ import warnings
 import numpy as np
 from nadv2_tf.export.quiet import quiet_stderr
 
+from nadv2_tf import stopwatch
+
 #: how weights and activations are stored; int8_qat is int8 after quantization-aware training
 MODES = ("none", "float16", "dynamic", "int8", "int8_qat")
 INTEGER_MODES = ("int8", "int8_qat")
@@ -71,7 +73,7 @@ def convert(concrete_function, quantization=None):
     quantization: a `Quantization`; None is float32.
   """
   quantization = quantization or Quantization()
-  with _quietly():
+  with stopwatch.part("files"), _quietly():
     converter = _converter(concrete_function, quantization)
     if quantization.float_layers:
       return _partly_float(converter, quantization.float_layers)

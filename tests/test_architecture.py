@@ -21,7 +21,7 @@ FOLDERS = {
 # From low to high. A room may import the rooms of all lower floors, and not its neighbours on the
 # same floor.
 FLOORS = (
-  ("spec", "data"),
+  ("spec", "data", "stopwatch"),
   ("backbones", "resources", "search"),
   ("layers",),
   ("models",),
@@ -40,6 +40,7 @@ HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor}
 # free. Below layers Keras has not started, up to models nothing of TensorFlow itself is used.
 OUTSIDE = {
   "spec": set(),
+  "stopwatch": set(),
   "backbones": set(),
   "resources": set(),
   "search": set(),

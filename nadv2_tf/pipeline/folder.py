@@ -64,6 +64,7 @@ class RunFolder:
   journal = property(lambda self: self.path / "search.jsonl")
   metrics_file = property(lambda self: self.path / "metrics.json")
   trust = property(lambda self: self.path / "trust.json")
+  stages = property(lambda self: self.path / "stages.json")
   report = property(lambda self: self.path / "report.html")
   pareto = property(lambda self: self.path / "pareto.png")
 
@@ -235,12 +236,26 @@ class RunFolder:
       raise ValueError(f"{self.trust} is damaged: delete it to train its networks again.")
     return networks
 
+  def read_stages(self):
+    """{stage: {part: [seconds, CPU seconds]}} of the commands so far, as `StageTimes` has them."""
+    stages = _read_object(self.stages) if self.stages.exists() else {}
+    for parts in stages.values():
+      if not isinstance(parts, dict) or not all(map(_is_pair, parts.values())):
+        raise ValueError(f"{self.stages} is damaged: delete it, it only says how long things took.")
+    return stages
+
   def write_json(self, path, value):
     self._write(path, value)
 
   @staticmethod
   def _write(path, value):
     write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def _is_pair(both):
+  return (
+    isinstance(both, list) and len(both) == 2 and all(isinstance(one, int | float) for one in both)
+  )
 
 
 def _is_foreign(path):

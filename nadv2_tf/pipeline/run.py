@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from nadv2_tf import stopwatch
 from nadv2_tf.pipeline import (
   export_stage,
   recipes,
@@ -14,8 +15,12 @@ from nadv2_tf.pipeline import (
 from nadv2_tf.pipeline.folder import RunFolder, versions
 from nadv2_tf.pipeline.options import DEFAULT_CHECKPOINTS, TrustOptions
 from nadv2_tf.pipeline.report import write_report
+from nadv2_tf.pipeline.stage_times import StageTimes
 from nadv2_tf.pipeline.trust import check_trust, measure_trust
 from nadv2_tf.training import strategies
+
+#: the stage before the others: libraries, data, checks
+START = "start"
 
 
 def run(
@@ -48,52 +53,65 @@ def run(
   trust_options = trust_options or TrustOptions()
   check_trust(trust_options)
   timed = export_stage.timed_quantization(search_options, export_options)
-  bench = workbench.make_workbench(
-    RunFolder(output), network_options, train_options, checkpoint_options
-  )
-  progress = workers.own_progress(bench.strategy, progress)
-  bench.tell(progress)
-  recipes.check_recipes(bench, finetune_options)
-  transfer.check(finetune_options, search_options)
-  search_stage.check_workers(bench.strategy, search_options)
-  groups = {"network": network_options, "train": train_options, "finetune": finetune_options}
-  bench.folder.check(search=search_options, **groups)
-  with bench.folder.locked():
-    exports = (export_options, timed)
-    _run(bench, groups, search_options, references, progress, trust_options, exports)
+  with stopwatch.running() as watch:
+    with stopwatch.stage(START):
+      bench = workbench.make_workbench(
+        RunFolder(output), network_options, train_options, checkpoint_options
+      )
+      progress = workers.own_progress(bench.strategy, progress)
+      bench.tell(progress)
+      recipes.check_recipes(bench, finetune_options)
+      transfer.check(finetune_options, search_options)
+      search_stage.check_workers(bench.strategy, search_options)
+      groups = {"network": network_options, "train": train_options, "finetune": finetune_options}
+      bench.folder.check(search=search_options, **groups)
+    with bench.folder.locked():
+      exports = (export_options, timed)
+      times = StageTimes(bench.folder, watch)
+      _run(bench, groups, search_options, references, progress, trust_options, exports, times)
 
 
-def _run(bench, groups, search_options, references, progress, trust_options, exports):
+def _run(bench, groups, search_options, references, progress, trust_options, exports, times):
   finetune_options, (export_options, timed) = groups["finetune"], exports
   folder = bench.folder.open(**groups)
-  problem = search_stage.make_problem(search_options, bench.space, folder, progress)
+  with times.stage("table"):
+    problem = search_stage.make_problem(search_options, bench.space, folder, progress)
   # Only now: a target out of reach must not stand in the folder that the corrected run takes.
   folder.open(search=search_options)
   folder.update_metrics(seed=bench.seed, versions=versions(), quality=bench.task.quality_name)
-  super_model = training_stages.train_super_network(bench, progress)
-  landings = search_stage.search(bench, super_model, problem, search_options, progress)
-  networks = _networks(bench, problem, landings, search_options, references, progress)
-  full = training_stages.trained_full(bench, super_model, finetune_options, progress)
+  with times.stage("train"):
+    super_model = training_stages.train_super_network(bench, progress)
+  with times.stage("search"):
+    landings = search_stage.search(bench, super_model, problem, search_options, progress)
+  with times.stage("references"):
+    networks = _networks(bench, problem, landings, search_options, references, progress)
+  with times.stage("finetune full"):
+    full = training_stages.trained_full(bench, super_model, finetune_options, progress)
   is_chief = strategies.is_chief(bench.strategy)
   for place, name, spec in networks:
     if len(landings) > 1:
       progress.line(f"{place.path.name}: {name}")
     there = dataclasses.replace(bench, folder=place)
-    model, _ = training_stages.finetune(
-      there, super_model, spec, finetune_options, name, progress, full
-    )
+    with times.stage(f"finetune {name}"):
+      model, _ = training_stages.finetune(
+        there, super_model, spec, finetune_options, name, progress, full
+      )
     if is_chief:
       own = export_options if name == "found" or timed != "none" else None
-      export_stage.export(there, model, name, own, spec, progress if own else None)
+      with times.stage("export"):
+        export_stage.export(there, model, name, own, spec, progress if own else None)
     export_stage.record_resource(place, name, spec, problem, search_options)
   if is_chief:
     files = [(place, name) for place, name, _ in networks]
-    export_stage.time_networks(files, search_options, progress, timed)
+    with times.stage("time"):
+      export_stage.time_networks(files, search_options, progress, timed)
     export_stage.summarise(folder, search_options)
-  measure_trust(bench, super_model, finetune_options, trust_options, progress)
+  with times.stage("trust"):
+    measure_trust(bench, super_model, finetune_options, trust_options, progress)
   if is_chief:
     progress.line("")
-    progress.line(write_report(folder))
+    with times.stage("report"):
+      progress.line(write_report(folder))
     progress.line(f"everything is in {folder.path}; the report is {folder.report}")
   strategies.wait_for_all(bench.strategy)
 

@@ -265,10 +265,10 @@ def finetune(bench, super_model, spec, finetune_options, name, progress, full=No
     recalibrate_on(bench, model)
   else:
     model = cut_out(bench, super_model, spec)
-  before = measure(bench.task, keras_predictor(model), bench.datasets.holdout).accuracy
+  predict = keras_predictor(model)
+  before = measure(bench.task, predict, bench.datasets.holdout).accuracy
   done = train_on(bench, model, spec, recipe, f"fine-tune {name}", progress, checkpoints, teacher)
   folder.log_training(f"fine-tuning of the {name} network", done.reports, done.setbacks)
-  predict = keras_predictor(model)
   tested = measure(bench.task, predict, bench.datasets.test)
   metrics = {
     "holdout_accuracy_before": before,

@@ -2,6 +2,7 @@
 
 from absl import flags
 
+from nadv2_tf import stopwatch
 from nadv2_tf.flags import groups
 from nadv2_tf.flags.checkpoints import define_checkpoints
 from nadv2_tf.flags.export import define_export, read_export
@@ -30,9 +31,15 @@ def define_flags():
 
 
 def main():
-  start_tensorflow("nadv2-run, which exports,")
-  from nadv2_tf.pipeline import run
-  from nadv2_tf.pipeline.progress import Progress
+  with stopwatch.running():
+    _run()
+
+
+def _run():
+  with stopwatch.stage("start"):
+    start_tensorflow("nadv2-run, which exports,")
+    from nadv2_tf.pipeline import run
+    from nadv2_tf.pipeline.progress import Progress
 
   run.run(
     output=FLAGS.output,

@@ -40,7 +40,11 @@ def start_tensorflow(needed_by=None):
   from nadv2_tf.export.quiet import quiet_stderr
 
   with quiet_stderr():
-    import tensorflow  # noqa: F401
+    import tensorflow
+
+  # Grappler takes as long as tracing itself, and what a command runs is no faster for it
+  # (training/tracing.py, `as_written`). Exported files are rewritten by their converter.
+  tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 def _show_all_flags_in_help():

@@ -9,6 +9,7 @@ import pathlib
 import sys
 
 from nadv2_tf.spec.files import read_bounded
+from nadv2_tf.spec.sums import total
 
 LARGEST_FILE = 2**20
 #: choice number -> (kernel size, expansion ratio), as Single-Path NAS counts them
@@ -33,7 +34,7 @@ class BlockTable:
     self.rows = tuple(dict(row) for row in rows)
 
   def measure(self, spec):
-    return sum(self.block_costs(spec))
+    return total(self.block_costs(spec))
 
   def block_costs(self, spec):
     """Milliseconds of every block, 0 for those that are no MBConv blocks.
@@ -60,7 +61,7 @@ class BlockTable:
   def _cost(self, number, block, inputs):
     row = self.rows[number] if number < len(self.rows) else {}
     if block.expansion is None:  # before the searched blocks: no choice describes it
-      return sum(row.values()) / max(len(row), 1)
+      return total(row.values()) / max(len(row), 1)
     choice = (block.kernel, block.expansion / inputs)
     if choice not in row:
       raise ValueError(

@@ -14,6 +14,7 @@ import pathlib
 
 from nadv2_tf.resources.counts import LayerSum, ParametersMeter
 from nadv2_tf.spec.files import read_bounded
+from nadv2_tf.spec.sums import total
 
 COLUMNS = (
   "kind",
@@ -188,7 +189,7 @@ class LatencyTable:
 
   def measure(self, spec):
     spilled = max(kilobytes(spec) - self._cache_kb, 0.0)
-    return sum(self.block_costs(spec)) + self._spill * spilled
+    return total(self.block_costs(spec)) + self._spill * spilled
 
   def block_costs(self, spec):
     """Milliseconds of every block, without what outgrown caches add to a whole network."""
@@ -199,7 +200,7 @@ class LatencyTable:
     return self._layer_cost(layer)
 
   def _layer_cost(self, layer):
-    return self._scale * sum(self._piece_cost(piece) for piece in pieces(layer))
+    return self._scale * total(self._piece_cost(piece) for piece in pieces(layer))
 
   def _piece_cost(self, piece):
     try:

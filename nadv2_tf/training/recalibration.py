@@ -21,7 +21,8 @@ def recalibrate(model, examples, batch_size=128):
     examples: training images, at least one batch.
     batch_size: images per pass.
   """
-  from nadv2_tf.training.tracing import traced  # TensorFlow's; search on JAX does without
+  from nadv2_tf.training.fused_norms import with_fused_norms  # TensorFlow's, as is tracing;
+  from nadv2_tf.training.tracing import traced  # search on JAX does without
 
   norms = _norms(model)
   if not norms:
@@ -32,7 +33,8 @@ def recalibrate(model, examples, batch_size=128):
   try:
     for norm in norms:
       norm.momentum = 0.0  # the averages become the last batch's statistics
-    forward = traced(lambda images: model(images, training=True))
+    trained = with_fused_norms(model)
+    forward = traced(lambda images: trained(images, training=True))
     for batch in range(batches):
       part = slice(batch * batch_size, (batch + 1) * batch_size)
       forward(examples.take(part).inputs())

@@ -2,8 +2,11 @@
 
 import contextlib
 import functools
+import itertools
 
 import tensorflow as tf
+
+from nadv2_tf import stopwatch
 
 
 def traced(function, input_signature=None):
@@ -18,7 +21,15 @@ def traced(function, input_signature=None):
       traced in two thirds of the time.
     input_signature: see tf.function.
   """
-  return tf.function(functools.partial(function), autograph=False, input_signature=input_signature)
+  made = tf.function(functools.partial(function), autograph=False, input_signature=input_signature)
+  kinds = itertools.chain(["tracing"], itertools.repeat("steps"))
+
+  def call(*arguments):
+    # The first call traces and, on its way to the first result, prepares the graph.
+    with stopwatch.part(next(kinds)):
+      return made(*arguments)
+
+  return call
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from nadv2_tf.search import (
   minimize,
 )
 from nadv2_tf.search.problem import LimitedMeter
+from nadv2_tf.spec.sums import total
 
 SPACE = backbones.search_space("mobilenet_v3_demo")
 MACS, PARAMETERS = MacsMeter().measure, ParametersMeter().measure
@@ -43,7 +44,7 @@ NAMES = sorted(OPTIMIZERS)
 def score(spec):
   """More of everything is better, less so the more there is, but for some noise."""
   row = SPACE.encode(spec)
-  share = sum(math.sqrt(value / full) for value, full in zip(row, FULL, strict=True)) / len(row)
+  share = total(math.sqrt(value / full) for value, full in zip(row, FULL, strict=True)) / len(row)
   return 0.95 * share + 0.05 * zlib.crc32(repr(row).encode()) / 2**32
 
 

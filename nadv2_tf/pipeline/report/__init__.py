@@ -71,6 +71,14 @@ def _write(run, place, metrics, settings, found, entries):
   logs = run.training_logs() | place.training_logs()
   table = LatencyTable.from_csv(run.latency_table) if run.latency_table.exists() else None
   text = page.render(
-    metrics, settings, found, largest, place.pareto.read_bytes(), pictures, logs, table
+    metrics,
+    settings,
+    found,
+    largest,
+    place.pareto.read_bytes(),
+    pictures,
+    logs,
+    table,
+    run.read_stages(),
   )
   write_atomically(place.report, text.encode())

@@ -6,6 +6,7 @@ import itertools
 import json
 import shlex
 
+from nadv2_tf.pipeline import stage_times
 from nadv2_tf.pipeline.report import charts, drawing, layers, tables
 
 STYLE = """
@@ -29,7 +30,9 @@ pre { overflow-x: auto; padding: .5rem; }
 """
 
 
-def render(metrics, settings, found, largest, picture, examples=(), logs=None, table=None):
+def render(
+  metrics, settings, found, largest, picture, examples=(), logs=None, table=None, stages=None
+):
   """The page as text.
 
   Args:
@@ -41,6 +44,7 @@ def render(metrics, settings, found, largest, picture, examples=(), logs=None, t
     examples: pairs (name of a network, bytes of a .png of what it makes of test images).
     logs: {training: its reports}, for the curves.
     table: the run's `LatencyTable`, if it has one.
+    stages: the run's stages.json, see `stage_times`.
   """
   metric = tables.metrics_of_targets(metrics)[0]
   image = base64.b64encode(picture).decode()
@@ -59,6 +63,7 @@ def render(metrics, settings, found, largest, picture, examples=(), logs=None, t
     _exports(metrics),
     *(_found(title, spec, largest, table) for title, spec in found),
     _training(logs or {}, metrics.get("quality", "accuracy")),
+    _stages(stages or {}),
     _repeat(settings, metrics),
   ]
   body = "\n".join(parts)
@@ -195,6 +200,17 @@ def _exports(metrics):
     *("largest difference", "bytes", "activations at their peak (bytes)", "not in XNNPACK"),
   ]
   return "<h2>Exported files against Keras</h2>" + _table(header, rows)
+
+
+def _stages(stages):
+  """How long each stage took, and on what."""
+  if not stages:
+    return ""
+  return (
+    "<h2>Where the time went</h2><p>Seconds up to this page, all commands of the run together. "
+    "Tracing is Python building graphs, with their first run.</p>"
+    + _table(*stage_times.table(stages))
+  )
 
 
 def _repeat(settings, metrics):
