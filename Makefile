@@ -31,6 +31,9 @@ check: .venv/installed-test
 .venv/installed-test: .venv/installed
 	@echo "installing what the tests need"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[jax,test]'
+# tflite-support wants an older protobuf than TensorFlow; what the tests use of it needs none.
+	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 12))'; then \
+	  $(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps tflite-support==0.4.4; fi
 	@touch $@
 
 clean:

@@ -1,21 +1,16 @@
 """What a TFLite file says about itself: name, author, licence, input, output, labels."""
 
 import dataclasses
-import importlib
-import io
-import json
-import pathlib
-import struct
-import tempfile
-import zipfile
 
-from nadv2_tf.export.support import load_metadata_writer
+import numpy as np
+from nadv2_tf.export import metadata_schema as schema
+from nadv2_tf.export.metadata_file import file_of, metadata_of, with_metadata
+from nadv2_tf.export.metadata_flatbuffer import decode, encode
 from nadv2_tf.export.tflite import interpreter
 
 #: `tasks.examples.normalise`: (pixel - mean) / standard deviation is in [-1, 1]
 PIXEL_MEAN = PIXEL_STD = 127.5
 LABEL_FILE = "labels.txt"
-READER = "tensorflow_lite_support.metadata.python.metadata"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,60 +45,103 @@ def described(content, description):
     The new file, as bytes; metadata is read back and checked first.
 
   Raises:
-    ImportError: where tflite-support has no wheel.
     ValueError: if the labels do not fit the outputs, or what is read back is not what was written.
   """
   _check_labels(content, description.labels)
-  with tempfile.TemporaryDirectory() as folder:
-    labels = pathlib.Path(folder) / LABEL_FILE
-    labels.write_text("\n".join(description.labels) + "\n", encoding="utf-8")
-    files = [labels] if description.labels else []
-    made = _without_times(bytes(_writer(content, description, files).populate()))
-  found = read(made)
-  expected = {"name": description.name, "author": description.author}
-  expected |= {"version": description.version, "license": description.licence}
-  for field, value in expected.items():
-    if found.get(field) != value:
-      raise ValueError(f"Metadata: {field} was written as {value!r}, read as {found.get(field)!r}.")
+  said = document(content, description)
+  labels = "\n".join(description.labels) + "\n"
+  files = {LABEL_FILE: labels.encode()} if description.labels else {}
+  made = with_metadata(content, encode(said, schema.METADATA, schema.METADATA_IDENTIFIER), files)
+  if read(made) != said:
+    raise ValueError(f"Metadata: {said} was written, read as {read(made)}.")
   if read_labels(made) != list(description.labels):
     raise ValueError(f"Metadata: the labels read back are {read_labels(made)}.")
   return made
 
 
-def _without_times(content):
-  """The same file with packed files of 1 January 1980: one network gives the same bytes always."""
-  if not zipfile.is_zipfile(io.BytesIO(content)):
-    return content  # no labels
-  with zipfile.ZipFile(io.BytesIO(content)) as packed:
-    entries, directory = packed.infolist(), packed.start_dir
-  made = bytearray(content)
-  for entry in entries:
-    for place in (entry.header_offset + 10, directory + 12):  # time and date in both headers
-      struct.pack_into("<HH", made, place, 0, 1 << 5 | 1)
-    directory += 46 + sum(struct.unpack_from("<HHH", made, directory + 28))
-  return bytes(made)
+def document(content, description):
+  """The metadata of a TFLite file as a dictionary: what `read` gives when it is written."""
+  return {
+    "name": description.name,
+    "description": f"{_purpose(description)} {description.details}".strip(),
+    "version": description.version,
+    "subgraph_metadata": [
+      {
+        "input_tensor_metadata": [_image(interpreter(content).get_input_details()[0])],
+        "output_tensor_metadata": [_output(description)],
+      }
+    ],
+    "author": description.author,
+    "license": description.licence,
+    "min_parser_version": schema.MIN_PARSER_VERSION,
+  }
+
+
+def _image(details):
+  """The input: whoever reads the file normalises pixels by it, and then quantizes them."""
+  scaling = {"mean": [PIXEL_MEAN], "std": [PIXEL_STD]}
+  is_float = details["dtype"] == np.float32  # the range is of what goes in, and int8 has its own
+  return {
+    "name": "image",
+    "description": f"Pixels from 0 to 255, less {PIXEL_MEAN:g}, over {PIXEL_STD:g}: from -1 to 1.",
+    "content": {
+      "content_properties_type": "ImageProperties",
+      "content_properties": {
+        "color_space": "GRAYSCALE" if details["shape"][-1] == 1 else "RGB",
+      },
+    },
+    "process_units": [{"options_type": "NormalizationOptions", "options": scaling}],
+    "stats": {"max": [1.0], "min": [-1.0]} if is_float else {},
+  }
+
+
+def _output(description):
+  """The output; without a range, as logits and metres have none."""
+  made = {
+    "name": "output",
+    "description": description.output,
+    "content": {"content_properties_type": "FeatureProperties", "content_properties": {}},
+    "stats": {},
+  }
+  if not description.labels:
+    return made
+  words = "A logit for each label: the largest is the answer, softmax gives probabilities."
+  file = {
+    "name": LABEL_FILE,
+    "description": "A class a line, in the order of the outputs.",
+    "type": "TENSOR_AXIS_LABELS",
+  }
+  logits = {"name": "logits", "description": description.output or words}
+  return {**made, **logits, "associated_files": [file]}
 
 
 def read(content):
-  """The metadata of a TFLite file as a dictionary.
+  """The metadata of a TFLite file as a dictionary, like the JSON of its flatbuffer.
 
   Raises:
-    ValueError: if it has none.
+    ValueError: in one line, if it has none or is damaged.
   """
-  return json.loads(_reader(content).get_metadata_json())
+  found = metadata_of(content)
+  try:
+    return decode(found, schema.METADATA, schema.METADATA_IDENTIFIER)
+  except ValueError as error:
+    raise ValueError(f"Cannot read the metadata of the TFLite file: {error}.") from None
 
 
 def read_labels(content):
-  """The labels packed into a TFLite file; [] without any."""
-  reader = _reader(content)
-  if LABEL_FILE not in reader.get_packed_associated_file_list():
+  """The labels packed into a TFLite file; [] without any.
+
+  Raises:
+    ValueError: in one line, if the metadata names a file of labels that cannot be read.
+  """
+  graphs = read(content).get("subgraph_metadata", [])
+  outputs = [output for graph in graphs for output in graph.get("output_tensor_metadata", [])]
+  try:
+    return file_of(content, LABEL_FILE).decode().rstrip("\n").split("\n")
+  except ValueError:
+    if any(output.get("associated_files") for output in outputs):
+      raise
     return []
-  return reader.get_associated_file_buffer(LABEL_FILE).decode().rstrip("\n").split("\n")
-
-
-def _reader(content):
-  load_metadata_writer("writer_utils")  # makes the package importable
-  return importlib.import_module(READER).MetadataDisplayer.with_model_buffer(content)
 
 
 def _check_labels(content, labels):
@@ -113,50 +151,6 @@ def _check_labels(content, labels):
   broken = [label for label in labels if "\n" in label or not label]
   if broken:
     raise ValueError(f"A label must be one line of text, got {broken[0]!r}.")
-
-
-def _writer(content, description, label_files):
-  info = load_metadata_writer("metadata_info")
-  types = load_metadata_writer("writer_utils")
-  schema = importlib.import_module("tensorflow_lite_support.metadata.metadata_schema_py_generated")
-  buffer = bytearray(content)
-  channels = interpreter(content).get_input_details()[0]["shape"][-1]
-  spaces = schema.ColorSpaceType
-  general = info.GeneralMd(
-    name=description.name,
-    version=description.version,
-    description=f"{_purpose(description)} {description.details}".strip(),
-    author=description.author,
-    licenses=description.licence,
-  )
-  image = info.InputImageTensorMd(
-    name="image",
-    description=f"Pixels from 0 to 255, less {PIXEL_MEAN:g}, over {PIXEL_STD:g}: from -1 to 1.",
-    norm_mean=[PIXEL_MEAN],
-    norm_std=[PIXEL_STD],
-    color_space_type=spaces.GRAYSCALE if channels == 1 else spaces.RGB,
-    tensor_type=types.get_input_tensor_types(buffer)[0],
-  )
-  if description.labels:
-    output = info.ClassificationTensorMd(
-      name="logits",
-      description=description.output
-      or "A logit for each label: the largest is the answer, softmax gives probabilities.",
-      label_files=[info.LabelFileMd(file_path=str(path)) for path in label_files],
-      tensor_type=types.get_output_tensor_types(buffer)[0],
-    )
-    # The writer notes a range of 0 to 1, which probabilities have and logits have not.
-    output.min_values = output.max_values = None
-  else:
-    output = info.TensorMd(name="output", description=description.output)
-  writer = load_metadata_writer("metadata_writer").MetadataWriter
-  return writer.create_from_metadata_info(
-    model_buffer=buffer,
-    general_md=general,
-    input_md=[image],
-    output_md=[output],
-    associated_files=[str(path) for path in label_files],
-  )
 
 
 def _purpose(description):

@@ -80,6 +80,20 @@ def _saved(folder, name):
   return path.read_bytes()
 
 
+def _described(folder):
+  """A TFLite file with metadata and labels."""
+  from nadv2_tf.export import metadata, to_tflite
+
+  content = to_tflite(_network(), folder / "sample.tflite").read_bytes()
+  return metadata.described(content, metadata.Description("tiny", labels=("ant", "bee", "cow")))
+
+
+def _read_metadata(path):
+  from nadv2_tf.export import metadata
+
+  return metadata.read(path.read_bytes()), metadata.read_labels(path.read_bytes())
+
+
 def _read_checkpoint(path):
   from nadv2_tf.training import checkpoint_file
 
@@ -190,6 +204,7 @@ READERS = {
   "output.txt": (lambda _: OUTPUT.encode(), _read_output, 150),
   "step.npz": (_checkpoint, _read_checkpoint, 150),
   "network.keras": (lambda folder: _saved(folder, "sample.keras"), _read_keras, 40),
+  "network.tflite": (_described, _read_metadata, 300),
   "a.weights.h5": (lambda folder: _saved(folder, "sample.weights.h5"), _read_weights, 40),
 }
 WORDS = [

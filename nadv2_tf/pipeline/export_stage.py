@@ -9,7 +9,6 @@ from nadv2_tf.benchmarks.meter import DeviceMeter
 from nadv2_tf.export import deployment, parity, predictor
 from nadv2_tf.export.metadata import Description
 from nadv2_tf.export.quantization import INTEGER_MODES
-from nadv2_tf.export.support import has_metadata_writers
 from nadv2_tf.pipeline import metering
 from nadv2_tf.resources import COUNTS
 from nadv2_tf.search.uniform import scaled_to
@@ -111,7 +110,7 @@ def evidence_of(task, datasets):
 
 
 def describe(name, class_names, options, output=""):
-  """What goes into the metadata; None where tflite-support has no wheel.
+  """What goes into the metadata, as a `Description`.
 
   Args:
     name: of the network.
@@ -119,8 +118,6 @@ def describe(name, class_names, options, output=""):
     options: `deployment.ExportOptions`.
     output: what the output means, see `Task.output`.
   """
-  if not has_metadata_writers():
-    return None
   return Description(
     name=name,
     version=options.model_version,

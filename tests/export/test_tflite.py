@@ -154,12 +154,6 @@ def test_a_broken_file_is_one_clear_error(tmp_path):
     export.interpreter(path)
 
 
-def test_metadata_writers_import_without_a_system_libusb():
-  support = pytest.importorskip("nadv2_tf.export.support")
-  pytest.importorskip("tensorflow_lite_support", reason="tflite-support has no wheel here")
-  assert support.load_metadata_writer("image_classifier").MetadataWriter
-
-
 def test_superkernel_centre_is_what_a_cut_kernel_sees():
   """Counter-check of the rule the files rely on: SAME padding, odd kernels, stride 1 and 2."""
   rng = np.random.default_rng(9)

@@ -10,7 +10,7 @@ import shutil
 
 import numpy as np
 import pytest
-from nadv2_tf.export import metadata, support
+from nadv2_tf.export import metadata
 from nadv2_tf.export.deployment import ExportOptions
 from PIL import Image
 
@@ -295,9 +295,8 @@ def test_maps_are_exported_in_int8_and_described(finished, tmp_path):
   assert record["top_1_agreement"] is None and 0 < record["test_accuracy"] <= 1
   assert record["operators"]["RESIZE_NEAREST_NEIGHBOR"] == 2
   assert "  test delta1 " in stream.getvalue() and "accuracy" not in stream.getvalue()
-  if support.has_metadata_writers():
-    (graph,) = metadata.read(paths[1].read_bytes())["subgraph_metadata"]
-    assert graph["output_tensor_metadata"][0]["description"] == "depth in metres"
+  (graph,) = metadata.read(paths[1].read_bytes())["subgraph_metadata"]
+  assert graph["output_tensor_metadata"][0]["description"] == "depth in metres"
 
 
 def test_transfer_needs_a_search_that_goes_downhill():

@@ -7,7 +7,7 @@ import shutil
 import keras
 import numpy as np
 import pytest
-from nadv2_tf.export import ParityError, metadata, parity, predictor, support
+from nadv2_tf.export import ParityError, metadata, parity, predictor
 from nadv2_tf.export.deployment import ExportOptions
 
 from nadv2_tf.pipeline import export_stage, workbench
@@ -43,8 +43,7 @@ def test_a_run_exports_in_int8_and_reports_it(bench, monkeypatch):
   test = bench.datasets.test
   right = predictor(paths[1])(test.inputs()).argmax(-1) == test.labels
   assert record["test_accuracy"] == pytest.approx(right.mean())
-  if support.has_metadata_writers():
-    assert metadata.read_labels(paths[1].read_bytes()) == list(bench.datasets.class_names)
+  assert metadata.read_labels(paths[1].read_bytes()) == list(bench.datasets.class_names)
   assert "layers that int8 hurts most" in stream.getvalue()
   write_report(bench.folder)
   page = bench.folder.report.read_text()

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from nadv2_tf.export import metadata, support
+from nadv2_tf.export import metadata
 
 from nadv2_tf.models import stand_alone
 from nadv2_tf.spec import NetworkSpec
@@ -41,9 +41,8 @@ def test_int8_with_images(run_command, network, data, output):
   assert "against Keras on 256 images" in printed and "points lost" in printed
   record = json.loads((output / "pairs_int8.export.json").read_text())
   assert record["images"] == 256 and 0 < record["rms_difference"] < record["spread"]
-  if support.has_metadata_writers():
-    assert metadata.read(path.read_bytes())["license"] == "MIT"
-    assert metadata.read_labels(path.read_bytes()) == ["0", "1"]
+  assert metadata.read(path.read_bytes())["license"] == "MIT"
+  assert metadata.read_labels(path.read_bytes()) == ["0", "1"]
 
 
 def test_without_images_outputs_are_compared_on_noise(run_command, network, output):
