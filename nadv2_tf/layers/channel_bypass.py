@@ -48,5 +48,5 @@ def join_bypass(filtered, features, keep_mask, bypass_cap, stride):
   if reach > filters:
     dropped = ops.pad(dropped, ((0, 0), (0, reach - filters)), constant_values=1.0)
   passed = features if reach == channels else features[..., :reach]
-  passed = downsample(passed, stride) * dropped[:, None, None, :]
+  passed = downsample(passed, stride) * ops.reshape(dropped, (-1, 1, 1, reach))
   return pad_channels(filtered, max(reach, filters)) + pad_channels(passed, max(reach, filters))

@@ -18,7 +18,7 @@ def channel_mask(kept_channels, channels, dtype="float32"):
     [batch, channels].
   """
   index = ops.arange(channels, dtype="int32")
-  return ops.cast(index[None, :] < kept_channels[:, None], dtype)
+  return ops.cast(index < ops.expand_dims(kept_channels, 1), dtype)
 
 
 def keep_first_channels(features, kept_channels):

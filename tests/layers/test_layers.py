@@ -127,3 +127,38 @@ def test_scoring_uses_the_batch_and_moves_nothing():
 def test_unknown_modes_are_refused():
   with pytest.raises(ValueError, match="mixture.*live"):
     MaskedBatchNorm(statistics="none")
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+def test_the_gradient_that_is_written_out_is_that_of_the_scale_and_shift(groups, float64):
+  import keras
+  import tensorflow as tf
+
+  rng = np.random.default_rng(0)
+  features = tf.constant(rng.normal(1.0, 2.0, (6, 3, 2, 4)))
+  mask = channel_mask(np.array([4, 3, 2, 0, 4, 1], np.int32), 4, "float64")
+  factors = tf.constant(rng.normal(size=(6, 3, 2, 4)))
+
+  def found(run):
+    norm = MaskedBatchNorm(groups=groups, momentum=0.5)
+    norm.build(features.shape, mask.shape)
+    norm.gamma.assign(rng_weights[0])
+    norm.beta.assign(rng_weights[1])
+    with tf.GradientTape() as tape:
+      tape.watch(features)
+      out = run(norm)
+      loss = tf.reduce_sum(out**2 * factors)
+    gradients = tape.gradient(loss, [features, norm.gamma.value, norm.beta.value])
+    return [out, *gradients, norm.moving_mean, norm.moving_variance]
+
+  rng_weights = rng.normal(size=(2, 4))
+
+  def by_scale_and_shift(norm):
+    scale, shift = norm(features, mask, training=True)
+    return features * scale[:, None, None] + shift[:, None, None]
+
+  ours = found(lambda norm: norm.normalised(features, mask))
+  theirs = found(by_scale_and_shift)
+  for mine, other in zip(ours, theirs, strict=True):
+    mine, other = keras.ops.convert_to_numpy(mine), keras.ops.convert_to_numpy(other)
+    np.testing.assert_allclose(mine, other, rtol=1e-9, atol=1e-9)

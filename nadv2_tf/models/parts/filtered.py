@@ -54,16 +54,22 @@ class SuperFiltered(keras.layers.Layer):
     kept = self.kept_filters(live, widths)
     convolved = self.convolve(features, widths)
     mask = channel_mask(kept, convolved.shape[-1], convolved.dtype)
+    filtered = activate(self._normalised(convolved, mask, training), self.filters.activation)
+    out = join_bypass(filtered, features, mask, self.bypass_cap(), self.filters.stride)
+    return out, self.live_channels(live, kept)
+
+  def _normalised(self, convolved, mask, training):
+    """Batch norm or bias, and the mask."""
     if self.norm is None:
       scale, shift = mask, self.bias * mask
+    elif training and self.norm.is_written_out and convolved.dtype == self.norm.dtype:
+      return self.norm.normalised(convolved, mask)
     else:
       scale, shift = (
         ops.cast(value, convolved.dtype) for value in self.norm(convolved, mask, training=training)
       )
-    filtered = convolved * scale[:, None, None, :] + shift[:, None, None, :]
-    filtered = activate(filtered, self.filters.activation)
-    out = join_bypass(filtered, features, mask, self.bypass_cap(), self.filters.stride)
-    return out, self.live_channels(live, kept)
+    by_image = (-1, 1, 1, convolved.shape[-1])
+    return convolved * ops.reshape(scale, by_image) + ops.reshape(shift, by_image)
 
   def compute_output_spec(self, features, live, widths, training=False):
     """Shapes by the channel rule, without tracing the layer."""

@@ -29,7 +29,7 @@ class SuperSqueezeExcite(keras.layers.Layer):
     gate = self.expand(self.reduce(ops.mean(features, axis=(1, 2))))
     if skipped is not None:
       gate = ops.where(skipped[:, None], ops.ones_like(gate), gate)
-    return features * gate[:, None, None, :]
+    return features * ops.reshape(gate, (-1, 1, 1, features.shape[-1]))
 
   def compute_output_spec(self, features, skipped=None):
     return keras.KerasTensor(features.shape, features.dtype)
