@@ -9,7 +9,9 @@ import contextlib
 import dataclasses
 
 from nadv2_tf.models import check_widths
+from nadv2_tf.tasks.examples import Examples
 from nadv2_tf.training import strategies
+from nadv2_tf.training.ahead import ahead
 from nadv2_tf.training.checkpoints import MemoryCheckpoints
 from nadv2_tf.training.collapse import IMAGES, WINDOW, answers_alike
 from nadv2_tf.training.execution import check_execution
@@ -137,20 +139,9 @@ class TrainingLoop:
   def _train(self, examples, optimizer, checkpoints, report, report_every):
     """From the state's step to the last; raises `Diverged` for what must not go on."""
     state, train_step = self.state, self._traced_step(optimizer)
-    batches = self._batches(examples, state.step)
     try:
-      while state.step < state.steps:
-        batch = next(batches)
-        with finished():
-          loss, quality = (float(value) for value in train_step(*self._distributed(batch)))
-          if state.add(loss, quality):
-            self._check_collapse(examples)
-          if state.step % report_every == 0 or state.step == state.steps:
-            news = state.report()
-            if report:
-              report(news)
-          if checkpoints.is_due(state.step):
-            checkpoints.save(state.checkpoint(self._model, optimizer))
+      with self._made_ahead(examples) as batches:
+        self._steps(examples, train_step, batches, optimizer, checkpoints, report, report_every)
     except Stopped as stop:
       # Of several workers the others go on, and to collect all variables all are needed.
       if stop.is_clean and not strategies.is_multi_worker(self._strategy):
@@ -158,6 +149,27 @@ class TrainingLoop:
           checkpoints.save(state.checkpoint(self._model, optimizer))
           stop.saved = f"{state.place} is saved in {checkpoints.place}"
       raise
+
+  def _made_ahead(self, examples):
+    """A context manager that gives the batches from the state's step on."""
+    batches = self._batches(examples, self.state.step)
+    # Streamed ones are made ahead by tf.data.
+    return ahead(batches) if isinstance(examples, Examples) else contextlib.nullcontext(batches)
+
+  def _steps(self, examples, train_step, batches, optimizer, checkpoints, report, report_every):
+    state = self.state
+    while state.step < state.steps:
+      batch = next(batches)
+      with finished():
+        loss, quality = (float(value) for value in train_step(*self._distributed(batch)))
+        if state.add(loss, quality):
+          self._check_collapse(examples)
+        if state.step % report_every == 0 or state.step == state.steps:
+          news = state.report()
+          if report:
+            report(news)
+        if checkpoints.is_due(state.step):
+          checkpoints.save(state.checkpoint(self._model, optimizer))
 
   def _check_collapse(self, examples):
     # Not the batch: of it each worker may have read rows of its own only, and all must agree.

@@ -6,6 +6,8 @@ from nadv2_tf.training import checkpoint_file, strategies
 from nadv2_tf.training.checkpoint_file import CheckpointError
 
 NONE, FOUND, UNUSABLE = b"-", b"+", b"!"
+#: steps from one question whether a checkpoint is due to the next
+ASKED_EVERY = 10
 
 
 class SharedCheckpoints:
@@ -44,6 +46,9 @@ class SharedCheckpoints:
     return NONE if checkpoint is None else FOUND + pathlib.Path(checkpoint.source).read_bytes()
 
   def is_due(self, step):
+    """As `Checkpoints.is_due`, at every `ASKED_EVERY`-th step alone: asking takes a broadcast."""
+    if step % ASKED_EVERY:
+      return False
     is_due = self._is_chief and self._own.is_due(step)
     return bool(strategies.broadcast(self._strategy, b"+" if is_due else b""))
 
