@@ -44,7 +44,7 @@ def join_bypass(filtered, features, keep_mask, bypass_cap, stride):
   reach = channels if bypass_cap is None else min(channels, bypass_cap)
   if reach == 0:
     return filtered
-  dropped = 1.0 - keep_mask[:, :reach]
+  dropped = 1.0 - (keep_mask if reach >= filters else keep_mask[:, :reach])
   if reach > filters:
     dropped = ops.pad(dropped, ((0, 0), (0, reach - filters)), constant_values=1.0)
   passed = features if reach == channels else features[..., :reach]

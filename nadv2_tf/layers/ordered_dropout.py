@@ -3,6 +3,7 @@
 Source: NetAdaptV2, section 2.3 and Fig. 4.
 """
 
+import numpy as np
 from keras import ops
 
 
@@ -17,7 +18,7 @@ def channel_mask(kept_channels, channels, dtype="float32"):
   Returns:
     [batch, channels].
   """
-  index = ops.arange(channels, dtype="int32")
+  index = np.arange(channels, dtype=np.int32)  # a constant of the graph, not four operations
   return ops.cast(index < ops.expand_dims(kept_channels, 1), dtype)
 
 

@@ -3,6 +3,7 @@
 Source: NetAdaptV2, section 2.1.
 """
 
+import numpy as np
 from keras import ops
 
 
@@ -17,6 +18,6 @@ def centre_mask(full, kernel_size, dtype="float32"):
   Returns:
     [full, full, 1, 1].
   """
-  distance = ops.abs(ops.arange(full, dtype="int32") - full // 2)
-  inside = ops.cast(2 * distance < kernel_size, dtype)
-  return (inside[:, None] * inside[None, :])[:, :, None, None]
+  distance = np.abs(np.arange(full, dtype=np.int32) - full // 2)
+  ring = np.maximum(distance[:, None], distance)[:, :, None, None]
+  return ops.cast(2 * ring < kernel_size, dtype)

@@ -13,8 +13,8 @@ import tensorflow as tf
 class _FusedUpdate:
   """Mixin of a Keras optimizer on the TensorFlow backend: scalars once a step, then one operation.
 
-  `_scalars(rate)` gives what the updates of all variables share, `_fused(variable, gradient,
-  *scalars)` updates one.
+  `_scalars(rate)` gives what the updates of all variables share, as tensors: Python numbers would
+  become constants for each. `_fused(variable, gradient, *scalars)` updates one.
   """
 
   def _backend_update_step(self, grads, trainable_variables, learning_rate):
@@ -42,9 +42,10 @@ class Adam(_FusedUpdate, keras.optimizers.Adam):
 
   def _scalars(self, rate):
     step = tf.cast(self.iterations.value + 1, tf.float32)
-    return rate, tf.pow(self.beta_1, step), tf.pow(self.beta_2, step)
+    numbers = tuple(map(tf.constant, (self.beta_1, self.beta_2, self.epsilon)))
+    return rate, tf.pow(self.beta_1, step), tf.pow(self.beta_2, step), *numbers
 
-  def _fused(self, variable, gradient, rate, beta_1_power, beta_2_power):
+  def _fused(self, variable, gradient, rate, beta_1_power, beta_2_power, beta_1, beta_2, epsilon):
     tf.raw_ops.ResourceApplyAdam(
       var=variable.handle,
       m=self._state_of(self._momentums, variable),
@@ -52,9 +53,9 @@ class Adam(_FusedUpdate, keras.optimizers.Adam):
       beta1_power=beta_1_power,
       beta2_power=beta_2_power,
       lr=rate,
-      beta1=self.beta_1,
-      beta2=self.beta_2,
-      epsilon=self.epsilon,
+      beta1=beta_1,
+      beta2=beta_2,
+      epsilon=epsilon,
       grad=gradient,
     )
 
@@ -63,15 +64,15 @@ class SGD(_FusedUpdate, keras.optimizers.SGD):
   """`keras.optimizers.SGD` with a momentum above 0."""
 
   def _scalars(self, rate):
-    return (rate,)
+    return rate, tf.constant(self.momentum)
 
-  def _fused(self, variable, gradient, rate):
+  def _fused(self, variable, gradient, rate, momentum):
     tf.raw_ops.ResourceApplyKerasMomentum(
       var=variable.handle,
       accum=self._state_of(self.momentums, variable),
       lr=rate,
       grad=gradient,
-      momentum=self.momentum,
+      momentum=momentum,
       use_nesterov=self.nesterov,
     )
 
@@ -80,16 +81,16 @@ class RMSprop(_FusedUpdate, keras.optimizers.RMSprop):
   """`keras.optimizers.RMSprop` with a momentum above 0, not centred."""
 
   def _scalars(self, rate):
-    return (rate,)
+    return rate, *map(tf.constant, (self.rho, self.momentum, self.epsilon))
 
-  def _fused(self, variable, gradient, rate):
+  def _fused(self, variable, gradient, rate, rho, momentum, epsilon):
     tf.raw_ops.ResourceApplyRMSProp(
       var=variable.handle,
       ms=self._state_of(self._velocities, variable),
       mom=self._state_of(self._momentums, variable),
       lr=rate,
-      rho=self.rho,
-      momentum=self.momentum,
-      epsilon=self.epsilon,
+      rho=rho,
+      momentum=momentum,
+      epsilon=epsilon,
       grad=gradient,
     )
