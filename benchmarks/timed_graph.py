@@ -1,4 +1,4 @@
-"""What is timed, described apart from how its file is written."""
+"""What is timed, described once for both ways of writing its file."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -34,12 +34,16 @@ class TimedGraph:
   build: Callable[..., Sequence[Any]]
 
   def file(self, precision, integer_io=False):
-    """Its TFLite file, as bytes.
+    """Its TFLite file, as bytes; float32 ones are written without TensorFlow.
 
     Args:
       precision: "float32" or "int8".
       integer_io: int8 inputs and outputs, of int8 files only.
     """
+    if precision == "float32":
+      from nadv2_tf.benchmarks.flat_operators import flat_file
+
+      return flat_file(self)
     from nadv2_tf.benchmarks.operators import converted_file
 
     return converted_file(self, precision, integer_io)
