@@ -1,28 +1,68 @@
-"""The layers of a network as TensorFlow operators with random weights, as TFLite runs them.
+"""The layers of a network as TensorFlow operators with random weights, for the converter.
 
 Batch norm is folded into kernel and bias, and the activation follows at once, so that the converter
 fuses what it fuses in an exported network.
 """
+
+import functools
+import itertools
 
 import numpy as np
 import tensorflow as tf
 from nadv2_tf.export.quantization import Quantization, convert
 
 
-def _weights(*shape):
-  """Random constants. Each differs from all others: equal ones would share one buffer."""
-  values = np.random.default_rng(next(_SEEDS)).normal(0, 0.1, shape)
-  return tf.constant(values.astype(np.float32))
+class TensorFlowOperators:
+  """`Operators` whose values are TensorFlow tensors."""
 
+  def __init__(self):
+    self._seeds = itertools.count()
 
-def _seeds():
-  seed = 0
-  while True:
-    yield seed
-    seed += 1
+  def _weights(self, *shape):
+    """Random constants. Each differs from all others: equal ones would share one buffer."""
+    values = np.random.default_rng(next(self._seeds)).normal(0, 0.1, shape)
+    return tf.constant(values.astype(np.float32))
 
+  def convolution(self, x, filters, kernel, stride, activation):
+    kernels = self._weights(kernel, kernel, x.shape[-1], filters)
+    y = tf.nn.conv2d(x, kernels, stride, "SAME") + self._weights(filters)
+    return _activate(y, activation)
 
-_SEEDS = _seeds()
+  def depthwise(self, x, kernel, stride, activation):
+    channels = x.shape[-1]
+    kernels = self._weights(kernel, kernel, channels, 1)
+    y = tf.nn.depthwise_conv2d(x, kernels, (1, stride, stride, 1), "SAME")
+    return _activate(y + self._weights(channels), activation)
+
+  def squeeze_excite(self, x, units):
+    gate = self.convolution(self.pooled(x), units, 1, 1, "relu")
+    gate = self.convolution(gate, x.shape[-1], 1, 1, "linear")
+    return x * (tf.nn.relu6(gate + 3.0) * (1.0 / 6.0))
+
+  def add(self, x, y):
+    return x + y
+
+  def plus_one(self, x):
+    return x + 1.0
+
+  def downsampled(self, x, stride):
+    return x if stride == 1 else tf.nn.avg_pool2d(x, 2, stride, "SAME")
+
+  def padded(self, x, channels):
+    missing = channels - x.shape[-1]
+    return tf.pad(x, ((0, 0), (0, 0), (0, 0), (0, missing))) if missing else x
+
+  def joined(self, parts):
+    return tf.concat(parts, axis=-1)
+
+  def pooled(self, x):
+    return tf.reduce_mean(x, (1, 2), keepdims=True)
+
+  def upsampled(self, x, factor):
+    return tf.image.resize(x, (x.shape[1] * factor, x.shape[2] * factor), "nearest")
+
+  def reshaped(self, x, shape):
+    return tf.reshape(x, shape)
 
 
 def _activate(x, name):
@@ -33,49 +73,17 @@ def _activate(x, name):
   return x
 
 
-def convolution(x, filters, kernel, stride, activation):
-  kernels = _weights(kernel, kernel, x.shape[-1], filters)
-  return _activate(tf.nn.conv2d(x, kernels, stride, "SAME") + _weights(filters), activation)
-
-
-def depthwise(x, kernel, stride, activation):
-  channels = x.shape[-1]
-  kernels = _weights(kernel, kernel, channels, 1)
-  y = tf.nn.depthwise_conv2d(x, kernels, (1, stride, stride, 1), "SAME") + _weights(channels)
-  return _activate(y, activation)
-
-
-def squeeze_excite(x, units):
-  gate = convolution(pooled(x), units, 1, 1, "relu")
-  gate = convolution(gate, x.shape[-1], 1, 1, "linear")
-  return x * (tf.nn.relu6(gate + 3.0) * (1.0 / 6.0))
-
-
-def downsampled(x, stride):
-  return x if stride == 1 else tf.nn.avg_pool2d(x, 2, stride, "SAME")
-
-
-def padded(x, channels):
-  missing = channels - x.shape[-1]
-  return tf.pad(x, ((0, 0), (0, 0), (0, 0), (0, missing))) if missing else x
-
-
-def pooled(x):
-  return tf.reduce_mean(x, (1, 2), keepdims=True)
-
-
-def upsampled(x, factor):
-  return tf.image.resize(x, (x.shape[1] * factor, x.shape[2] * factor), "nearest")
-
-
-def converted(concrete_function, precision, integer_io=False):
-  """The TFLite file, as bytes, of a function with random weights.
+def converted_file(graph, precision, integer_io=False):
+  """The TFLite file, as bytes, that the converter makes of a `TimedGraph`.
 
   For int8 the ranges come from one random input for each argument: they decide what is computed,
   not how long it takes.
   """
+  signature = [tf.TensorSpec(shape, name=name) for name, shape in graph.inputs.items()]
+  build = functools.partial(graph.build, TensorFlowOperators())
+  function = tf.function(build, autograph=False).get_concrete_function(*signature)
   if precision == "float32":
-    return convert(concrete_function)
+    return convert(function)
   rng = np.random.default_rng(0)
-  inputs = tuple(rng.normal(size=one.shape).astype(np.float32) for one in concrete_function.inputs)
-  return convert(concrete_function, Quantization("int8", inputs=(inputs,), integer_io=integer_io))
+  inputs = tuple(rng.normal(size=one.shape).astype(np.float32) for one in function.inputs)
+  return convert(function, Quantization("int8", inputs=(inputs,), integer_io=integer_io))

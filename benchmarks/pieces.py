@@ -1,7 +1,6 @@
 """The timed pieces of a network (`resources/latency_table.py`) as small TFLite files."""
 
-import tensorflow as tf
-from nadv2_tf.benchmarks import operators
+from nadv2_tf.benchmarks.timed_graph import TimedGraph
 
 from nadv2_tf.spec import channels
 
@@ -9,41 +8,41 @@ from nadv2_tf.spec import channels
 COPIES = 4
 
 
-def _conv(piece, x):
+def _conv(operators, piece, x):
   return operators.convolution(x, piece.kept, piece.kernel, piece.stride, piece.activation)
 
 
-def _depthwise(piece, x):
+def _depthwise(operators, piece, x):
   return operators.depthwise(x, piece.kernel, piece.stride, piece.activation)
 
 
-def _squeeze_excite(piece, x):
+def _squeeze_excite(operators, piece, x):
   return operators.squeeze_excite(x, piece.squeeze)
 
 
-def _bypass(piece, x):
+def _bypass(operators, piece, x):
   """Half of the channels go around: cut out, pooled if the layer has a stride, joined again."""
   half = max(piece.in_channels // 2, 1)
   passed = x[..., half:] if half < piece.in_channels else x
   passed = operators.downsampled(passed, piece.stride)
   height = channels.output_size(piece.in_height, piece.stride)
   width = channels.output_size(piece.in_width, piece.stride)
-  return tf.concat([x[:, :height, :width, :half], passed], axis=-1)
+  return operators.joined([x[:, :height, :width, :half], passed])
 
 
-def _add(piece, x, shortcut):
-  return x + shortcut
+def _add(operators, piece, x, shortcut):
+  return operators.add(x, shortcut)
 
 
-def _padded_add(piece, x, shortcut):
-  return x + operators.padded(shortcut, piece.in_channels)
+def _padded_add(operators, piece, x, shortcut):
+  return operators.add(x, operators.padded(shortcut, piece.in_channels))
 
 
-def _pool(piece, x):
+def _pool(operators, piece, x):
   return operators.pooled(x)
 
 
-def _upsample(piece, x):
+def _upsample(operators, piece, x):
   return operators.upsampled(x, piece.stride)
 
 
@@ -59,6 +58,29 @@ BUILDERS = {
 }
 
 
+def piece_graph(piece, copies=COPIES):
+  """The `TimedGraph` that `piece_file` writes."""
+  if piece is None:
+    return TimedGraph({"x": (1, 1, 1, 4)}, lambda operators, x: [operators.plus_one(x)])
+  place = (1, piece.in_height, piece.in_width)
+  shapes = [(*place, piece.in_channels)]
+  if piece.kind == "add":
+    shapes *= 2
+  if piece.kind == "padded_add":
+    shapes.append((*place, max(piece.in_channels // 2, 1)))
+  count = len(shapes)
+
+  def build(operators, *inputs):
+    starts = range(0, len(inputs), count)
+    layer = BUILDERS[piece.kind]
+    return [layer(operators, piece, *inputs[start : start + count]) for start in starts]
+
+  return TimedGraph(
+    {f"x_{index}": shape for index, shape in enumerate(shapes * copies)},
+    build,
+  )
+
+
 def piece_file(piece, copies=COPIES, precision="float32"):
   """A TFLite file, as bytes, that runs `copies` of a piece on inputs of their own.
 
@@ -67,21 +89,4 @@ def piece_file(piece, copies=COPIES, precision="float32"):
   Args:
     piece: a `Piece`, or None for the smallest file there is, whose time is a call's overhead.
   """
-  if piece is None:
-    signature = [tf.TensorSpec((1, 1, 1, 4))]
-    build = lambda x: x + 1.0  # noqa: E731
-  else:
-    inputs = [tf.TensorSpec((1, piece.in_height, piece.in_width, piece.in_channels))]
-    if piece.kind == "add":
-      inputs *= 2
-    if piece.kind == "padded_add":
-      inputs.append(
-        tf.TensorSpec((1, piece.in_height, piece.in_width, max(piece.in_channels // 2, 1)))
-      )
-    signature = [tuple(inputs)] * copies
-
-    def build(*all_inputs):
-      return [BUILDERS[piece.kind](piece, *inputs) for inputs in all_inputs]
-
-  function = tf.function(build).get_concrete_function(*signature)
-  return operators.converted(function, precision, integer_io=True)
+  return piece_graph(piece, copies).file(precision, integer_io=True)
