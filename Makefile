@@ -1,40 +1,54 @@
-# make demo   sets up .venv and runs the whole job on embedded data (2 cores: under 10 minutes)
-# make test   sets up .venv and runs the test suite                 (2 cores: under 15 minutes)
+# make demo   sets up .venv and runs the whole job on embedded data (2 cores: about 4 minutes)
+# make test   sets up .venv and runs the test suite                 (2 cores: about 10 minutes)
+# make quick  the part of the suite that another version of Python could break
 # make check  formatter and linter
+# With PYTHON=python3.13 they use that one, in .venv-python3.13; 3.11, 3.12 and 3.13 are tested.
 PYTHON ?= python3
-BIN := .venv/bin
+VENV ?= .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
+BIN := $(VENV)/bin
 OUTPUT ?= runs/demo
 SOURCES := setup.cfg constraints.txt pyproject.toml
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
+# Journals, files, exports, packaging, and one run from end to end.
+QUICK := tests/spec tests/search tests/resources tests/backbones tests/layers tests/export \
+  tests/test_packaging.py tests/test_stopwatch.py tests/models/test_gradients.py \
+  tests/training/test_loop.py tests/training/test_fused_optimizers.py tests/pipeline/test_run.py \
+  tests/benchmarks/test_networks.py tests/benchmarks/test_host_device.py tests/tasks
 
-.PHONY: demo test check clean
+.PHONY: demo test quick check clean
 
-demo: .venv/installed
+demo: $(VENV)/installed
 	$(BIN)/nadv2-run --flagfile=flags/presets/demo.flags --output=$(OUTPUT)
 
-test: .venv/installed-test
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=10
+test: $(VENV)/installed-test
+	$(PYTEST) --durations=10
 
-check: .venv/installed-test
+quick: $(VENV)/installed-test
+	$(PYTEST) $(QUICK)
+
+check: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-.venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Python 3.11 or newer is needed; name it with make PYTHON=..."; exit 1; }
-	$(PYTHON) -m venv .venv
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "Python 3.11, 3.12 or 3.13 is needed (TensorFlow has no wheel for a newer one);" \
+	    "name it with make PYTHON=python3.13"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
 
-.venv/installed: .venv/bin/python $(SOURCES)
-	@echo "installing packages into .venv (about a minute, 2.7 GB)"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e .
+$(VENV)/installed: $(VENV)/bin/python $(SOURCES)
+	@echo "installing packages into $(VENV) (about a minute, 2.7 GB)"
+	@$(PIP) -c constraints.txt -e .
 	@touch $@
 
-.venv/installed-test: .venv/installed
+$(VENV)/installed-test: $(VENV)/installed
 	@echo "installing what the tests need"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[jax,test]'
+	@$(PIP) -c constraints.txt -e '.[jax,test]'
 # tflite-support wants an older protobuf than TensorFlow; what the tests use of it needs none.
 	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 12))'; then \
-	  $(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps tflite-support==0.4.4; fi
+	  $(PIP) --no-deps tflite-support==0.4.4; fi
 	@touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info runs
+	rm -rf .venv .venv-* build dist *.egg-info runs

@@ -97,8 +97,9 @@ def added(before, stages):
     stage: {part: list(both) for part, both in parts.items()} for stage, parts in before.items()
   }
   for name, parts in stages.items():
+    stage = total.setdefault(name, {})
     for one, both in parts.items():
-      counted = total.setdefault(name, {}).setdefault(one, [0.0, 0.0])
+      counted = stage.setdefault(one, [0.0, 0.0])
       for index, value in enumerate(both):
         counted[index] += value
   return total

@@ -47,6 +47,18 @@ def test_metrics_say_what_was_measured(finished):
   assert uniform["macs"] <= spec.macs() < 1.1 * uniform["macs"]
 
 
+def test_stages_say_where_the_time_went(finished):
+  folder, _ = finished
+  stages = json.loads((folder / "stages.json").read_text())
+  expected = ["start", "table", "train", "search", "references", "finetune found", "export", "time"]
+  assert [name for name in stages if name in expected] == expected
+  for name in ("train", "search", "finetune found"):
+    assert stages[name]["tracing"][0] > 0 and stages[name]["steps"][0] > 0
+  assert stages["export"]["files"][0] > 0 and stages["time"]["timing"][0] > 0
+  page = (folder / "report.html").read_text()
+  assert "Where the time went" in page and "CPU seconds" in page
+
+
 def test_files_hold_the_network_that_was_measured(finished, bands):
   folder, _ = finished
   metrics = json.loads((folder / "metrics.json").read_text())
