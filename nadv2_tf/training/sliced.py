@@ -9,6 +9,7 @@ sub-network. Needs sizes that are tensors, so TensorFlow; elsewhere the masked f
 import os
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from nadv2_tf.layers.batch_norm import EPSILON
@@ -90,7 +91,7 @@ class _SlicedMaker(LayerMaker):
 
   def convolution(self, x, filters):
     layer, kept = self._layer(filters.field), self._width(filters)
-    kernel = tf.convert_to_tensor(layer.kernel)[:, :, : x.live, : _at_least_one(kept)]
+    kernel = _first(layer.kernel, None, None, x.live, _at_least_one(kept))
 
     def convolve(scale):
       return tf.nn.conv2d(x.features, kernel * scale, filters.stride, "SAME")
@@ -106,8 +107,8 @@ class _SlicedMaker(LayerMaker):
     if size is not None:
       margin = (filters.kernel - self._row[size]) // 2
       kernel = kernel[margin : filters.kernel - margin, margin : filters.kernel - margin]
-    kernel = kernel[:, :, :computed]
-    features = x.features[..., :computed]
+    kernel = _first(kernel, None, None, computed, None)
+    features = _first(x.features, None, None, None, computed)
 
     def convolve(scale):
       factor = tf.reshape(scale, (-1, 1))
@@ -123,24 +124,25 @@ class _SlicedMaker(LayerMaker):
       y = tf.nn.bias_add(convolve(1.0), _sliced(layer.bias, computed))
     else:
       y = self._normalise(convolve, layer.norm, computed)
-    y = activate(y, filters.activation)[..., :kept]
+    y = _first(activate(y, filters.activation), None, None, None, kept)
     if cap == 0:
       return _Value(y, kept)
     out = tf.maximum(x.live if cap is None else tf.minimum(x.live, cap), kept)
     # Pooled before it is cut: an empty slice has no pool, and so no gradient.
-    passed = _downsampled(x.features, filters.stride)[..., kept:out]
+    passed = _downsampled(x.features, filters.stride)
+    passed = _first(passed, None, None, None, out, skipped=kept)
     return _Value(tf.concat([y, passed], axis=-1), out)
 
   def squeeze_excite(self, x, units, skipped):
     layer = self._layer("squeeze")
-    reduce = tf.convert_to_tensor(layer.reduce.kernel)[: x.live]
-    expand = tf.convert_to_tensor(layer.expand.kernel)[:, : x.live]
+    reduce = _first(layer.reduce.kernel, x.live, None)
+    expand = _first(layer.expand.kernel, None, x.live)
     bias = _sliced(layer.expand.bias, x.live)
 
     def gated():
       gate = tf.nn.relu(tf.reduce_mean(x.features, (1, 2)) @ reduce + layer.reduce.bias)
       gate = tf.nn.relu6(gate @ expand + bias + 3.0) * (1.0 / 6.0)
-      return x.features * gate[:, None, None, :]
+      return x.features * tf.reshape(gate, (tf.shape(gate)[0], 1, 1, -1))
 
     features = gated() if skipped is None else tf.cond(skipped, lambda: x.features, gated)
     return _Value(features, x.live)
@@ -170,8 +172,8 @@ class _SlicedMaker(LayerMaker):
 
   def classifier(self, x, classes):
     layer = self._layer("classes")
-    kernel = tf.convert_to_tensor(layer.kernel)[: x.live]
-    return _Value(x.features[:, 0, 0, :] @ kernel + layer.bias, tf.constant(classes))
+    kernel = _first(layer.kernel, x.live, None)
+    return _Value(tf.squeeze(x.features, (1, 2)) @ kernel + layer.bias, tf.constant(classes))
 
   def all_removed(self, fields):
     columns = self._columns(self.block_index)
@@ -195,7 +197,24 @@ def _at_least_one(count):
 
 
 def _sliced(variable, channels):
-  return tf.convert_to_tensor(variable)[:channels]
+  return _first(variable, channels)
+
+
+def _first(tensor, *ends, skipped=0):
+  """`tensor` up to `ends` along its axes, None for all; of the last axis `skipped` are left out.
+
+  Brackets say the same, but each of them becomes a dozen operations that pack numbers: a third of
+  a scoring's graph.
+  """
+  axes = len(ends)
+  begins = [0] * (axes - 1) + [skipped]
+  return tf.strided_slice(
+    tf.convert_to_tensor(tensor),
+    np.zeros(axes, np.int32) if isinstance(skipped, int) else tf.stack(begins),
+    tf.stack([0 if end is None else end for end in ends]),
+    np.ones(axes, np.int32),
+    end_mask=sum(1 << axis for axis, end in enumerate(ends) if end is None),
+  )
 
 
 def _folded(convolve, scale, shift):
