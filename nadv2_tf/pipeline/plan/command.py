@@ -1,0 +1,86 @@
+"""nadv2-run --plan: what a run will take, stage by stage, without running it."""
+
+import dataclasses
+import resource
+import sys
+
+from nadv2_tf import stopwatch
+from nadv2_tf.pipeline import export_stage, recipes, search_stage, transfer, workbench
+from nadv2_tf.pipeline.folder import RunFolder
+from nadv2_tf.pipeline.plan import storage, table
+from nadv2_tf.pipeline.plan.estimate import estimate
+from nadv2_tf.pipeline.plan.probe import probe
+from nadv2_tf.pipeline.plan.work import counts_of
+from nadv2_tf.pipeline.trust import check_trust
+from nadv2_tf.training import strategies
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+  """All that a run is asked for: the option groups; `timed` is the form of its timed files."""
+
+  network: object
+  train: object
+  search: object
+  finetune: object
+  references: bool
+  trust: object = None
+  checkpoint: object = None
+  export: object = None
+
+  @property
+  def timed(self):
+    return export_stage.timed_quantization(self.search, self.export)
+
+
+def plan(output, given, progress):
+  """Probes, and prints the plan of a run.
+
+  Args:
+    output: the run's folder, which need not be there; what is finished in it takes no time.
+    given: `Given`.
+    progress: a `Progress`.
+
+  Returns:
+    The `Stage`s.
+
+  Raises:
+    ValueError: as the run would, if an option, the data or the target cannot be used.
+  """
+  if given.trust:
+    check_trust(given.trust)
+  given.timed  # noqa: B018  (raises)
+  with stopwatch.running() as watch:
+    with stopwatch.stage("start"):
+      bench = workbench.make_workbench(
+        RunFolder(output), given.network, given.train, given.checkpoint
+      )
+      if strategies.is_multi_worker(bench.strategy):
+        raise ValueError(
+          "--plan probes on one machine: give --strategy=one or mirrored, or --plan_as for several."
+        )
+      bench.tell(progress)
+      recipes.check_recipes(bench, given.finetune)
+      transfer.check(given.finetune, given.search)
+      search_stage.check(given.search)
+      bench.folder.check(
+        search=given.search, network=given.network, train=given.train, finetune=given.finetune
+      )
+    started = sum(seconds for seconds, _ in watch.read()["start"].values())
+    probed = probe(bench, given, started, progress.line)
+  images = {name: len(getattr(bench.datasets, name)) for name in ("train", "holdout", "test")}
+  counts = counts_of(given, bench.space, images, probed.simulation, probed.targets, bench.folder)
+  stages = estimate(probed.costs, counts)
+  progress.line("")
+  for line in table.lines(stages):
+    progress.line(line)
+  progress.line(f"memory  {_peak_gib():.1f} GiB, the most seen while probing")
+  for line in storage.lines(given, bench.space, counts, probed.simulation):
+    progress.line(line)
+  return stages
+
+
+def _peak_gib():
+  """The largest resident size of this process so far."""
+  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  return peak / 2**30 if sys.platform == "darwin" else peak / 2**20
