@@ -6,7 +6,7 @@ from nadv2_tf import stopwatch
 from nadv2_tf.flags import groups
 from nadv2_tf.flags.checkpoints import define_checkpoints
 from nadv2_tf.flags.export import define_export, read_export
-from nadv2_tf.flags.plan import define_plan
+from nadv2_tf.flags.plan import check_plan, define_plan
 from nadv2_tf.flags.search import define_search
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
@@ -46,8 +46,13 @@ def _run():
   if FLAGS.plan:
     from nadv2_tf.pipeline.plan import command
 
-    command.plan(FLAGS.output, command.Given(**_options()), Progress())
+    given, progress = command.Given(**_options()), Progress()
+    if FLAGS.plan_as:
+      command.plan_on_paper(given, FLAGS.plan_as, FLAGS.plan_images, progress)
+    else:
+      command.plan(FLAGS.output, given, progress)
     return
+  check_plan()
   given = _options()
   run.run(
     output=FLAGS.output,

@@ -4,10 +4,10 @@ import dataclasses
 import resource
 import sys
 
-from nadv2_tf import stopwatch
+from nadv2_tf import backbones, stopwatch
 from nadv2_tf.pipeline import export_stage, recipes, search_stage, transfer, workbench
 from nadv2_tf.pipeline.folder import RunFolder
-from nadv2_tf.pipeline.plan import storage, table
+from nadv2_tf.pipeline.plan import accelerators, storage, table
 from nadv2_tf.pipeline.plan.estimate import estimate
 from nadv2_tf.pipeline.plan.probe import probe
 from nadv2_tf.pipeline.plan.work import counts_of
@@ -84,3 +84,34 @@ def _peak_gib():
   """The largest resident size of this process so far."""
   peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
   return peak / 2**30 if sys.platform == "darwin" else peak / 2**20
+
+
+def plan_on_paper(given, plan_as, plan_images, progress):
+  """Prints the plan of a run on accelerators; nothing is probed or loaded.
+
+  Args:
+    given: `Given`.
+    plan_as: such as "8 x 300 images/s".
+    plan_images: training images, the hold-out among them; None: what is known of the data.
+    progress: a `Progress`.
+
+  Returns:
+    The `Stage`s.
+
+  Raises:
+    ValueError: for another form, or data whose size nobody says.
+  """
+  machine = accelerators.parse(plan_as)
+  network = given.network
+  own = backbones.search_space(network.backbone).network.input_shape
+  shape = (network.image_size, network.image_size, own[-1]) if network.image_size else None
+  space = workbench.space_of(network, shape, None)
+  images = accelerators.images_of(network.data, network.holdout, plan_images)
+  stages, counts, simulation = accelerators.plan_of(given, space, images, machine)
+  progress.line(
+    f"on paper, nothing measured: {machine.count} accelerators, each training the super-network at "
+    f"{machine.images_per_second:g} images/s; {images['train']} training images"
+  )
+  for line in (*table.lines(stages), *storage.lines(given, space, counts, simulation)):
+    progress.line(line)
+  return stages

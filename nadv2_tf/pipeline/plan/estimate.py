@@ -68,7 +68,7 @@ class Stage:
 
 
 def estimate(costs, counts):
-  """The `Stage`s of a run in their order; what is done takes no time, what there is not is left out.
+  """The `Stage`s of a run in their order. What is done takes no time; what there is not has no row.
 
   Args:
     costs: `Costs`.

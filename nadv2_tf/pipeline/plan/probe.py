@@ -106,7 +106,7 @@ def _spread(trajectory):
 
 
 def _networks(bench, given, model, found):
-  """{cost: `NetworkCosts`} of a network like the found one, and of the full one if it is trained."""
+  """{cost: `NetworkCosts`} of a network like the found one, and of the full one if it counts."""
   finetune, full = given.finetune, bench.space.largest()
   first = finetune.finetune_distillation or finetune.transfer == "full"
   teacher = None

@@ -1,5 +1,6 @@
 """Measures what training and evaluation cost, with the run's own loop, on its own images."""
 
+import contextlib
 import dataclasses
 import pathlib
 import statistics
@@ -64,10 +65,8 @@ def _steps(loop, bench, count):
     if len(times) > count or (late and len(times) > count / 2):
       raise _Enough
 
-  try:
+  with contextlib.suppress(_Enough):
     loop.run(bench.datasets.train, report, report_every=1)
-  except _Enough:
-    pass
   return [end - begin for begin, end in zip(times, times[1:], strict=False)]
 
 
@@ -144,10 +143,9 @@ def _exports(bench, network, spec, options, place):
     description = export_stage.describe(
       spec.name, bench.datasets.class_names, own, bench.task.output
     )
-    try:
+    # An untrained network may not pass the gate; the time is spent all the same.
+    with contextlib.suppress(deployment.parity.ParityError):
       deployment.export(network, path, own, evidence, description, spec)
-    except deployment.parity.ParityError:
-      pass  # an untrained network may not pass the gate; the time is spent all the same
     found[cost] = time.monotonic() - start
   part = bench.datasets.test.take(slice(FILE_IMAGES))
   start = time.monotonic()

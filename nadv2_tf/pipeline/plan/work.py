@@ -1,6 +1,6 @@
 """How much work a run is: steps, images, networks, and what of it is done."""
 
-import itertools
+import dataclasses
 import math
 
 from nadv2_tf.benchmarks.latency_table import CALIBRATION_NETWORKS
@@ -83,8 +83,6 @@ def _more(given, images, simulation):
 
 def _without_done(counts, folder):
   """`counts` without what the folder has; of several targets a stage is done when all are."""
-  import dataclasses
-
   done, places = set(), folder.found_folders()
   metrics = folder.metrics()
   if folder.latency_table.exists():
