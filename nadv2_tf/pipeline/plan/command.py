@@ -1,36 +1,18 @@
 """nadv2-run --plan: what a run will take, stage by stage, without running it."""
 
-import dataclasses
 import resource
 import sys
 
 from nadv2_tf import backbones, stopwatch
-from nadv2_tf.pipeline import export_stage, recipes, search_stage, transfer, workbench
+from nadv2_tf.pipeline import recipes, search_stage, transfer, workbench
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.plan import accelerators, storage, table
 from nadv2_tf.pipeline.plan.estimate import estimate
+from nadv2_tf.pipeline.plan.given import Given  # noqa: F401  (the program)
 from nadv2_tf.pipeline.plan.probe import probe
 from nadv2_tf.pipeline.plan.work import counts_of
 from nadv2_tf.pipeline.trust import check_trust
 from nadv2_tf.training import strategies
-
-
-@dataclasses.dataclass(frozen=True)
-class Given:
-  """All that a run is asked for: the option groups; `timed` is the form of its timed files."""
-
-  network: object
-  train: object
-  search: object
-  finetune: object
-  references: bool
-  trust: object = None
-  checkpoint: object = None
-  export: object = None
-
-  @property
-  def timed(self):
-    return export_stage.timed_quantization(self.search, self.export)
 
 
 def plan(output, given, progress):
