@@ -46,14 +46,14 @@ def _run():
   if FLAGS.plan:
     from nadv2_tf.pipeline.plan import command
 
-    given, progress = command.Given(**_options()), Progress()
+    given, progress = command.Given(**options()), Progress()
     if FLAGS.plan_as:
       command.plan_on_paper(given, FLAGS.plan_as, FLAGS.plan_images, progress)
     else:
       command.plan(FLAGS.output, given, progress)
     return
   check_plan()
-  given = _options()
+  given = options()
   run.run(
     output=FLAGS.output,
     references=given.pop("references"),
@@ -62,7 +62,7 @@ def _run():
   )
 
 
-def _options():
+def options():
   """{group: its options}."""
   return {
     "network": groups.read(groups.NetworkOptions),
