@@ -15,6 +15,17 @@ class Progress:
   def __init__(self, stream=None):
     self._stream = stream or sys.stdout
     self._is_terminal = self._stream.isatty()
+    self._countdown = None
+
+  def counts_down(self, countdown):
+    """From now on bars also say how long the run will take; `countdown` is a `Countdown`."""
+    self._countdown = countdown
+
+  def to_the_end(self, left):
+    """Words for the end of the run, `left` seconds before the end of a bar; "" without a plan."""
+    if self._countdown is None:
+      return ""
+    return f"{_rounded(left + self._countdown.after_this())} to the end of the run"
 
   def line(self, text):
     if self._is_terminal:
@@ -25,6 +36,13 @@ class Progress:
   def bar(self, title, total, unit):
     """A context manager; call it with (done, note)."""
     return _Bar(self, self._stream, self._is_terminal, title, total, unit)
+
+
+def _rounded(seconds):
+  """As exact as a plan is: 40 s, 3 min, 2.5 h."""
+  if seconds < 90:
+    return f"{seconds:.0f} s"
+  return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 class _Bar:
@@ -51,17 +69,19 @@ class _Bar:
     self(done)
 
   def __call__(self, done, note=""):
+    now = time.monotonic()
+    elapsed = max(now - self._start, 1e-9)
+    left = elapsed / max(done, 1) * (self._total - done)
+    end = self._progress.to_the_end(left)
     if self._bar:
-      self._bar.set_postfix_str(note, refresh=False)
+      self._bar.set_postfix_str(", ".join(filter(None, (note, end))), refresh=False)
       self._bar.update(done - self._bar.n)
       return
-    now = time.monotonic()
     if now - self._last < LINE_EVERY and done < self._total:
       return
     self._last = now
-    elapsed = max(now - self._start, 1e-9)
-    left = elapsed / max(done, 1) * (self._total - done)
+    parts = (f"{left:.0f} s left", end, note)
     self._progress.line(
       f"  {self._title}: {done}/{self._total} {self._unit}, {done / elapsed:.1f}/s, "
-      f"{left:.0f} s left{', ' + note if note else ''}"
+      f"{', '.join(filter(None, parts))}"
     )

@@ -14,6 +14,8 @@ from nadv2_tf.pipeline import (
 )
 from nadv2_tf.pipeline.folder import RunFolder, versions
 from nadv2_tf.pipeline.options import DEFAULT_CHECKPOINTS, TrustOptions
+from nadv2_tf.pipeline.plan import first_lines
+from nadv2_tf.pipeline.plan.given import Given
 from nadv2_tf.pipeline.report import write_report
 from nadv2_tf.pipeline.stage_times import StageTimes
 from nadv2_tf.pipeline.trust import check_trust, measure_trust
@@ -67,7 +69,17 @@ def run(
       bench.folder.check(search=search_options, **groups)
     with bench.folder.locked():
       exports = (export_options, timed)
-      times = StageTimes(bench.folder, watch)
+      given = Given(
+        **groups,
+        search=search_options,
+        references=references,
+        trust=trust_options,
+        checkpoint=checkpoint_options,
+        export=export_options,
+      )
+      with stopwatch.stage(START):
+        countdown = first_lines.tell(given, bench, progress)
+      times = StageTimes(bench.folder, watch, countdown)
       _run(bench, groups, search_options, references, progress, trust_options, exports, times)
 
 

@@ -21,10 +21,8 @@ def make_problem(options, space, folder, progress):
     TimingError: if the device cannot time.
     ValueError: for a target or limit that is no number, or a meter or optimizer that is none.
   """
-  metering.parse_targets(options.target, 1.0)  # a typing mistake, before minutes of measuring
-  optimizers.check(options)
+  check(options)
   limits = metering.parse_limits(options.limit, space, folder)
-  metering.check_timing(options)
   start = time.monotonic()
   measured_before = folder.latency_table.exists()
   meter = metering.ready_meter(options, space)
@@ -39,6 +37,13 @@ def make_problem(options, space, folder, progress):
   optimizers.optimizer_of(options, problem)
   _name_folders(folder, targets)
   return problem
+
+
+def check(options):
+  """Raises what is wrong whatever the space is: a typing mistake, before minutes of measuring."""
+  metering.parse_targets(options.target, 1.0)
+  optimizers.check(options)
+  metering.check_timing(options)
 
 
 def _check_range(options, space, folder, meter, limits, progress):
@@ -101,13 +106,7 @@ def search(bench, super_model, problem, options, progress):
     A `Landing` for each target, the largest first.
   """
   folder, start = bench.folder, time.monotonic()
-  evaluator = _evaluator_type()(
-    super_model,
-    bench.task,
-    bench.datasets.holdout,
-    bench.datasets.train.take(slice(CALIBRATION_IMAGES)),
-    strategy=bench.strategy,
-  )
+  evaluator = make_evaluator(bench, super_model)
   optimizer = optimizers.optimizer_of(options, problem)
   confirmation = None
   if metering.is_timed(options):
@@ -132,6 +131,17 @@ def search(bench, super_model, problem, options, progress):
   return tuple(
     _land(there, problem, target, attempt, options)
     for there, (target, attempt) in zip(folder.found_folders(), kept.items(), strict=True)
+  )
+
+
+def make_evaluator(bench, super_model):
+  """The `Evaluator` of a run."""
+  return _evaluator_type()(
+    super_model,
+    bench.task,
+    bench.datasets.holdout,
+    bench.datasets.train.take(slice(CALIBRATION_IMAGES)),
+    strategy=bench.strategy,
   )
 
 

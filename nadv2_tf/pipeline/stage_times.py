@@ -1,6 +1,7 @@
 """stages.json of a run: seconds and CPU seconds of every stage, and what they were spent on."""
 
 import contextlib
+import time
 
 from nadv2_tf import stopwatch
 
@@ -11,17 +12,22 @@ class StageTimes:
   Args:
     folder: the `RunFolder`.
     watch: the `Stopwatch` that runs.
+    countdown: a `Countdown` that is told of the stages, or None.
   """
 
-  def __init__(self, folder, watch):
+  def __init__(self, folder, watch, countdown=None):
     self._folder = folder
     self._watch = watch
+    self._countdown = countdown
     self._before = folder.read_stages()
 
   @contextlib.contextmanager
   def stage(self, name):
     """The block is a stage; after it the file is written, so that a kill later loses nothing."""
-    with stopwatch.stage(name):
+    counted = contextlib.nullcontext()
+    if self._countdown:
+      counted = self._countdown.stage(name, time.monotonic)
+    with stopwatch.stage(name), counted:
       yield
     self.write()
 

@@ -40,14 +40,9 @@ def train_super_network(bench, progress):
     CheckpointError: if there are checkpoints, and none can be used.
     Stopped: when what is needed to go on is saved.
   """
-  options = bench.train_options
-  recipe = super_recipe(options)
+  recipe = super_recipe(bench.train_options)
   keras.utils.set_random_seed(bench.seed)
-  form = strategies.batch_norm_form(
-    bench.strategy, options.batch_size, options.subnetworks_per_batch
-  )
-  with bench.strategy.scope(), computing_in(options.mixed_precision):
-    model = super_network(bench.space, stochastic_depth=recipe.stochastic_depth, **form)
+  model = new_super_network(bench, recipe)
   weights, title = bench.folder.super_weights, "super-network"
   checkpoints = training_checkpoints(bench, title, {"recipe": recipe}, progress)
   if weights.exists():
@@ -56,17 +51,7 @@ def train_super_network(bench, progress):
     checkpoints.clear()
     return model
   _prepare(bench, model, progress)
-  loop = TrainingLoop(
-    model,
-    bench.task,
-    recipe,
-    width_sampler(bench),
-    bench.strategy,
-    bench.seed,
-    options.execution,
-    options.distillation,
-    options.jit_compile,
-  )
+  loop = super_loop(bench, model, recipe, width_sampler(bench))
   try:
     reports = _run(bench, loop, progress, title, recipe, checkpoints)
   except TrainingDiverged as error:
@@ -78,6 +63,23 @@ def train_super_network(bench, progress):
   save_atomically(model.save_weights, weights)
   checkpoints.clear()
   return model
+
+
+def new_super_network(bench, recipe):
+  """An untrained one, in the strategy's scope."""
+  options = bench.train_options
+  form = strategies.batch_norm_form(
+    bench.strategy, options.batch_size, options.subnetworks_per_batch
+  )
+  with bench.strategy.scope(), computing_in(options.mixed_precision):
+    return super_network(bench.space, stochastic_depth=recipe.stochastic_depth, **form)
+
+
+def super_loop(bench, model, recipe, sampler):
+  """The `TrainingLoop` of the super-network."""
+  options = bench.train_options
+  how = (options.execution, options.distillation, options.jit_compile)
+  return TrainingLoop(model, bench.task, recipe, sampler, bench.strategy, bench.seed, *how)
 
 
 def training_checkpoints(bench, title, what, progress):
@@ -153,16 +155,8 @@ def train_on(bench, model, spec, recipe, title, progress, checkpoints=None, teac
   Returns:
     The `TrainingState` of its end.
   """
-  trained = _training_copy(bench, model, spec, recipe)
-  loop = TrainingLoop(
-    trained,
-    bench.task,
-    recipe,
-    strategy=bench.strategy,
-    seed=bench.seed + 1,
-    jit_compile=bench.train_options.jit_compile,
-    teacher=teacher,
-  )
+  trained = training_copy(bench, model, spec, recipe)
+  loop = plain_loop(bench, trained, recipe, teacher)
   with recent_averages(trained, recipe.steps(len(bench.datasets.train))):
     _run(bench, loop, progress, title, recipe, checkpoints)
   if trained is not model:
@@ -170,7 +164,20 @@ def train_on(bench, model, spec, recipe, title, progress, checkpoints=None, teac
   return loop.state
 
 
-def _training_copy(bench, model, spec, recipe):
+def plain_loop(bench, model, recipe, teacher=None):
+  """The `TrainingLoop` of a network that was cut out."""
+  return TrainingLoop(
+    model,
+    bench.task,
+    recipe,
+    strategy=bench.strategy,
+    seed=bench.seed + 1,
+    jit_compile=bench.train_options.jit_compile,
+    teacher=teacher,
+  )
+
+
+def training_copy(bench, model, spec, recipe):
   """`model` as it is to be trained: on all replicas, in mixed precision, with stochastic depth.
 
   The file that is kept holds none of them: it is a plain float32 network.
@@ -196,7 +203,7 @@ def trained_full(bench, super_model, finetune_options, progress):
   return finetune(bench, super_model, full, finetune_options, FULL, progress)[0]
 
 
-def _teacher(bench, full, share):
+def teacher_of(bench, full, share):
   """`Teacher` with the weights of a full network, or None if it has no share in the loss."""
   if full is None or not share:
     return None
@@ -256,7 +263,7 @@ def finetune(bench, super_model, spec, finetune_options, name, progress, full=No
     _clear(folder, checkpoints)
     return load_keras(path), folder.network_metrics(name)
   start = time.monotonic()
-  teacher = _teacher(bench, full, finetune_options.finetune_distillation)
+  teacher = teacher_of(bench, full, finetune_options.finetune_distillation)
   if name == FOUND and finetune_options.transfer == "trajectory":
     model = _carried_over(bench, super_model, spec, finetune_options, progress, teacher)
   elif full is not None and finetune_options.transfer == "full":

@@ -6,6 +6,7 @@ from nadv2_tf import stopwatch
 from nadv2_tf.flags import groups
 from nadv2_tf.flags.checkpoints import define_checkpoints
 from nadv2_tf.flags.export import define_export, read_export
+from nadv2_tf.flags.plan import check_plan, define_plan
 from nadv2_tf.flags.search import define_search
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
@@ -28,6 +29,7 @@ def define_flags():
     "Also train and time the full network and the uniformly scaled one that is as fast as the "
     "found network.",
   )
+  define_plan()
 
 
 def main():
@@ -41,18 +43,37 @@ def _run():
     from nadv2_tf.pipeline import run
     from nadv2_tf.pipeline.progress import Progress
 
+  if FLAGS.plan:
+    from nadv2_tf.pipeline.plan import command
+
+    given, progress = command.Given(**options()), Progress()
+    if FLAGS.plan_as:
+      command.plan_on_paper(given, FLAGS.plan_as, FLAGS.plan_images, progress)
+    else:
+      command.plan(FLAGS.output, given, progress)
+    return
+  check_plan()
+  given = options()
   run.run(
     output=FLAGS.output,
-    network_options=groups.read(groups.NetworkOptions),
-    train_options=groups.read(groups.TrainOptions),
-    search_options=groups.read(groups.SearchOptions),
-    finetune_options=groups.read(groups.FinetuneOptions),
-    references=FLAGS.references,
+    references=given.pop("references"),
     progress=Progress(),
-    trust_options=groups.read(groups.TrustOptions),
-    checkpoint_options=groups.read(groups.CheckpointOptions),
-    export_options=read_export(),
+    **{f"{group}_options": options for group, options in given.items()},
   )
+
+
+def options():
+  """{group: its options}."""
+  return {
+    "network": groups.read(groups.NetworkOptions),
+    "train": groups.read(groups.TrainOptions),
+    "search": groups.read(groups.SearchOptions),
+    "finetune": groups.read(groups.FinetuneOptions),
+    "references": FLAGS.references,
+    "trust": groups.read(groups.TrustOptions),
+    "checkpoint": groups.read(groups.CheckpointOptions),
+    "export": read_export(),
+  }
 
 
 def start():

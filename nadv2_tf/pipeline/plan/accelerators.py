@@ -1,0 +1,107 @@
+"""A plan for accelerators that are not there: --plan_as='8 x 300 images/s'.
+
+Nothing is measured. The one number given is how fast one accelerator trains the super-network. Each
+image of it costs the largest network; the rest follows from MACs:
+
+- a smaller network trains as much faster as it has fewer MACs, and several accelerators share a
+  batch without loss;
+- a forward pass takes a third of a training step;
+- samples are scored one after the other, so further accelerators do not help there, and by forward
+  passes alone;
+- what this machine's processor does (traces, proposals, files and their timing) takes what it takes
+  on paper.
+"""
+
+import dataclasses
+import re
+
+from nadv2_tf.pipeline.plan import paper
+from nadv2_tf.pipeline.plan.estimate import estimate
+from nadv2_tf.pipeline.plan.work import counts_of
+from nadv2_tf.pipeline.search_stage import CALIBRATION_IMAGES
+
+FORM = re.compile(r"\s*(\d{1,6})\s*x\s*(\d{1,9}(?:\.\d{1,9})?)\s*images/s\s*")
+#: forward passes in the time of a training step
+FORWARD = 3.0
+#: {data: (training images, test images)} of what is planned without being loaded
+KNOWN_IMAGES = {
+  "tfds:imagenet2012": (1_281_167, 50_000),
+  "tfds:cifar10": (50_000, 10_000),
+  "demo": (10_000, 3_500),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Accelerators:
+  """So many, each of which trains the super-network at so many images a second."""
+
+  count: int
+  images_per_second: float
+
+
+def parse(text):
+  """`Accelerators` of a text such as "8 x 300 images/s"; raises ValueError for any other."""
+  match = FORM.fullmatch(text)
+  if not match or not int(match[1]) or not float(match[2]):
+    raise ValueError(
+      "--plan_as must be how many accelerators, and what each trains, such as '8 x 300 images/s'; "
+      f"got {text!r}."
+    )
+  return Accelerators(int(match[1]), float(match[2]))
+
+
+def images_of(data, holdout, plan_images=None):
+  """{"train", "holdout", "test": how many} of data that is not loaded.
+
+  Raises:
+    ValueError: if nobody says how many there are, or the hold-out takes them all.
+  """
+  known, test = KNOWN_IMAGES.get(data, (None, 0))
+  train = plan_images or known
+  if train is None:
+    raise ValueError(
+      f"--plan_as loads no data, and how many training images --data={data} has is not known: give "
+      "--plan_images."
+    )
+  if holdout >= train:
+    raise ValueError(f"--holdout={holdout} leaves none of the {train} training images.")
+  return {"train": train - holdout, "holdout": holdout, "test": test}
+
+
+def plan_of(given, space, images, accelerators):
+  """(the `Stage`s, `Counts`, `Simulation`) of a run on paper.
+
+  Args:
+    given: `Given` options.
+    space: the `SearchSpace`.
+    images: of `images_of`.
+    accelerators: `Accelerators`.
+  """
+  simulation = paper.simulation_on_paper(given.search, space)
+  counts = counts_of(given, space, images, simulation, len(simulation.found))
+  costs = paper.costs_on_paper(space, given, images, simulation, paper.Speed())
+  return (
+    estimate(_on(accelerators, costs, space, given, images, simulation), counts),
+    counts,
+    simulation,
+  )
+
+
+def _on(accelerators, costs, space, given, images, simulation):
+  """`costs` with what accelerators do instead."""
+  one = 1 / accelerators.images_per_second
+  step = given.train.batch_size * one / accelerators.count
+  full, found = space.largest().macs(), simulation.found[-1].macs()
+  share = found / full
+  scored = images["holdout"] + CALIBRATION_IMAGES
+  networks = {
+    name: dataclasses.replace(getattr(costs, name), step=part * step, image=part * one / FORWARD)
+    for name, part in (("found", share), ("full", 1.0))
+  }
+  return dataclasses.replace(
+    costs,
+    super_full_step=step,
+    super_step=step,
+    sample=scored * one / FORWARD * (1 + share) / 2,
+    **networks,
+  )

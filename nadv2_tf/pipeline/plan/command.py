@@ -1,0 +1,99 @@
+"""nadv2-run --plan: what a run will take, stage by stage, without running it."""
+
+import resource
+import sys
+
+from nadv2_tf import backbones, stopwatch
+from nadv2_tf.pipeline import recipes, search_stage, transfer, workbench
+from nadv2_tf.pipeline.folder import RunFolder
+from nadv2_tf.pipeline.plan import accelerators, storage, table
+from nadv2_tf.pipeline.plan.estimate import estimate
+from nadv2_tf.pipeline.plan.given import Given  # noqa: F401  (the program)
+from nadv2_tf.pipeline.plan.probe import probe
+from nadv2_tf.pipeline.plan.work import counts_of
+from nadv2_tf.pipeline.trust import check_trust
+from nadv2_tf.training import strategies
+
+
+def plan(output, given, progress):
+  """Probes, and prints the plan of a run.
+
+  Args:
+    output: the run's folder, which need not be there; what is finished in it takes no time.
+    given: `Given`.
+    progress: a `Progress`.
+
+  Returns:
+    The `Stage`s.
+
+  Raises:
+    ValueError: as the run would, if an option, the data or the target cannot be used.
+  """
+  if given.trust:
+    check_trust(given.trust)
+  given.timed  # noqa: B018  (raises)
+  with stopwatch.running() as watch:
+    with stopwatch.stage("start"):
+      bench = workbench.make_workbench(
+        RunFolder(output), given.network, given.train, given.checkpoint
+      )
+      if strategies.is_multi_worker(bench.strategy):
+        raise ValueError(
+          "--plan probes on one machine: give --strategy=one or mirrored, or --plan_as for several."
+        )
+      bench.tell(progress)
+      recipes.check_recipes(bench, given.finetune)
+      transfer.check(given.finetune, given.search)
+      search_stage.check(given.search)
+      bench.folder.check(
+        search=given.search, network=given.network, train=given.train, finetune=given.finetune
+      )
+    started = sum(seconds for seconds, _ in watch.read()["start"].values())
+    probed = probe(bench, given, started, progress.line)
+  images = {name: len(getattr(bench.datasets, name)) for name in ("train", "holdout", "test")}
+  counts = counts_of(given, bench.space, images, probed.simulation, probed.targets, bench.folder)
+  stages = estimate(probed.costs, counts)
+  progress.line("")
+  for line in table.lines(stages):
+    progress.line(line)
+  progress.line(f"memory  {_peak_gib():.1f} GiB, the most seen while probing")
+  for line in storage.lines(given, bench.space, counts, probed.simulation):
+    progress.line(line)
+  return stages
+
+
+def _peak_gib():
+  """The largest resident size of this process so far."""
+  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  return peak / 2**30 if sys.platform == "darwin" else peak / 2**20
+
+
+def plan_on_paper(given, plan_as, plan_images, progress):
+  """Prints the plan of a run on accelerators; nothing is probed or loaded.
+
+  Args:
+    given: `Given`.
+    plan_as: such as "8 x 300 images/s".
+    plan_images: training images, the hold-out among them; None: what is known of the data.
+    progress: a `Progress`.
+
+  Returns:
+    The `Stage`s.
+
+  Raises:
+    ValueError: for another form, or data whose size nobody says.
+  """
+  machine = accelerators.parse(plan_as)
+  network = given.network
+  own = backbones.search_space(network.backbone).network.input_shape
+  shape = (network.image_size, network.image_size, own[-1]) if network.image_size else None
+  space = workbench.space_of(network, shape, None)
+  images = accelerators.images_of(network.data, network.holdout, plan_images)
+  stages, counts, simulation = accelerators.plan_of(given, space, images, machine)
+  progress.line(
+    f"on paper, nothing measured: {machine.count} accelerators, each training the super-network at "
+    f"{machine.images_per_second:g} images/s; {images['train']} training images"
+  )
+  for line in (*table.lines(stages), *storage.lines(given, space, counts, simulation)):
+    progress.line(line)
+  return stages

@@ -1,0 +1,91 @@
+"""Measures what building and timing files costs, with the run's own settings."""
+
+import random
+import statistics
+import time
+
+from nadv2_tf.benchmarks.latency_table import (
+  CALIBRATION_NETWORKS,
+  TableMeasurement,
+)
+from nadv2_tf.benchmarks.networks import network_file
+from nadv2_tf.benchmarks.table_plan import networks_over_range, planned_pieces
+from nadv2_tf.benchmarks.timing import built_as
+from nadv2_tf.pipeline import metering
+from nadv2_tf.search.uniform import scaled_to
+
+#: files that are built and timed; of a device that must settle before each of them, fewer
+PIECES, NETWORKS = 24, 6
+SLOW_PIECES, SLOW_NETWORKS = 4, 2
+#: seconds of settling that make a device slow
+SLOW = 0.05
+
+
+def table_costs(options, space, table, seed=0):
+  """{cost: seconds} of a latency table; `table` is a likely one."""
+  wanted = planned_pieces(space)
+  with metering.device_of(options) as device:
+    settings = metering.timing_settings(options)
+    measurement = TableMeasurement(space, device, settings)
+    is_slow = device.settling_seconds > SLOW
+    pieces = random.Random(seed).sample(
+      wanted, min(SLOW_PIECES if is_slow else PIECES, len(wanted))
+    )
+    start = time.monotonic()
+    measurement.pieces(pieces)
+    piece = (time.monotonic() - start) / len(pieces)
+    networks = SLOW_NETWORKS if is_slow else NETWORKS
+    start = time.monotonic()
+    specs = networks_over_range(space, networks, seed, table.measure)
+    chosen = (time.monotonic() - start) / networks
+    start = time.monotonic()
+    measurement.networks(specs)
+    network = (time.monotonic() - start) / len(specs)
+  choose = chosen * (CALIBRATION_NETWORKS + metering.CHECK_NETWORKS)
+  return {"piece": piece, "table_network": network, "choose": choose}
+
+
+def timing_costs(options, space, specs, range_seconds, range_ms, table):
+  """{cost: seconds} of single networks, from what timing smallest, middle and largest took.
+
+  Args:
+    options: `SearchOptions`.
+    space: the `SearchSpace`.
+    specs: networks like those that are confirmed.
+    range_seconds: of building and timing the three.
+    range_ms: {name: milliseconds} of them.
+    table: a meter in milliseconds.
+  """
+  settings = metering.timing_settings(options, seconds=0.1)
+  start = time.monotonic()
+  for spec in specs:
+    network_file(spec, **built_as(settings))
+  file = (time.monotonic() - start) / len(specs)
+  ms = statistics.mean(table.measure(spec) for spec in specs)
+  planned = sum(nominal_seconds(settings, value) for value in range_ms.values())
+  # Unsteady files are timed again, and processes start: as often as here.
+  ratio = max(range_seconds - len(range_ms) * file, 0.0) / planned
+  changes = {
+    "confirm": {"repeats": 5},
+    "match": {"repeats": 7},
+    "time": {"repeats": 7, "runs": 100},
+  }
+  found = {
+    name: ratio * nominal_seconds(metering.timing_settings(options, seconds=0.1, **changed), ms)
+    for name, changed in changes.items()
+  }
+  start = time.monotonic()
+  scaled_to(space, table.measure, table.measure(specs[0]))
+  scaled = time.monotonic() - start
+  return {
+    "confirm": file + found["confirm"],
+    "match": scaled + 2 * (file + found["match"]),
+    "time": found["time"],
+  }
+
+
+def nominal_seconds(settings, milliseconds):
+  """Of timing one file once with all its repeats, if nothing comes between."""
+  counted = max(settings.runs * milliseconds / 1000, settings.seconds)
+  warm = max(settings.warmup_runs * milliseconds / 1000, settings.warmup_seconds)
+  return settings.repeats * (counted + warm)

@@ -1,0 +1,153 @@
+"""Measures what training and evaluation cost, with the run's own loop, on its own images."""
+
+import contextlib
+import dataclasses
+import pathlib
+import statistics
+import tempfile
+import time
+
+import keras
+
+from nadv2_tf.export import deployment, predictor
+from nadv2_tf.pipeline import export_stage, recipes, search_stage, training_stages
+from nadv2_tf.pipeline.plan.costs import NetworkCosts
+from nadv2_tf.training.evaluation import batches_of, keras_predictor, measure
+
+#: steps that are measured: of each kind, and at most; the first of all traces
+FULL_STEPS, STEPS = 5, 8
+#: after so many seconds of steps two of a kind do
+SECONDS = 8.0
+#: test images that a file is tried on
+FILE_IMAGES = 200
+
+
+class _Enough(Exception):
+  """Ends a training that has said what it was to say."""
+
+
+def super_network_costs(bench):
+  """(the super-network, {cost: seconds}); its weights are worthless."""
+  options = bench.train_options
+  recipe = recipes.super_recipe(options)
+  keras.utils.set_random_seed(bench.seed)
+  sampler = recipes.width_sampler(bench)
+  start = time.monotonic()
+  model = training_stages.new_super_network(bench, recipe)
+  built = time.monotonic() - start
+  # As many steps of each kind as tell; a run has them in this order too.
+  full = FULL_STEPS + 1 if sampler.full_steps else 0
+  few = dataclasses.replace(sampler, full_steps=full)
+  has_more = recipe.steps(len(bench.datasets.train)) > sampler.full_steps
+  count = full + STEPS if has_more else full
+  loop = training_stages.super_loop(bench, model, _long_enough(bench, recipe, count), few)
+  steps = _steps(loop, bench, count)
+  first = steps[1:full] or steps[1:]
+  later = (steps[max(full, 1) :] or first) if has_more else first
+  found = {"super_full_step": _usual(first or steps), "super_step": _usual(later or steps)}
+  traced = steps[0] - found["super_full_step" if full else "super_step"] if steps else 0.0
+  return model, found | {"super_build": built + max(traced, 0.0)}
+
+
+def _long_enough(bench, recipe, steps):
+  """`recipe`, with more epochs if they have fewer steps."""
+  epochs = steps / (len(bench.datasets.train) // recipe.batch_size)
+  return dataclasses.replace(recipe, epochs=max(epochs, recipe.epochs))
+
+
+def _steps(loop, bench, count):
+  """Seconds of the first steps of a training; the first holds all that comes before it."""
+  times = [time.monotonic()]
+
+  def report(_):
+    times.append(time.monotonic())
+    late = len(times) > 3 and times[-1] - times[1] > SECONDS * len(times) / count
+    if len(times) > count or (late and len(times) > count / 2):
+      raise _Enough
+
+  with contextlib.suppress(_Enough):
+    loop.run(bench.datasets.train, report, report_every=1)
+  return [end - begin for begin, end in zip(times, times[1:], strict=False)]
+
+
+def _usual(seconds):
+  return statistics.median(seconds) if seconds else 0.0
+
+
+def score_costs(bench, model, specs):
+  """{cost: seconds} of scoring, on the networks `specs`."""
+  start = time.monotonic()
+  evaluator = search_stage.make_evaluator(bench, model)
+  first, *others = [bench.space.largest(), *specs]
+  evaluator.accuracy([first])
+  build = time.monotonic() - start
+  times = []
+  for spec in others:
+    start = time.monotonic()
+    evaluator.accuracy([spec])
+    times.append(time.monotonic() - start)
+  sample = statistics.mean(times) if times else build
+  return {"score_build": max(build - sample, 0.0), "sample": sample}
+
+
+def network_costs(bench, model, spec, finetune_options, teacher, export_options):
+  """`NetworkCosts` of one stand-alone network."""
+  start = time.monotonic()
+  network = training_stages.cut_out(bench, model, spec)
+  prepare = time.monotonic() - start
+  trace, image = _evaluation(bench, network)
+  recipe = recipes.finetune_recipe(bench.train_options, finetune_options)
+  start = time.monotonic()
+  copy = training_stages.training_copy(bench, network, spec, recipe)
+  loop = training_stages.plain_loop(bench, copy, _long_enough(bench, recipe, STEPS), teacher)
+  built = time.monotonic() - start
+  steps = _steps(loop, bench, STEPS)
+  step = _usual(steps[1:] or steps)
+  with tempfile.TemporaryDirectory() as place:
+    place = pathlib.Path(place)
+    start = time.monotonic()
+    network.save(place / "network.keras")
+    prepare += time.monotonic() - start
+    exports = _exports(bench, network, spec, export_options, place)
+  prepare += trace + built + max(steps[0] - step, 0.0)
+  return NetworkCosts(prepare=prepare, step=step, image=image, **exports)
+
+
+def _evaluation(bench, network):
+  """(seconds of the trace, seconds of an image) in Keras."""
+  predict, task = keras_predictor(network), bench.task
+  _, size = batches_of(bench.datasets.holdout)
+  part, times = bench.datasets.holdout.take(slice(size)), []
+  for _ in range(2):
+    start = time.monotonic()
+    measure(task, predict, part)
+    times.append(time.monotonic() - start)
+  return max(times[0] - times[1], 0.0), times[1] / len(part)
+
+
+def _exports(bench, network, spec, options, place):
+  """{cost: seconds} of the files; that of int8_qat is made without its training."""
+  plain = deployment.ExportOptions()
+  found, modes = {}, {"export": ("none", plain)}
+  if options and options.quantization != "none":
+    mode = options.quantization
+    if mode == "int8_qat":
+      options = dataclasses.replace(options, quantization="int8")
+    modes["export_quantized"] = (mode, options)
+  for cost, (mode, own) in modes.items():
+    path, start = place / f"{mode}.tflite", time.monotonic()
+    # Without labels the gate lets a worthless network pass: what it takes is the same.
+    evidence = dataclasses.replace(
+      export_stage.evidence_of(bench.task, bench.datasets), quality=lambda _: 0.0
+    )
+    description = export_stage.describe(
+      spec.name, bench.datasets.class_names, own, bench.task.output
+    )
+    # An untrained network may not pass the gate; the time is spent all the same.
+    with contextlib.suppress(deployment.parity.ParityError):
+      deployment.export(network, path, own, evidence, description, spec)
+    found[cost] = time.monotonic() - start
+  part = bench.datasets.test.take(slice(FILE_IMAGES))
+  start = time.monotonic()
+  measure(bench.task, predictor(place / "none.tflite"), part)
+  return found | {"file_image": (time.monotonic() - start) / len(part)}
