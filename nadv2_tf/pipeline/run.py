@@ -92,9 +92,12 @@ def _run(bench, groups, search_options, references, progress, trust_options, exp
   folder.open(search=search_options)
   folder.update_metrics(seed=bench.seed, versions=versions(), quality=bench.task.quality_name)
   with times.stage("train"):
-    super_model = training_stages.train_super_network(bench, progress)
+    early = search_stage.EarlyEvaluator(bench)
+    super_model = training_stages.train_super_network(bench, progress, early)
   with times.stage("search"):
-    landings = search_stage.search(bench, super_model, problem, search_options, progress)
+    landings = search_stage.search(
+      bench, super_model, problem, search_options, progress, early.get(super_model)
+    )
   with times.stage("references"):
     networks = _networks(bench, problem, landings, search_options, references, progress)
   with times.stage("finetune full"):

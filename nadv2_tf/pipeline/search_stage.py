@@ -1,9 +1,11 @@
 """The stage that searches."""
 
+import contextlib
 import dataclasses
 import time
 
 from nadv2_tf.pipeline import metering, optimizers
+from nadv2_tf.pipeline.beside import Beside
 from nadv2_tf.pipeline.confirmation import Confirmation
 from nadv2_tf.pipeline.rounds import search_in_rounds
 from nadv2_tf.search import Problem, UnreachableTarget, check_target, journal, minimize
@@ -99,14 +101,39 @@ class Landing:
   spec: object
 
 
-def search(bench, super_model, problem, options, progress):
+class EarlyEvaluator:
+  """The evaluator of a run, made while the super-network that it scores with is still trained.
+
+  Tracing the scoring takes as long as dozens of samples.
+  """
+
+  def __init__(self, bench):
+    self._bench = bench
+    self._beside = None
+
+  def __call__(self, super_model):
+    """What `train_super_network` takes as `beside`."""
+    if not strategies.on_tensorflow() or self._bench.strategy.num_replicas_in_sync > 1:
+      return contextlib.nullcontext()
+    self._beside = Beside(lambda: make_evaluator(self._bench, super_model).prepare())
+    return self._beside
+
+  def get(self, super_model):
+    """The evaluator, made now if no training went before."""
+    return self._beside.result() if self._beside else make_evaluator(self._bench, super_model)
+
+
+def search(bench, super_model, problem, options, progress, evaluator=None):
   """Searches with the shared weights; writes found.json, the journals and the metrics.
+
+  Args:
+    evaluator: if it was made already; see `EarlyEvaluator`.
 
   Returns:
     A `Landing` for each target, the largest first.
   """
   folder, start = bench.folder, time.monotonic()
-  evaluator = make_evaluator(bench, super_model)
+  evaluator = evaluator or make_evaluator(bench, super_model)
   optimizer = optimizers.optimizer_of(options, problem)
   confirmation = None
   if metering.is_timed(options):

@@ -1,8 +1,7 @@
 """Stages that train: the super-network, and networks cut out of it."""
 
+import contextlib
 import dataclasses
-import importlib.metadata
-import json
 import time
 
 import keras
@@ -10,18 +9,16 @@ import keras
 from nadv2_tf.models import slice_network, stand_alone, super_network
 from nadv2_tf.models.parts.names import layer_name
 from nadv2_tf.pipeline import encoder_weights, transfer
-from nadv2_tf.pipeline.options import HOW_IT_RUNS
 from nadv2_tf.pipeline.recipes import finetune_recipe, super_recipe, width_sampler
+from nadv2_tf.pipeline.training_checkpoints import training_checkpoints
 from nadv2_tf.resources import COUNTS
 from nadv2_tf.training import strategies
-from nadv2_tf.training.checkpoints import Checkpoints
 from nadv2_tf.training.distillation import Teacher
 from nadv2_tf.training.evaluation import keras_predictor, measure
 from nadv2_tf.training.loop import TrainingDiverged, TrainingLoop
 from nadv2_tf.training.network_files import load_keras, load_weights, save_atomically
 from nadv2_tf.training.precision import computing_in
 from nadv2_tf.training.recalibration import recalibrate, recent_averages
-from nadv2_tf.training.shared_checkpoints import SharedCheckpoints
 
 RECALIBRATION_IMAGES = 1024
 FOUND, FULL = "found", "full"
@@ -32,8 +29,10 @@ def recalibrate_on(bench, model):
   recalibrate(model, bench.datasets.train.take(slice(RECALIBRATION_IMAGES)))
 
 
-def train_super_network(bench, progress):
+def train_super_network(bench, progress, beside=lambda model: contextlib.nullcontext()):
   """Trains the super-network, or reads its weights if an earlier run saved them.
+
+  While it trains, the context manager `beside(model)` is entered.
 
   Raises:
     TrainingDiverged: if it does even with half the learning rate; the last good weights are saved.
@@ -53,7 +52,8 @@ def train_super_network(bench, progress):
   _prepare(bench, model, progress)
   loop = super_loop(bench, model, recipe, width_sampler(bench))
   try:
-    reports = _run(bench, loop, progress, title, recipe, checkpoints)
+    with beside(model):
+      reports = _run(bench, loop, progress, title, recipe, checkpoints)
   except TrainingDiverged as error:
     save_atomically(model.save_weights, bench.folder.last_good_weights)
     raise TrainingDiverged(f"{error} They are in {bench.folder.last_good_weights}.") from None
@@ -80,38 +80,6 @@ def super_loop(bench, model, recipe, sampler):
   options = bench.train_options
   how = (options.execution, options.distillation, options.jit_compile)
   return TrainingLoop(model, bench.task, recipe, sampler, bench.strategy, bench.seed, *how)
-
-
-def training_checkpoints(bench, title, what, progress):
-  """The `Checkpoints` of one training of a run.
-
-  Args:
-    title: of the training; names their folder.
-    what: {name: dataclass} that says, beside the options of the run, what is trained.
-  """
-  about = {
-    "version": importlib.metadata.version("nadv2-tf"),
-    "network": _decisive(bench.network_options),
-    "train": _decisive(bench.train_options),
-    "training images": bench.datasets.train.digest(),
-    **{name: dataclasses.asdict(value) for name, value in what.items()},
-  }
-  options = bench.checkpoint_options
-  own = Checkpoints(
-    bench.folder.checkpoints(title),
-    json.loads(json.dumps(about)),
-    options.keep_checkpoints,
-    options.checkpoint_every,
-    lambda text: progress.line(f"  {title}: {text}"),
-  )
-  several = strategies.is_multi_worker(bench.strategy)
-  return SharedCheckpoints(own, bench.strategy) if several else own
-
-
-def _decisive(options):
-  """{option: value} of those that say what comes out."""
-  values = dataclasses.asdict(options)
-  return {name: value for name, value in values.items() if name not in HOW_IT_RUNS}
 
 
 def _prepare(bench, model, progress):

@@ -53,6 +53,7 @@ class SharedWeightsEvaluator:
     shape = (self._batches, size)
     self._strategy = strategy or tf.distribute.get_strategy()
     data = {
+      "batches": np.int32(self._batches),
       "images": holdout.images[:used].reshape(*shape, *holdout.images.shape[1:]),
       "labels": holdout.labels[:used].reshape(*shape, *holdout.labels.shape[1:]),
     }
@@ -62,6 +63,16 @@ class SharedWeightsEvaluator:
     self._data = self._on_every_replica(lambda unused_replica: data)
     self._score = traced(self._traced_scores)
     self.traces = 0
+
+  def prepare(self):
+    """Traces the scoring, so that the first score is quick; no image of the hold-out is looked at.
+
+    May run in a thread while the super-network is trained: its weights are only read.
+    """
+    if self._strategy.num_replicas_in_sync == 1:
+      row = tf.constant(self._space.encode(self._space.smallest()), tf.int32)
+      self._score(row, self._data | {"batches": tf.constant(0)})
+    return self
 
   def accuracy(self, specs):
     """Mean quality of each spec on the hold-out, in [0, 1]."""
@@ -102,9 +113,9 @@ class SharedWeightsEvaluator:
       return batch + 1, total + tf.reduce_mean(self._task.quality(labels, outputs))
 
     _, total = tf.while_loop(
-      lambda batch, total: batch < self._batches, score, (0, 0.0), parallel_iterations=1
+      lambda batch, total: batch < data["batches"], score, (0, 0.0), parallel_iterations=1
     )
-    return tf.reshape(total / self._batches, (1,))
+    return tf.reshape(total / tf.cast(data["batches"], tf.float32), (1,))
 
   def _statistics(self, row, data):
     """A function that gives what normalises one batch."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+import threading
 
 import keras
 import numpy as np
@@ -88,6 +89,23 @@ def test_scoring_200_sub_networks_is_one_trace(space, examples, task):
   assert evaluator.traces == 1
   assert all(0 <= accuracy <= 1 for accuracy in accuracies)
   assert all(map(np.array_equal, before, model.get_weights()))  # scoring changes nothing
+
+
+def test_a_scoring_prepared_beside_a_training_scores_with_the_weights_of_its_end(
+  space, examples, task
+):
+  model = super_network(space, groups=4)
+  evaluator = SharedWeightsEvaluator(model, task, examples, examples.take(slice(64)), 64)
+  thread = threading.Thread(target=evaluator.prepare)
+  thread.start()
+  sampler = WidthSampler(space, 16, 4, 1)
+  TrainingLoop(model, task, Recipe(0.5, 16, "adam", 1e-2), sampler).run(examples)
+  thread.join()
+  assert evaluator.traces == 1
+  specs = [space.largest(), space.sample(random.Random(0))]
+  fresh = SharedWeightsEvaluator(model, task, examples, examples.take(slice(64)), 64)
+  assert evaluator.accuracy(specs) == fresh.accuracy(specs)
+  assert evaluator.traces == 1  # the number of batches is a value, not a part of the graph
 
 
 def test_score_is_that_of_the_sliced_network_in_batch_statistics(space, examples, task, randomise):
