@@ -81,7 +81,8 @@ def estimate(costs, counts):
     _row(
       "search",
       (counts.samples, "samples", costs.sample + costs.propose),
-      (1, "trace", costs.score_build),
+      # Beside the training, if there is one.
+      (int("train" in counts.done), "trace", costs.score_build),
     ),
     _row("confirm", (counts.confirmed, "networks", costs.confirm)),
     _row("references", (counts.matches, "rounds of timing", costs.match)),

@@ -25,7 +25,7 @@ def test_a_counted_run():
     {
       "start": 3,
       "train": 10 * 0.5 + 20 * 0.25 + 7,
-      "search": 40 * 0.12 + 5,
+      "search": 40 * 0.12,
       "finetune found": 30 * 0.1 + 4 + (2 * 50 + 100) * 0.01,
       "export": 2 + 100 * 0.02,
       "time": 0.75,
