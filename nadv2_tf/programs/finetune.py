@@ -6,6 +6,7 @@ from absl import flags
 
 from nadv2_tf.flags import groups
 from nadv2_tf.flags.checkpoints import define_checkpoints
+from nadv2_tf.programs import threads
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
 
@@ -21,7 +22,7 @@ def define_flags():
 
 
 def main():
-  start_tensorflow("nadv2-finetune")
+  start_tensorflow("nadv2-finetune", threads.of_folder(FLAGS.output))
   from nadv2_tf.pipeline import recipes, training_stages, trust, workbench, workers
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.pipeline.report import tables

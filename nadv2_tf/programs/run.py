@@ -8,6 +8,7 @@ from nadv2_tf.flags.checkpoints import define_checkpoints
 from nadv2_tf.flags.export import define_export, read_export
 from nadv2_tf.flags.plan import check_plan, define_plan
 from nadv2_tf.flags.search import define_search
+from nadv2_tf.programs import threads
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
 
@@ -39,7 +40,8 @@ def main():
 
 def _run():
   with stopwatch.stage("start"):
-    start_tensorflow("nadv2-run, which exports,")
+    own = threads.of_step(FLAGS.backbone, FLAGS.image_size, FLAGS.batch_size)
+    start_tensorflow("nadv2-run, which exports,", own)
     from nadv2_tf.pipeline import run
     from nadv2_tf.pipeline.progress import Progress
 

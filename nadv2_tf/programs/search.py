@@ -4,6 +4,7 @@ from absl import flags
 
 from nadv2_tf.flags import groups
 from nadv2_tf.flags.search import define_search
+from nadv2_tf.programs import threads
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
 
@@ -17,7 +18,7 @@ def define_flags():
 
 
 def main():
-  start_tensorflow()
+  start_tensorflow(threads=threads.of_folder(FLAGS.output))
   from nadv2_tf.pipeline import search_stage, training_stages, workbench, workers
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.pipeline.report import overview, tables

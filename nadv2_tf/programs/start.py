@@ -1,5 +1,6 @@
 """What every command shares: flags that explain themselves, one clear line for an error."""
 
+import contextlib
 import os
 import sys
 
@@ -21,13 +22,15 @@ def start(main, goes_on=False):
   app.run(lambda arguments: _guarded(main, arguments, goes_on))
 
 
-def start_tensorflow(needed_by=None):
+def start_tensorflow(needed_by=None, threads=None):
   """Imports TensorFlow without the dozen lines that it prints about absent GPUs.
 
   With KERAS_BACKEND=jax it is not imported.
 
   Args:
     needed_by: what cannot do without it.
+    threads: that one operator is split into (`programs/threads.py`); None leaves it to TensorFlow,
+      as does its own variable, TF_NUM_INTRAOP_THREADS, if that is set.
 
   Raises:
     ValueError: if it is needed and another backend is set.
@@ -45,6 +48,9 @@ def start_tensorflow(needed_by=None):
   # Grappler takes as long as tracing itself, and what a command runs is no faster for it
   # (training/tracing.py, `as_written`). Exported files are rewritten by their converter.
   tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+  if threads and "TF_NUM_INTRAOP_THREADS" not in os.environ:
+    with contextlib.suppress(RuntimeError):  # it has computed already, in a process of many uses
+      tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
 
 
 def _show_all_flags_in_help():

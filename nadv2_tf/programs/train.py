@@ -4,6 +4,7 @@ from absl import flags
 
 from nadv2_tf.flags import groups
 from nadv2_tf.flags.checkpoints import define_checkpoints
+from nadv2_tf.programs import threads
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
 
@@ -18,7 +19,7 @@ def define_flags():
 
 
 def main():
-  start_tensorflow()
+  start_tensorflow(threads=threads.of_step(FLAGS.backbone, FLAGS.image_size, FLAGS.batch_size))
   from nadv2_tf.pipeline import recipes, training_stages, workbench, workers
   from nadv2_tf.pipeline.folder import RunFolder, versions
   from nadv2_tf.pipeline.progress import Progress

@@ -1,0 +1,48 @@
+"""How many threads TensorFlow splits one operator into, decided before it starts.
+
+On two cores the operators of a small step gain nothing from being split: a step of the demo's
+networks takes 37 ms where each operator has one thread and other operators run beside it, and 54 ms
+where each is split (benchmarks/results/threads.txt). Larger steps take 0 to 15 % longer so.
+"""
+
+import os
+
+#: pixels of a step's images (batch x height x width) below which a step is small
+SMALL_STEP = 2**17
+#: the machines that this was measured on have so many cores
+CORES = 2
+
+
+def of_step(backbone, image_size, batch_size):
+  """Threads of an operator in such a training, None for TensorFlow's own choice.
+
+  Args:
+    backbone: its name; one that is unknown is told by who uses it.
+    image_size: height and width; 0 or None for the backbone's own.
+    batch_size: images of a step.
+  """
+  from nadv2_tf import backbones
+
+  if _cores() > CORES:
+    return None
+  try:
+    size = image_size or backbones.search_space(backbone).network.input_shape[0]
+  except ValueError:
+    return None
+  return 1 if batch_size * size**2 < SMALL_STEP else None
+
+
+def of_folder(path):
+  """The same for the run in a folder, whose stages shall all run alike."""
+  from nadv2_tf.pipeline.folder import RunFolder
+
+  settings = RunFolder(path).settings()
+  try:
+    network, train = settings["network"], settings["train"]
+    return of_step(network["backbone"], network["image_size"], train["batch_size"])
+  except (KeyError, TypeError):
+    return None  # what is missing is told by who needs it
+
+
+def _cores():
+  return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
