@@ -1,8 +1,8 @@
 """How many threads TensorFlow splits one operator into, decided before it starts.
 
 On two cores the operators of a small step gain nothing from being split: a step of the demo's
-networks takes 37 ms where each operator has one thread and other operators run beside it, and 54 ms
-where each is split (benchmarks/results/threads.txt). Larger steps take 0 to 15 % longer so.
+networks takes 34 ms where each operator has one thread and other operators run beside it, and 54 ms
+where each is split (benchmarks/results/threads.txt). Larger steps were 11 % quicker to 15 % slower.
 """
 
 import os
