@@ -37,7 +37,7 @@ def as_written():
   """Functions that are called inside run as they were traced, not rewritten by Grappler first.
 
   Of a training step the rewriting takes as long as the tracing (2 s for the demo's super-network),
-  and what comes out is no faster (benchmarks/results/stages.txt).
+  and what comes out is no faster (docs/decisions/0007).
   """
   before = tf.config.optimizer.get_experimental_options().get("disable_meta_optimizer", False)
   tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
