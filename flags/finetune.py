@@ -6,16 +6,19 @@ from nadv2_tf.flags.images import define_finetune_recipe
 
 def define_finetune():
   flags.DEFINE_float(
-    "finetune_epochs", 4, "Epochs of training for the network that was cut out.", lower_bound=0
+    "finetune_epochs", 10, "Epochs of training for the network that was cut out.", lower_bound=0
+  )
+  flags.DEFINE_integer(
+    "finetune_batch_size", None, "Images per step of fine-tuning; default: --batch_size.", 1
   )
   flags.DEFINE_float("finetune_learning_rate", 2e-3, "Largest learning rate of fine-tuning.")
   flags.DEFINE_enum(
     "transfer",
-    "direct",
+    "full",
     ["direct", "full", "trajectory"],
     "What training starts from: the super-network's weights; those of the full network, which is "
-    "trained first, for --finetune_epochs; or, for the found network, weights trained and "
-    "cut down from the full network along the search's trajectory.",
+    "trained before (with --order=paper for --finetune_epochs); or, for the found network, "
+    "weights trained and cut down from the full network along the search's trajectory.",
   )
   flags.DEFINE_float(
     "transfer_epochs", 2, "Epochs for each network of the trajectory.", lower_bound=0
@@ -23,10 +26,15 @@ def define_finetune():
   flags.DEFINE_float(
     "finetune_distillation",
     0,
-    "Share of the loss that compares with the outputs of the full network, which is trained first, "
-    "for --finetune_epochs.",
+    "Share of the loss that compares with the outputs of the full network, trained before.",
     0,
     1,
+  )
+  flags.DEFINE_boolean(
+    "finetune_holdout",
+    True,
+    "Whether networks that were cut out are trained on the hold-out's images too: the search is "
+    "over, and nothing is chosen by them any more.",
   )
   define_finetune_recipe()
 

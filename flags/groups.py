@@ -10,6 +10,7 @@ from absl import flags
 from nadv2_tf.flags.finetune import define_finetune, define_trust  # noqa: F401  (programs)
 from nadv2_tf.flags.images import define_data, define_recipe
 from nadv2_tf.flags.tasks import define_task, read_task
+from nadv2_tf.flags.timing import define_device, define_timing, read_timing  # noqa: F401  (as well)
 
 from nadv2_tf.pipeline.options import (  # noqa: F401  (programs read them by these names)
   CheckpointOptions,
@@ -53,6 +54,12 @@ def read_space(classes=None):
 
 
 def define_network():
+  flags.DEFINE_string(
+    "preset",
+    None,
+    "Flags that belong together: cifar10, demo, depth_pairs, imagenet_latency, imagenet_mac, "
+    "nyu_depth, or paper, which searches as NetAdaptV2 does. Flags after it overrule it.",
+  )
   define_space()
   define_data()
   define_task()
@@ -79,11 +86,19 @@ def define_output():
 
 
 def define_train():
-  flags.DEFINE_float("epochs", 10, "Epochs of super-network training.", lower_bound=0)
+  flags.DEFINE_enum(
+    "order",
+    "full_first",
+    ["full_first", "paper"],
+    "full_first trains the full network as a plain one; the super-network then begins with its "
+    "weights, channels ordered by importance. paper trains the super-network from the start.",
+  )
+  flags.DEFINE_float("epochs", 1, "Epochs of super-network training.", lower_bound=0)
   flags.DEFINE_float(
     "full_epochs",
-    2.5,
-    "How many of --epochs train the full network alone before ordered dropout sets in.",
+    10,
+    "Epochs of the full network alone: before those of the super-network, or with --order=paper "
+    "the first ones among them.",
     lower_bound=0,
   )
   flags.DEFINE_integer("batch_size", 64, "Images per step, over all replicas.", lower_bound=1)
@@ -93,7 +108,18 @@ def define_train():
     ["sgd", "rmsprop", "adam"],
     "Of all trainings; that of the search is --search_optimizer.",
   )
-  flags.DEFINE_float("learning_rate", 3e-3, "Largest learning rate of the super-network.")
+  flags.DEFINE_float("learning_rate", 1e-3, "Largest learning rate of the super-network.")
+  flags.DEFINE_float(
+    "full_learning_rate", 3e-3, "Largest learning rate of the full network, trained first."
+  )
+  flags.DEFINE_float(
+    "soft_targets",
+    0.5,
+    "Share of the super-network's loss that compares every sub-network with the full network as it "
+    "was trained first.",
+    0,
+    1,
+  )
   flags.DEFINE_enum(
     "schedule",
     "cosine",
@@ -105,6 +131,9 @@ def define_train():
   )
   flags.DEFINE_float("decay_epochs", 3.0, "How often it applies.", lower_bound=0)
   flags.DEFINE_float("weight_decay", 0.0, "Decoupled weight decay of kernels.", lower_bound=0)
+  flags.DEFINE_float(
+    "l2", 0.0, "Of kernels, in the loss: that times half their squares.", lower_bound=0
+  )
   flags.DEFINE_float(
     "ema",
     0.0,
@@ -127,6 +156,19 @@ def define_train():
   )
   flags.DEFINE_integer(
     "smallest_subnetworks", 0, "How many of them are the smallest network.", lower_bound=0
+  )
+  flags.DEFINE_integer(
+    "cut_subnetworks",
+    None,
+    "How many of them are the full network with a few layers cut, as the search proposes them; "
+    "default: half of them.",
+    lower_bound=0,
+  )
+  flags.DEFINE_boolean(
+    "whole_kernels",
+    False,
+    "Whether a step's kernels are mostly the largest, as in what the search proposes, or of all "
+    "sizes equally often.",
   )
   flags.DEFINE_boolean(
     "own_kernels",
@@ -186,69 +228,6 @@ def define_strategy():
     "machines that TF_CONFIG names, or a TPU; auto takes multi_worker where TF_CONFIG names "
     "several workers, and mirrored where there are several GPUs.",
   )
-
-
-def define_device(more=""):
-  flags.DEFINE_string(
-    "device",
-    "host",
-    "Where latency is measured: host (this machine), adb or adb:SERIAL (a phone over the Android "
-    f"Debug Bridge){more}.",
-  )
-  flags.DEFINE_string(
-    "benchmark_binary",
-    None,
-    "TFLite's benchmark_model for the device; default: LiteRT's interpreter on this machine, the "
-    "official build for a phone.",
-  )
-  flags.DEFINE_string(
-    "benchmark_url",
-    None,
-    "Where a phone's benchmark_model is fetched from, once; default: the official build for its "
-    "ABI.",
-  )
-  flags.DEFINE_integer("num_threads", 1, "Threads of the timed interpreter.", lower_bound=1)
-  flags.DEFINE_string(
-    "cpu_mask", None, "Hexadecimal mask of the processors to time on, such as f0; default: all."
-  )
-  flags.DEFINE_enum(
-    "delegate", "xnnpack", ["xnnpack", "none", "gpu", "nnapi"], "What runs the timed networks."
-  )
-
-
-def define_timing():
-  """How one file is timed; with `define_device`, all of `TimingSettings`."""
-  flags.DEFINE_integer("runs", 50, "Counted runs of one repeat, at least.", lower_bound=1)
-  flags.DEFINE_integer(
-    "warmup_runs", 10, "Runs before each repeat that do not count, at least.", lower_bound=0
-  )
-  flags.DEFINE_float("seconds", 0.2, "Least time of a repeat's counted runs.", lower_bound=0)
-  flags.DEFINE_float("warmup_seconds", 0.1, "Least time of the runs before.", lower_bound=0)
-  flags.DEFINE_integer("repeats", 3, "Repeats; the median over them is reported.", lower_bound=1)
-  flags.DEFINE_float(
-    "max_spread",
-    0.1,
-    "Repeats that lie further apart, as a share of their median, are taken again.",
-    lower_bound=0,
-  )
-  flags.DEFINE_integer("attempts", 3, "How often they are taken at most.", lower_bound=1)
-  flags.DEFINE_enum(
-    "on_unsteady", "mark", ["mark", "fail"], "What becomes of a timing that stays unsteady."
-  )
-  flags.DEFINE_float("cooldown", 0, "Seconds of rest before each repeat on a phone.", lower_bound=0)
-  flags.DEFINE_float(
-    "hot_wait", 300, "Seconds to wait at most for a hot phone to cool down.", lower_bound=0
-  )
-  flags.DEFINE_float("timeout", 120, "Seconds after which a repeat is ended.", lower_bound=1)
-
-
-def read_timing():
-  """The `TimingSettings` of `define_device` and `define_timing`."""
-  from nadv2_tf.benchmarks.timing import TimingSettings
-
-  # A file that is there is of a precision already.
-  given = [field.name for field in dataclasses.fields(TimingSettings) if field.name in FLAGS]
-  return TimingSettings(**{name: getattr(FLAGS, name) for name in given})
 
 
 def define_encoder_weights():

@@ -30,6 +30,12 @@ def define_data():
 
 def define_recipe():
   _define_augmentation("augmentation", "shift", "How training images are augmented")
+  flags.DEFINE_boolean(
+    "mirror",
+    True,
+    "Whether augmentation mirrors half of the images; --nomirror for those that mean something "
+    "else mirrored: digits, text, signs.",
+  )
   flags.DEFINE_float(
     "stochastic_depth",
     0.0,

@@ -28,7 +28,7 @@ from nadv2_tf.pipeline.data import make_task
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.search_stage import CALIBRATION_IMAGES
-from nadv2_tf.pipeline.training_stages import train_super_network
+from nadv2_tf.pipeline.super_stage import train_super_network
 from nadv2_tf.pipeline.workbench import Workbench, space_of
 from nadv2_tf.programs import run
 from nadv2_tf.tasks.examples import Datasets, Examples

@@ -21,7 +21,9 @@ class MaskedBatchNorm(keras.layers.Layer):
   Args:
     groups: how many equal groups the batch falls into, each with statistics of its own.
     statistics: "mixture" takes every image of a group, "live" only those that keep the channel.
-    inference: "moving" normalises by running averages when not training; "batch" by the batch.
+    inference: "moving" normalises by running averages when not training; "batch" by the batch as a
+      whole, whose images should all be of one sub-network. The default is "moving" for one group
+      and "batch" for several: averages over groups of other sub-networks are those of none.
     momentum: of the running averages.
     synchronized: whether the one group spans all replicas of a tf.distribute strategy in training;
       needs "mixture". Several groups never span replicas.
@@ -31,12 +33,14 @@ class MaskedBatchNorm(keras.layers.Layer):
     self,
     groups=1,
     statistics="mixture",
-    inference="moving",
+    inference=None,
     momentum=0.99,
     synchronized=False,
     **kwargs,
   ):
     super().__init__(**kwargs)
+    if inference is None:
+      inference = "moving" if groups == 1 else "batch"
     if statistics not in STATISTICS or inference not in INFERENCE:
       raise ValueError(
         f"statistics must be one of {STATISTICS} and inference one of {INFERENCE}, got "
@@ -77,7 +81,7 @@ class MaskedBatchNorm(keras.layers.Layer):
     if not training and self.inference == "moving":
       scale = self.gamma * ops.rsqrt(self.moving_variance + EPSILON)
       return scale * keep, (self.beta - self.moving_mean * scale) * keep
-    by_group = (self.groups, -1, channels)
+    by_group = (self.groups if training else 1, -1, channels)
     keep = ops.reshape(keep, by_group)
     mean, variance = self._moments(features, keep, by_group, training and self.synchronized)
     if training:

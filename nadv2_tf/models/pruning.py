@@ -1,8 +1,8 @@
-"""Orders a super-network's filters by L2 norm, so that cutting the last ones off prunes by norm.
+"""Orders a super-network's filters by what they matter, so that cutting the last ones off prunes.
 
 A sub-network is a prefix of every layer. What a layer computes does not depend on the order of its
-channels, as long as all that reads or adds to them is ordered alike; so pruning by norm is: order,
-then cut prefixes.
+channels, as long as all that reads or adds to them is ordered alike; so pruning is: order, then cut
+prefixes.
 """
 
 import numpy as np
@@ -17,11 +17,15 @@ class _Channels:
   Attributes:
     axes: pairs (variable, axis) that run over them.
     producers: triples (kernel, live inputs, kept filters) of the convolutions they come out of.
+    readers: pairs (kernel, norms) of the convolutions that read them, as [..., channels, outputs],
+      and the batch norms that they came through.
     is_fixed: the order is given: the images' or the network's outputs'.
   """
 
   def __init__(self, is_fixed=False):
-    self.axes, self.producers, self.is_fixed = [], [], is_fixed
+    self.axes, self.producers, self.readers, self.is_fixed = [], [], [], is_fixed
+    #: batch norms that gave the channels their present scale
+    self.norms = []
     self._joined_to = None
 
   def all(self):
@@ -33,20 +37,40 @@ class _Channels:
     if one is not other:
       one.axes += other.axes
       one.producers += other.producers
+      one.readers += other.readers
+      one.norms += other.norms
       one.is_fixed |= other.is_fixed
       other._joined_to = one
     return one
 
-  def order(self):
-    """Old positions in their new order: the largest sum of the producers' L2 norms first.
-
-    Where producers have different widths, positions stay among those that the same producers have.
-    """
+  def norms_of_producers(self):
+    """Of each channel: the sum of the L2 norms of the filters that it comes out of."""
     norms = np.zeros(max(kernel.shape[-1] for kernel, _, _ in self.producers))
-    ends = {0}
     for kernel, live, kept in self.producers:
       filters = ops.convert_to_numpy(kernel)[:, :, :live, :kept]
       norms[:kept] += np.sqrt(np.sum(np.square(filters, dtype=np.float64), axis=(0, 1, 2)))
+    return norms
+
+  def norms_of_readers(self):
+    """Of each channel: the L2 norms of the weights that read it, times how large it is."""
+    norms = np.zeros(max(kernel.shape[-1] for kernel, _, _ in self.producers))
+    for kernel, scales in self.readers:
+      rows = ops.convert_to_numpy(kernel)
+      rows = np.sqrt(np.sum(np.square(rows, dtype=np.float64), axis=(*range(rows.ndim - 2), -1)))
+      size = np.zeros(len(rows))
+      for norm in scales:
+        own = sum(np.abs(ops.convert_to_numpy(part)) for part in (norm.gamma, norm.beta))
+        size[: len(own)] += own[: len(size)]
+      norms[: len(rows)] += rows * size
+    return norms
+
+  def order(self, norms):
+    """Old positions in their new order: the largest of `norms` first.
+
+    Where producers have different widths, positions stay among those that the same producers have.
+    """
+    ends = {0}
+    for kernel, _, kept in self.producers:
       ends |= {kept, kernel.shape[-1]}
     ends = sorted(ends)
     parts = [
@@ -59,8 +83,9 @@ class _Channels:
 class _TyingMaker(LayerMaker):
   """Maker whose values are `_Channels`."""
 
-  def __init__(self, super_model, spec):
+  def __init__(self, super_model, spec, refuses_bypass):
     super().__init__()
+    self._refuses_bypass = refuses_bypass
     self._model = super_model
     self._shapes = {
       (index, shape.field): shape for index, layers in enumerate(spec.layers()) for shape in layers
@@ -70,28 +95,36 @@ class _TyingMaker(LayerMaker):
   def _layer(self, field):
     return self._model.get_layer(self.name(field))
 
-  def _refuse_bypass(self, field, passes):
-    if passes:
+  def _meets_bypass(self, x, field, passes):
+    """Whether channels pass a layer without a filter, so that none of `x` can move."""
+    if passes and self._refuses_bypass:
       raise ValueError(
         f"Filters of {self._model.name!r} cannot be ordered: layer {self.name(field)} lets "
         "channels pass without a filter. Take a space without channel-level bypass."
       )
+    x.all().is_fixed |= passes
+    return passes
 
   def convolution(self, x, filters):
-    self._refuse_bypass(filters.field, filters.bypass_cap != 0)
     layer, shape = self._layer(filters.field), self._shapes[self.block_index, filters.field]
-    x.all().axes.append((layer.kernel, 2))
-    out = _Channels()
+    passes = filters.bypass_cap != 0 if self._refuses_bypass else shape.bypassed > 0
+    x, out = x.all(), _Channels()
+    out.is_fixed = self._meets_bypass(x, filters.field, passes)
+    x.axes.append((layer.kernel, 2))
+    x.readers.append((layer.kernel, list(x.norms)))
     out.axes += [(layer.kernel, 3), *_vectors(layer)]
     out.producers.append((layer.kernel, shape.in_channels, shape.kept))
+    out.norms += [layer.norm] if layer.norm is not None else []
     self.made.append(out)
     return out
 
   def depthwise(self, x, filters):
     layer, shape = self._layer(filters.field), self._shapes[self.block_index, filters.field]
     searched = filters.field in self._model.space.columns(self.block_index)
-    self._refuse_bypass(filters.field, searched or shape.bypassed > 0)
-    x.all().axes += [(layer.kernel, 2), *_vectors(layer)]
+    self._meets_bypass(x, filters.field, shape.bypassed > 0 or (searched and self._refuses_bypass))
+    x = x.all()
+    x.axes += [(layer.kernel, 2), *_vectors(layer)]
+    x.norms = [layer.norm]
     return x
 
   def squeeze_excite(self, x, units, skipped):
@@ -112,7 +145,9 @@ class _TyingMaker(LayerMaker):
     return x
 
   def classifier(self, x, classes):
-    x.all().axes.append((self._layer("classes").kernel, 0))
+    x, layer = x.all(), self._layer("classes")
+    x.axes.append((layer.kernel, 0))
+    x.readers.append((layer.kernel, list(x.norms)))
     return _Channels(is_fixed=True)
 
   def all_removed(self, fields):
@@ -150,13 +185,33 @@ def order_by_norm(super_model, spec):
 
   Source: NetAdapt, Yang et al., ECCV 2018, section 3.3 (which filters to keep).
   """
-  maker = _TyingMaker(super_model, spec)
+  _order(super_model, _TyingMaker(super_model, spec, True), _Channels.norms_of_producers)
+
+
+def order_by_importance(super_model):
+  """Orders the channels of every layer by how much the full network makes of them; it stays as is.
+
+  A channel matters as much as the weights that read it are large (their L2 norm), times how large
+  it is itself: |gamma| + |beta| of the batch norms that it came through last. Layers that are added
+  up share one order.
+
+  In the full network nothing passes a bypass, so any order of its channels leaves it what it is;
+  channels that do pass one there keep their places.
+
+  Args:
+    super_model: a `SuperNetwork` with the weights of a trained full network; changed in place.
+  """
+  maker = _TyingMaker(super_model, super_model.space.largest(), False)
+  _order(super_model, maker, _Channels.norms_of_readers)
+
+
+def _order(super_model, maker, importance):
   images = _Channels(is_fixed=True)
   outputs = wire(super_model.space.largest(), maker, images)
   outputs.all().is_fixed = True
   free = {id(group): group for group in (made.all() for made in maker.made) if not group.is_fixed}
   # All orders are found before anything moves.
-  for group, order in [(group, group.order()) for group in free.values()]:
+  for group, order in [(group, group.order(importance(group))) for group in free.values()]:
     for variable, axis in group.axes:
       values = ops.convert_to_numpy(variable)
       variable.assign(np.take(values, order[: values.shape[axis]], axis))

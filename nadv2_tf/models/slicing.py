@@ -1,4 +1,6 @@
-"""Cuts a sub-network's weights out of a trained super-network."""
+"""Cuts a sub-network's weights out of a trained super-network, and puts the largest one's in."""
+
+from keras import ops
 
 from nadv2_tf.models.parts import classifier, convolution, depthwise, squeeze_excite
 from nadv2_tf.models.parts.names import layer_name
@@ -68,3 +70,43 @@ def slice_network(super_model, spec):
             f"{spec.name!r} is not a sub-network of {super_model.name!r} at layer {name}: {error}"
           ) from None
   return model
+
+
+def fill_super_network(super_model, model):
+  """Gives a super-network the weights of a plain model of its largest network, statistics too.
+
+  The inverse of `slice_network(super_model, super_model.space.largest())`.
+
+  Args:
+    super_model: a model that `super_network` made; changed in place.
+    model: what `stand_alone` or `slice_network` made of the largest network, trained since.
+  """
+  for index, layers in enumerate(super_model.space.largest().layers()):
+    for shape in layers:
+      if shape.kind not in SETTERS:
+        continue
+      name = layer_name(index, shape.field or SETTERS[shape.kind][0])
+      for variable, array in _pairs(super_model.get_layer(name), shape.kind, model, name):
+        variable.assign(ops.reshape(array, variable.shape))
+
+
+def _pairs(layer, kind, model, name):
+  """[(variable of the super-network's layer, array of the plain model)]."""
+  if kind == "squeeze_excite":
+    parts = {squeeze_excite.REDUCE: layer.reduce, squeeze_excite.EXPAND: layer.expand}
+    return [
+      pair
+      for suffix, part in parts.items()
+      for pair in zip(part.weights, model.get_layer(f"{name}_{suffix}").get_weights(), strict=True)
+    ]
+  arrays = model.get_layer(name).get_weights()
+  if kind == "classifier":
+    return zip((layer.kernel, layer.bias), arrays, strict=True)
+  variables = [layer.kernel]
+  if layer.norm is None:
+    variables.append(layer.bias)
+  else:
+    norm = layer.norm
+    variables += [norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance]
+    arrays = arrays + model.get_layer(f"{name}_norm").get_weights()
+  return zip(variables, arrays, strict=True)

@@ -170,7 +170,7 @@ def super_network(
   space,
   groups=1,
   statistics="mixture",
-  inference="moving",
+  inference=None,
   momentum=0.99,
   synchronized=False,
   stochastic_depth=0.0,
@@ -186,7 +186,8 @@ def super_network(
       form, statistics of the mixture of all sub-networks in the batch.
     statistics: "mixture" or "live" (only the images that keep a channel); see `MaskedBatchNorm`.
     inference: what normalises when not training: "moving" averages, or the "batch" itself, for
-      scoring a sub-network by its own statistics.
+      running one sub-network by its own statistics. The default is "moving" for one group and
+      "batch" for several.
     momentum: of the moving averages.
     synchronized: with one group, whether its statistics are taken over all replicas.
     stochastic_depth: share of images that skip the last block's residual branch in training, see

@@ -12,7 +12,7 @@ import subprocess
 from nadv2_tf.pipeline.lock import LOCK, locked
 from nadv2_tf.pipeline.options import HOW_IT_RUNS
 from nadv2_tf.spec import NetworkSpec
-from nadv2_tf.spec.files import PARTIAL, read_bounded, remove_partial_files, write_atomically
+from nadv2_tf.spec.files import is_partial, read_bounded, remove_partial_files, write_atomically
 from nadv2_tf.spec.serialization import LARGEST_TEXT
 
 #: of run.json and metrics.json, which have some kilobytes
@@ -65,6 +65,7 @@ class RunFolder:
   metrics_file = property(lambda self: self.path / "metrics.json")
   trust = property(lambda self: self.path / "trust.json")
   stages = property(lambda self: self.path / "stages.json")
+  lineage_file = property(lambda self: self.path / "lineage.json")
   report = property(lambda self: self.path / "report.html")
   pareto = property(lambda self: self.path / "pareto.png")
 
@@ -244,6 +245,13 @@ class RunFolder:
         raise ValueError(f"{self.stages} is damaged: delete it, it only says how long things took.")
     return stages
 
+  def lineage(self):
+    """{file: {what it was made from: digest}}, see `pipeline/lineage.py`."""
+    found = _read_object(self.lineage_file) if self.lineage_file.exists() else {}
+    if not all(isinstance(made_from, dict) for made_from in found.values()):
+      raise ValueError(f"{self.lineage_file} must hold objects; delete it to check nothing.")
+    return found
+
   def write_json(self, path, value):
     self._write(path, value)
 
@@ -260,7 +268,7 @@ def _is_pair(both):
 
 def _is_foreign(path):
   """Whether no killed command can have left the file before it wrote the settings."""
-  return path.name != LOCK and not path.name.endswith(PARTIAL)
+  return path.name != LOCK and not is_partial(path)
 
 
 def _flag_that_differs(option, before, value):

@@ -25,9 +25,13 @@ class NetworkOptions:
   fixed_blocks: str = ""
 
 
+#: what trains the full network: a plain training before the super-network's, or its first epochs
+ORDERS = ("full_first", "paper")
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainOptions:
-  """How the super-network is trained."""
+  """How the full network and the super-network are trained."""
 
   epochs: float
   full_epochs: float
@@ -52,8 +56,15 @@ class TrainOptions:
   mixed_precision: str = "none"
   jit_compile: bool = False
   augmentation: str = "shift"
+  mirror: bool = True
+  l2: float = 0.0
   stochastic_depth: float = 0.0
   block_noise: float = 0.0
+  order: str = "paper"
+  full_learning_rate: float = 3e-3
+  soft_targets: float = 0.0
+  cut_subnetworks: int | None = 0
+  whole_kernels: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +114,8 @@ class FinetuneOptions:
   finetune_augmentation: str | None = None
   finetune_stochastic_depth: float | None = None
   finetune_distillation: float = 0.0
+  finetune_holdout: bool = False
+  finetune_batch_size: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@ import dataclasses
 
 from nadv2_tf.models.stochastic_depth import branch_rates
 from nadv2_tf.pipeline import encoder_weights
+from nadv2_tf.pipeline.options import ORDERS
 from nadv2_tf.training import strategies
 from nadv2_tf.training.distillation import check_share
 from nadv2_tf.training.execution import check_execution
@@ -20,18 +21,39 @@ def super_recipe(options):
     options.learning_rate,
     options.schedule,
     weight_decay=options.weight_decay,
+    l2=options.l2,
     decay=options.decay,
     decay_epochs=options.decay_epochs,
     ema=options.ema,
     mixed_precision=options.mixed_precision,
     augmentation=options.augmentation,
+    mirror=options.mirror,
     stochastic_depth=options.stochastic_depth,
   )
+
+
+def full_recipe(options):
+  """`Recipe` of the full network, trained before the super-network."""
+  return dataclasses.replace(
+    super_recipe(options), epochs=options.full_epochs, learning_rate=options.full_learning_rate
+  )
+
+
+def is_full_first(options):
+  """Whether `TrainOptions` train the full network by itself before the super-network.
+
+  Raises:
+    ValueError: for an order that there is not.
+  """
+  if options.order not in ORDERS:
+    raise ValueError(f"--order must be one of {', '.join(ORDERS)}, got {options.order!r}.")
+  return options.order == "full_first"
 
 
 def finetune_recipe(train_options, finetune_options):
   """`Recipe` of a network that was cut out; what is not given is the super-network's."""
   own = {
+    "batch_size": finetune_options.finetune_batch_size,
     "augmentation": finetune_options.finetune_augmentation,
     "stochastic_depth": finetune_options.finetune_stochastic_depth,
   }
@@ -51,19 +73,37 @@ def width_sampler(bench):
     options.batch_size,
     options.subnetworks_per_batch,
     options.full_subnetworks,
-    full_steps=round(options.full_epochs * steps_per_epoch),
+    full_steps=0 if is_full_first(options) else round(options.full_epochs * steps_per_epoch),
     size_noise=options.size_noise,
     seed=bench.seed,
     smallest=options.smallest_subnetworks,
     own_kernels=options.own_kernels,
     block_noise=options.block_noise,
+    cut=cut_subnetworks(options),
+    whole_kernels=options.whole_kernels,
   )
+
+
+def cut_subnetworks(options):
+  """How many of a batch's sub-networks are the full network with a few layers cut."""
+  if options.cut_subnetworks is not None:
+    return options.cut_subnetworks
+  others = options.full_subnetworks + options.smallest_subnetworks
+  return max(min(options.subnetworks_per_batch // 2, options.subnetworks_per_batch - others), 0)
 
 
 def check_recipes(bench, finetune_options=None):
   """Raises ValueError for settings that training would trip over only later."""
   options = bench.train_options
   _check_recipe(bench, super_recipe(options))
+  if is_full_first(options):
+    _check_recipe(bench, full_recipe(options))
+    check_share(options.soft_targets, "soft_targets")
+  elif options.soft_targets:
+    raise ValueError(
+      "--soft_targets are those of the full network that --order=full_first trains before; with "
+      "--order=paper leave them out."
+    )
   check_execution(
     options.execution,
     width_sampler(bench),
@@ -84,5 +124,5 @@ def check_recipes(bench, finetune_options=None):
 
 def _check_recipe(bench, recipe):
   recipe.steps(len(bench.datasets.train))
-  bench.task.augmentation(recipe.augmentation, recipe.shift)
+  bench.task.augmentation(recipe.augmentation, recipe.shift, recipe.mirror)
   branch_rates(bench.space.network, recipe.stochastic_depth)

@@ -1,12 +1,15 @@
 """All stages of a run, one after the other; a stage whose files are there is not run again."""
 
 import dataclasses
+import time
 
 from nadv2_tf import stopwatch
 from nadv2_tf.pipeline import (
   export_stage,
+  full_stage,
   recipes,
   search_stage,
+  super_stage,
   training_stages,
   transfer,
   workbench,
@@ -91,17 +94,23 @@ def _run(bench, groups, search_options, references, progress, trust_options, exp
   # Only now: a target out of reach must not stand in the folder that the corrected run takes.
   folder.open(search=search_options)
   folder.update_metrics(seed=bench.seed, versions=versions(), quality=bench.task.quality_name)
+  with times.stage("train full"):
+    full = full_stage.train_full(bench, progress)
   with times.stage("train"):
     early = search_stage.EarlyEvaluator(bench)
-    super_model = training_stages.train_super_network(bench, progress, early)
+    super_model = super_stage.train_super_network(bench, progress, full, early)
   with times.stage("search"):
     landings = search_stage.search(
       bench, super_model, problem, search_options, progress, early.get(super_model)
     )
   with times.stage("references"):
+    start = time.monotonic()
     networks = _networks(bench, problem, landings, search_options, references, progress)
+    if references and "references" not in folder.metrics()["seconds"]:
+      folder.update_metrics(seconds={"references": time.monotonic() - start})
   with times.stage("finetune full"):
-    full = training_stages.trained_full(bench, super_model, finetune_options, progress)
+    if full is None:
+      full = training_stages.trained_full(bench, super_model, finetune_options, progress)
   is_chief = strategies.is_chief(bench.strategy)
   for place, name, spec in networks:
     if len(landings) > 1:

@@ -1,21 +1,18 @@
-"""Stages that train: the super-network, and networks cut out of it."""
+"""Stages that train plain networks, most of them cut out of the super-network."""
 
-import contextlib
 import dataclasses
 import time
 
 import keras
 
-from nadv2_tf.models import slice_network, stand_alone, super_network
-from nadv2_tf.models.parts.names import layer_name
-from nadv2_tf.pipeline import encoder_weights, transfer
-from nadv2_tf.pipeline.recipes import finetune_recipe, super_recipe, width_sampler
+from nadv2_tf.models import slice_network, stand_alone
+from nadv2_tf.pipeline import lineage, transfer
+from nadv2_tf.pipeline.recipes import finetune_recipe
 from nadv2_tf.pipeline.training_checkpoints import training_checkpoints
 from nadv2_tf.resources import COUNTS
-from nadv2_tf.training import strategies
 from nadv2_tf.training.distillation import Teacher
 from nadv2_tf.training.evaluation import keras_predictor, measure
-from nadv2_tf.training.loop import TrainingDiverged, TrainingLoop
+from nadv2_tf.training.loop import TrainingLoop
 from nadv2_tf.training.network_files import load_keras, load_weights, save_atomically
 from nadv2_tf.training.precision import computing_in
 from nadv2_tf.training.recalibration import recalibrate, recent_averages
@@ -29,74 +26,7 @@ def recalibrate_on(bench, model):
   recalibrate(model, bench.datasets.train.take(slice(RECALIBRATION_IMAGES)))
 
 
-def train_super_network(bench, progress, beside=lambda model: contextlib.nullcontext()):
-  """Trains the super-network, or reads its weights if an earlier run saved them.
-
-  While it trains, the context manager `beside(model)` is entered.
-
-  Raises:
-    TrainingDiverged: if it does even with half the learning rate; the last good weights are saved.
-    CheckpointError: if there are checkpoints, and none can be used.
-    Stopped: when what is needed to go on is saved.
-  """
-  recipe = super_recipe(bench.train_options)
-  keras.utils.set_random_seed(bench.seed)
-  model = new_super_network(bench, recipe)
-  weights, title = bench.folder.super_weights, "super-network"
-  checkpoints = training_checkpoints(bench, title, {"recipe": recipe}, progress)
-  if weights.exists():
-    progress.line(f"super-network: trained weights in {weights} are used")
-    load_weights(model, weights)
-    checkpoints.clear()
-    return model
-  _prepare(bench, model, progress)
-  loop = super_loop(bench, model, recipe, width_sampler(bench))
-  try:
-    with beside(model):
-      reports = _run(bench, loop, progress, title, recipe, checkpoints)
-  except TrainingDiverged as error:
-    save_atomically(model.save_weights, bench.folder.last_good_weights)
-    raise TrainingDiverged(f"{error} They are in {bench.folder.last_good_weights}.") from None
-  # The weights come last: they are what says that this stage is over.
-  bench.folder.log_training(title, reports, loop.state.setbacks)
-  bench.folder.update_metrics(seconds={"train": loop.state.seconds})
-  save_atomically(model.save_weights, weights)
-  checkpoints.clear()
-  return model
-
-
-def new_super_network(bench, recipe):
-  """An untrained one, in the strategy's scope."""
-  options = bench.train_options
-  form = strategies.batch_norm_form(
-    bench.strategy, options.batch_size, options.subnetworks_per_batch
-  )
-  with bench.strategy.scope(), computing_in(options.mixed_precision):
-    return super_network(bench.space, stochastic_depth=recipe.stochastic_depth, **form)
-
-
-def super_loop(bench, model, recipe, sampler):
-  """The `TrainingLoop` of the super-network."""
-  options = bench.train_options
-  how = (options.execution, options.distillation, options.jit_compile)
-  return TrainingLoop(model, bench.task, recipe, sampler, bench.strategy, bench.seed, *how)
-
-
-def _prepare(bench, model, progress):
-  """What is known before training: an encoder's trained weights, and the usual outputs."""
-  path = bench.train_options.encoder_weights
-  if path:
-    taken = encoder_weights.load(path, model, bench.datasets.train)
-    progress.line(f"super-network: {taken} layers start with the weights in {path}")
-  usual = bench.task.usual_outputs(bench.datasets.train)
-  if usual:
-    last = len(bench.space.network.blocks) - 1
-    norm = model.get_layer(layer_name(last, "filters")).norm
-    norm.beta.assign([usual[0]])
-    norm.gamma.assign([usual[1]])
-
-
-def _run(bench, loop, progress, title, recipe, checkpoints):
+def run_loop(bench, loop, progress, title, recipe, checkpoints):
   examples, quality = bench.datasets.train, bench.task.quality_name
   steps = recipe.steps(len(examples))
   with progress.bar(title, steps * recipe.batch_size, "images") as bar:
@@ -126,9 +56,11 @@ def train_on(bench, model, spec, recipe, title, progress, checkpoints=None, teac
   trained = training_copy(bench, model, spec, recipe)
   loop = plain_loop(bench, trained, recipe, teacher)
   with recent_averages(trained, recipe.steps(len(bench.datasets.train))):
-    _run(bench, loop, progress, title, recipe, checkpoints)
+    run_loop(bench, loop, progress, title, recipe, checkpoints)
   if trained is not model:
     model.set_weights(trained.get_weights())
+  if recipe.ema:
+    recalibrate_on(bench, model)  # the averages of batch norm are those of the last weights
   return loop.state
 
 
@@ -164,7 +96,10 @@ def training_copy(bench, model, spec, recipe):
 
 
 def trained_full(bench, super_model, finetune_options, progress):
-  """The full network, trained as others will be that begin with it or imitate it; else None."""
+  """The full network, trained as others will be that begin with it or imitate it; else None.
+
+  It is cut out of the super-network: for --order=paper, where no stage trained it before.
+  """
   if not finetune_options.finetune_distillation and finetune_options.transfer != "full":
     return None
   full = bench.space.largest()
@@ -225,8 +160,17 @@ def finetune(bench, super_model, spec, finetune_options, name, progress, full=No
   folder.write_spec(name, spec)
   recipe = finetune_recipe(bench.train_options, finetune_options)
   what = {"recipe": recipe, "spec": spec, "finetune": finetune_options}
-  checkpoints = training_checkpoints(bench, name, what, progress)
+  all_images = with_holdout(bench) if finetune_options.finetune_holdout else bench
+  checkpoints = training_checkpoints(all_images, name, what, progress)
+  begins_with = super_model if full is None else full
+  made_from = {
+    "a network (found.json and the like)": lineage.of_spec(spec),
+    "trained weights": lineage.of_weights(begins_with),
+    "training images": all_images.datasets.train.digest(),
+  }
   if path.exists():
+    if name != FULL:  # which another stage may have trained
+      lineage.check(folder, path, **made_from)
     progress.line(f"{name}: trained network in {path} is used")
     _clear(folder, checkpoints)
     return load_keras(path), folder.network_metrics(name)
@@ -240,25 +184,47 @@ def finetune(bench, super_model, spec, finetune_options, name, progress, full=No
     recalibrate_on(bench, model)
   else:
     model = cut_out(bench, super_model, spec)
-  predict = keras_predictor(model)
-  before = measure(bench.task, predict, bench.datasets.holdout).accuracy
-  done = train_on(bench, model, spec, recipe, f"fine-tune {name}", progress, checkpoints, teacher)
+  before = measure(bench.task, keras_predictor(model), bench.datasets.holdout).accuracy
+  title = f"fine-tune {name}"
+  done = train_on(all_images, model, spec, recipe, title, progress, checkpoints, teacher)
   folder.log_training(f"fine-tuning of the {name} network", done.reports, done.setbacks)
-  tested = measure(bench.task, predict, bench.datasets.test)
-  metrics = {
-    "holdout_accuracy_before": before,
-    "holdout_accuracy": measure(bench.task, predict, bench.datasets.holdout).accuracy,
-    "test_accuracy": tested.accuracy,
-    "measures": tested.measures,
-    **{name: int(COUNTS[name]().measure(spec)) for name in COUNTS},
-    "seconds": {"finetune": round(time.monotonic() - start, 1)},
-  }
-  folder.update_metrics(
-    networks=folder.metrics().get("networks", {}) | {name: metrics},
-  )
+  seconds = {"finetune": round(time.monotonic() - start, 1)}
+  metrics = record(all_images, model, spec, name, seconds, before)
+  lineage.note(folder, path, **made_from)
   save_atomically(model.save, path)
   _clear(folder, checkpoints)
   return model, metrics
+
+
+def with_holdout(bench):
+  """The workbench whose training images are the hold-out's as well: nothing is chosen any more."""
+  datasets = bench.datasets
+  everything = dataclasses.replace(datasets, train=datasets.given_back(), holdout=None)
+  return dataclasses.replace(bench, datasets=everything)
+
+
+def record(bench, model, spec, name, seconds, before=None):
+  """Measures a trained network and writes its figures down, which it returns.
+
+  Args:
+    bench: the `Workbench` that it was trained on; without a hold-out nothing is said of one.
+    seconds: {stage: how long it took} of what was done for this network alone.
+    before: accuracy on the hold-out before the training, if it began with trained weights.
+  """
+  predict, folder = keras_predictor(model), bench.folder
+  tested, metrics = measure(bench.task, predict, bench.datasets.test), {}
+  if before is not None:
+    metrics["holdout_accuracy_before"] = before
+  if bench.datasets.holdout is not None:
+    metrics["holdout_accuracy"] = measure(bench.task, predict, bench.datasets.holdout).accuracy
+  metrics |= {
+    "test_accuracy": tested.accuracy,
+    "measures": tested.measures,
+    **{count: int(COUNTS[count]().measure(spec)) for count in COUNTS},
+    "seconds": seconds,
+  }
+  folder.update_metrics(networks=folder.metrics().get("networks", {}) | {name: metrics})
+  return metrics
 
 
 def _clear(folder, checkpoints):

@@ -52,7 +52,7 @@ def predictor_of(path):
 def _cut_out(path):
   """The network of a spec with the weights and recalibrated statistics of a super-network."""
   from nadv2_tf.models import slice_network
-  from nadv2_tf.pipeline import training_stages, workbench
+  from nadv2_tf.pipeline import super_stage, training_stages, workbench
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.programs.count import load_network
 
@@ -62,7 +62,7 @@ def _cut_out(path):
   bench = workbench.reopen_workbench(FLAGS.run, strategy="one")
   bench.folder.need(bench.folder.super_weights, "nadv2-train")
   bench.space.encode(spec)  # one clear line if it is of another space
-  model = slice_network(training_stages.train_super_network(bench, Progress()), spec)
+  model = slice_network(super_stage.train_super_network(bench, Progress()), spec)
   training_stages.recalibrate_on(bench, model)
   return model
 

@@ -23,7 +23,15 @@ def define_flags():
 
 def main():
   start_tensorflow("nadv2-finetune", threads.of_folder(FLAGS.output))
-  from nadv2_tf.pipeline import recipes, training_stages, trust, workbench, workers
+  from nadv2_tf.pipeline import (
+    full_stage,
+    recipes,
+    super_stage,
+    training_stages,
+    trust,
+    workbench,
+    workers,
+  )
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.pipeline.report import tables
   from nadv2_tf.training.strategies import wait_for_all
@@ -41,8 +49,10 @@ def main():
   recipes.check_recipes(bench, options)
   with bench.folder.locked():
     bench.folder.open(finetune=options)
-    super_model = training_stages.train_super_network(bench, progress)
-    full = training_stages.trained_full(bench, super_model, options, progress)
+    super_model = super_stage.train_super_network(bench, progress)
+    full = full_stage.train_full(bench, progress)
+    if full is None:
+      full = training_stages.trained_full(bench, super_model, options, progress)
     for place, spec in zip(places, specs, strict=True):
       there = dataclasses.replace(bench, folder=place)
       _, metrics = training_stages.finetune(

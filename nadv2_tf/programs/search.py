@@ -19,7 +19,7 @@ def define_flags():
 
 def main():
   start_tensorflow(threads=threads.of_folder(FLAGS.output))
-  from nadv2_tf.pipeline import search_stage, training_stages, workbench, workers
+  from nadv2_tf.pipeline import search_stage, super_stage, workbench, workers
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.pipeline.report import overview, tables
   from nadv2_tf.training.strategies import wait_for_all
@@ -33,7 +33,7 @@ def main():
   with bench.folder.locked():
     problem = search_stage.make_problem(options, bench.space, bench.folder, progress)
     bench.folder.open(search=options)
-    super_model = training_stages.train_super_network(bench, progress)
+    super_model = super_stage.train_super_network(bench, progress)
     landings = search_stage.search(bench, super_model, problem, options, progress)
   for line in tables.metric_lines(overview(bench.folder)):
     progress.line(line)

@@ -7,6 +7,7 @@ import sys
 from absl import app, flags
 
 from nadv2_tf.benchmarks.errors import TimingError
+from nadv2_tf.programs import presets
 from nadv2_tf.training import interruption
 
 
@@ -19,7 +20,11 @@ def start(main, goes_on=False):
   """
   os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports its CPU features else
   _show_all_flags_in_help()
-  app.run(lambda arguments: _guarded(main, arguments, goes_on))
+  try:
+    arguments = presets.expanded(sys.argv)
+  except ValueError as error:
+    fail(one_line(error))
+  app.run(lambda arguments: _guarded(main, arguments, goes_on), arguments)
 
 
 def start_tensorflow(needed_by=None, threads=None):

@@ -20,7 +20,7 @@ def define_flags():
 
 def main():
   start_tensorflow(threads=threads.of_step(FLAGS.backbone, FLAGS.image_size, FLAGS.batch_size))
-  from nadv2_tf.pipeline import recipes, training_stages, workbench, workers
+  from nadv2_tf.pipeline import full_stage, recipes, super_stage, workbench, workers
   from nadv2_tf.pipeline.folder import RunFolder, versions
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.training.strategies import wait_for_all
@@ -37,7 +37,7 @@ def main():
     quality = bench.task.quality_name
     bench.folder.update_metrics(seed=bench.seed, versions=versions(), quality=quality)
     bench.tell(progress)
-    training_stages.train_super_network(bench, progress)
+    super_stage.train_super_network(bench, progress, full_stage.train_full(bench, progress))
   progress.line(f"the super-network's weights are in {bench.folder.super_weights}")
   wait_for_all(bench.strategy)
 

@@ -176,14 +176,19 @@ def shrinkable(space, spec, layers):
 def shrunk(problem, spec, layers, goal, rng):
   """`spec` with `layers` shrunk by random grid steps down to `goal`, or None if they end first.
 
+  The layers take turns in a random order, a step each, so that none takes a second one before all
+  others had theirs: drawn with repetition, few of them would change at all before the goal is met.
+
   Steps that the goal turns out not to need are taken back: they gave accuracy away, and those that
   raise a latency (a bypass costs a copy) brought nothing for it. A meter that is not exact would
   have to measure for that, and is spared.
   """
   space, measure = problem.space, problem.meter.measure
   start, left = spec, list(layers)
+  turns = []
   while left:
-    layer = rng.choice(left)
+    turns = turns or rng.sample(left, len(left))
+    layer = turns.pop()
     steps = _steps(space, spec, layer)
     if not steps:
       left.remove(layer)

@@ -62,7 +62,8 @@ def minimize(
   Args:
     problem: a `Problem`.
     optimizer: a registered name (with its default settings) or an `Optimizer`.
-    evaluator: an `Evaluator`; a `TrainingEvaluator` is told what each iteration chose.
+    evaluator: an `Evaluator`; a `TrainingEvaluator` is told what each iteration chose. If it has a
+      `digest()`, the journal holds it, and none with another goes on.
     journal: path of the journal; if the file exists, the search resumes where it stopped, scores
       nothing twice and measures nothing twice. None keeps no journal.
     seed: of all that is random in the search.
@@ -81,7 +82,7 @@ def minimize(
   iterations = []
   with Journal(journal) as record:
     memory = Memory(problem, evaluator, record, known)
-    record.write(_header(problem, optimizer, seed))
+    record.write(_header(problem, optimizer, seed, evaluator))
     problem = memory.problem
     check_target(problem)
     open_targets = tuple(
@@ -142,7 +143,7 @@ def _found(memory, target, chosen, iterations, pick):
   )
 
 
-def _header(problem, optimizer, seed):
+def _header(problem, optimizer, seed, evaluator):
   settings = dataclasses.asdict(optimizer) if dataclasses.is_dataclass(optimizer) else {}
   header = {
     "type": "search",
@@ -155,6 +156,8 @@ def _header(problem, optimizer, seed):
     "settings": settings,
     "seed": seed,
   }
+  if hasattr(evaluator, "digest"):
+    header["scored_with"] = evaluator.digest()
   # Only where there are any: a search of one target and no limits has the journal it always had.
   if problem.larger_targets:
     header["larger_targets"] = problem.larger_targets

@@ -7,6 +7,8 @@ import tempfile
 
 #: of files that are being written; a killed program leaves them behind, a later one removes them
 PARTIAL = ".partial"
+#: begins the name of such a file where its writer wants the name to end as the finished one's
+PARTIAL_BEGIN = "partial_"
 
 
 def write_atomically(path, content):
@@ -75,7 +77,13 @@ def move_into_place(temporary, path):
     os.close(folder)
 
 
+def is_partial(path):
+  """Whether a file's name is that of one which is being written, or was when its program died."""
+  hidden = path.name.startswith(".") and path.name.endswith(PARTIAL)
+  return hidden or path.name.startswith(PARTIAL_BEGIN)
+
+
 def remove_partial_files(folder):
   """Removes what a killed program was writing; nothing else may write there at the time."""
-  for path in pathlib.Path(folder).glob(f".*{PARTIAL}"):
+  for path in filter(is_partial, pathlib.Path(folder).iterdir()):
     path.unlink(missing_ok=True)

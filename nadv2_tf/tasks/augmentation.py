@@ -25,6 +25,7 @@ class Augmentation:
       cuts a rectangle of random size and aspect, scales it to the network's input and mirrors
       half; "autoaugment" applies a sub-policy of AutoAugment after that.
     shift: in pixels; 0 only mirrors.
+    mirror: False for pictures that mean something else mirrored: digits, text, signs.
 
   Source: Szegedy et al., Going Deeper with Convolutions, CVPR 2015, section 6 (the crop).
 
@@ -34,6 +35,7 @@ class Augmentation:
 
   kind: str = "shift"
   shift: int = 1
+  mirror: bool = True
 
   def __post_init__(self):
     if self.kind not in AUGMENTATIONS:
@@ -51,13 +53,13 @@ class Augmentation:
     if not self.is_by_picture:
       return square(picture, size)
     picture = picture.resize((size, size), Image.BILINEAR, crop_box(*picture.size, rng))
-    if rng.random() < 0.5:
+    if rng.random() < 0.5 and self.mirror:
       picture = ImageOps.mirror(picture)
     return as_array(autoaugment(picture, rng) if self.kind == "autoaugment" else picture)
 
   def batch(self, images, rng):
     """uint8 [batch, height, width, channels] that `picture` made, augmented."""
-    return images if self.is_by_picture else flip_and_shift(images, rng, self.shift)
+    return images if self.is_by_picture else flip_and_shift(images, rng, self.shift, self.mirror)
 
   def examples(self, examples, rng):
     """`Examples` whose images `picture` made, augmented."""
@@ -79,16 +81,19 @@ def crop_box(width, height, rng):
   return left, top, left + across, top + down
 
 
-def flip_and_shift(images, rng, shift):
+def flip_and_shift(images, rng, shift, mirror=True):
   """Augments uint8 images: mirrored half of the time, moved by up to `shift` pixels.
 
   Args:
     images: [batch, height, width, channels].
     rng: NumPy generator.
     shift: largest move along each axis; what moves in is zero.
+    mirror: False mirrors none; what else is drawn stays the same.
   """
   count, height, width, _ = images.shape
-  images = np.where(rng.random((count, 1, 1, 1)) < 0.5, images[:, :, ::-1], images)
+  is_mirrored = rng.random((count, 1, 1, 1)) < 0.5
+  if mirror:
+    images = np.where(is_mirrored, images[:, :, ::-1], images)
   if not shift:
     return images
   padded = np.pad(images, ((0, 0), (shift, shift), (shift, shift), (0, 0)))

@@ -6,7 +6,7 @@ import numpy as np
 from nadv2_tf.tasks import sources
 from nadv2_tf.tasks.augmentation import Augmentation
 from nadv2_tf.tasks.classification_measures import evaluate_logits
-from nadv2_tf.tasks.examples import Datasets, split_holdout
+from nadv2_tf.tasks.examples import Datasets, Examples, split_holdout
 from nadv2_tf.tasks.task import TASKS
 
 
@@ -60,7 +60,10 @@ class Classification:
     """`Datasets`, the hold-out in memory; raises ValueError if the data cannot be used."""
     loaded = self.source()
     train, holdout = split_holdout(loaded.train, self._holdout, self._seed)
-    return Datasets(train, holdout.decoded(), loaded.test, loaded.class_names, loaded.notes)
+    everything = None if isinstance(train, Examples) else loaded.train
+    return Datasets(
+      train, holdout.decoded(), loaded.test, loaded.class_names, loaded.notes, everything
+    )
 
   def outputs(self, data):
     return len(data.class_names)
@@ -75,9 +78,9 @@ class Classification:
   def usual_outputs(self, examples):
     """Not known: logits start at 0."""
 
-  def augmentation(self, kind, shift):
+  def augmentation(self, kind, shift, mirror=True):
     """An `Augmentation`."""
-    return Augmentation(kind, shift)
+    return Augmentation(kind, shift, mirror)
 
   def loss(self, targets, outputs):
     """Cross entropy, [batch], of int labels [batch] and logits [batch, classes]."""

@@ -7,14 +7,46 @@ import dataclasses
 import functools
 import itertools
 import zlib
+from typing import Any
 
 import numpy as np
 
 from nadv2_tf.tasks.images import as_picture
 
+#: bytes of images that a checksum is made of, at most
+LOOKED_AT = 2**27
+
+
+class InMemory:
+  """What images in memory have in common; `take`, `image_shape` and the length are their own."""
+
+  def training_batches(self, batch_size, augmentation, seed, step=0, rows=None):
+    """Yields (inputs, labels) without end, epoch after epoch, as a training sees them.
+
+    Batches are a function of seed and step alone.
+
+    Args:
+      batch_size: images of a batch; what fills none at the end of an epoch is left out.
+      augmentation: what the task's `augmentation` gives.
+      seed: of shuffling and augmentation.
+      step: of the first batch.
+      rows: slice of every batch that is wanted, None for all; others may hold anything.
+    """
+    size = self.image_shape[0]
+    for at in itertools.count(step):
+      batch = self.take(batch_indices(len(self), batch_size, seed, at))
+      if augmentation.is_by_picture:
+        pictures = [
+          augmentation.picture(as_picture(image), size, picture_rng(seed, at, row))
+          for row, image in enumerate(batch.images)
+        ]
+        batch = Examples(np.stack(pictures), batch.labels)
+      batch = augmentation.examples(batch, batch_rng(seed, at))
+      yield batch.inputs(), batch.labels
+
 
 @dataclasses.dataclass(frozen=True)
-class Examples:
+class Examples(InMemory):
   """Images, uint8 [examples, height, width, channels], and labels: the task's targets.
 
   Labels are classes, int64 [examples], or depth maps, float [examples, height, width, 1].
@@ -47,40 +79,59 @@ class Examples:
     every = 1 + self.labels.size // 2**22
     return zlib.crc32(np.ascontiguousarray(self.labels[::every]))
 
+  def images_checksum(self):
+    """A number that other images hardly have; of many some pixels of each are looked at."""
+    pixels = self.images.reshape(len(self), -1)
+    every = 1 + pixels.size // LOOKED_AT
+    return zlib.crc32(np.ascontiguousarray(pixels[:, ::every]))
+
   def digest(self):
     """Numbers that other examples hardly share."""
-    return [len(self), self.labels_checksum(), zlib.crc32(self.images[:256].tobytes())]
+    return [len(self), self.labels_checksum(), self.images_checksum()]
 
-  def training_batches(self, batch_size, augmentation, seed, step=0, rows=None):
-    """Yields (inputs, labels) without end, epoch after epoch, as a training sees them.
 
-    Batches are a function of seed and step alone.
+class Joined(InMemory):
+  """Two `Examples` as one, none of which is copied.
 
-    Args:
-      batch_size: images of a batch; what fills none at the end of an epoch is left out.
-      augmentation: what the task's `augmentation` gives.
-      seed: of shuffling and augmentation.
-      step: of the first batch.
-      rows: slice of every batch that is wanted, None for all; others may hold anything.
-    """
-    size = self.image_shape[0]
-    for at in itertools.count(step):
-      batch = self.take(batch_indices(len(self), batch_size, seed, at))
-      if augmentation.is_by_picture:
-        pictures = [
-          augmentation.picture(as_picture(image), size, picture_rng(seed, at, row))
-          for row, image in enumerate(batch.images)
-        ]
-        batch = Examples(np.stack(pictures), batch.labels)
-      batch = augmentation.examples(batch, batch_rng(seed, at))
-      yield batch.inputs(), batch.labels
+  Args:
+    first, second: `Examples` of one shape.
+  """
+
+  def __init__(self, first, second):
+    self._first, self._second = first, second
+
+  def __len__(self):
+    return len(self._first) + len(self._second)
+
+  @property
+  def image_shape(self):
+    return self._first.image_shape
+
+  def take(self, indices):
+    """`Examples` of a slice, or of an array of places."""
+    places = np.arange(len(self))[indices]
+    is_second = places >= len(self._first)
+    own = [np.where(is_second, 0, places), np.where(is_second, places - len(self._first), 0)]
+    parts = [part.take(at) for part, at in zip((self._first, self._second), own, strict=True)]
+
+    def chosen(one, other):
+      return np.where(is_second.reshape(-1, *(1,) * (one.ndim - 1)), other, one)
+
+    return Examples(
+      chosen(parts[0].images, parts[1].images), chosen(parts[0].labels, parts[1].labels)
+    )
+
+  def digest(self):
+    """Numbers that other examples hardly share."""
+    return [*self._first.digest(), *self._second.digest()]
 
 
 @dataclasses.dataclass(frozen=True)
 class Datasets:
   """What a run needs: the hold-out is cut from the training set; the search never sees `test`.
 
-  `notes` are sentences about the data that its user should read.
+  `notes` are sentences about the data that its user should read. `everything` is the training set
+  with the hold-out in it, where that takes no memory.
   """
 
   train: Examples
@@ -88,6 +139,11 @@ class Datasets:
   test: Examples
   class_names: tuple[str, ...] = ()
   notes: tuple[str, ...] = ()
+  everything: Any = None
+
+  def given_back(self):
+    """The training images, the hold-out's among them."""
+    return self.everything or Joined(self.train, self.holdout)
 
 
 def normalise(images):

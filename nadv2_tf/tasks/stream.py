@@ -70,8 +70,7 @@ class StreamedExamples:
 
   def digest(self):
     """Numbers that other examples hardly share."""
-    some = map(self.records.name, self.indices[:: len(self) // 1000 + 1])
-    names = zlib.crc32("\n".join(some).encode())
+    names = zlib.crc32("\n".join(map(self.records.name, self.indices)).encode())
     return [len(self), names, *self.take(slice(256)).decoded().digest()]
 
   def decoded(self):

@@ -45,8 +45,8 @@ class Task(Protocol):
   def usual_outputs(self, examples) -> tuple[float, float] | None:
     """(mean, spread) of what outputs will be like, for the start of training; None: not known."""
 
-  def augmentation(self, kind, shift) -> Any:
-    """What `Examples.training_batches` takes; `shift` in pixels.
+  def augmentation(self, kind, shift, mirror=True) -> Any:
+    """What `Examples.training_batches` takes; `shift` in pixels, `mirror` allows mirroring.
 
     Raises ValueError for a kind that the task does not have.
     """

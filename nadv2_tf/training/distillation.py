@@ -1,8 +1,6 @@
-"""What a network that was cut out learns beside the labels: another network's outputs."""
+"""What a network learns beside the labels: another network's outputs."""
 
 import dataclasses
-
-from nadv2_tf.training import strategies
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,7 +12,7 @@ class Teacher:
     share: of the loss, in [0, 1]; the rest is that of the labels.
 
   Raises:
-    ValueError: for another share, or on the JAX backend.
+    ValueError: for another share.
 
   Source: Hinton et al., Distilling the Knowledge in a Neural Network, 2015; temperature 1.
   """
@@ -26,9 +24,7 @@ class Teacher:
     check_share(self.share)
 
 
-def check_share(share):
+def check_share(share, flag="finetune_distillation"):
   """Raises ValueError if no training can imitate with such a share of its loss."""
   if not 0 <= share <= 1:
-    raise ValueError(f"--finetune_distillation must be from 0 to 1, got {share}.")
-  if share and not strategies.on_tensorflow():
-    raise ValueError("--finetune_distillation needs the TensorFlow backend; leave it out on JAX.")
+    raise ValueError(f"--{flag} must be from 0 to 1, got {share}.")

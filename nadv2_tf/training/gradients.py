@@ -2,10 +2,11 @@
 
 import tensorflow as tf
 
+from nadv2_tf.training.recipe import kernels_of
 from nadv2_tf.training.sliced import run_sliced
 
 
-def gradients(model, task, batch_size, inputs, targets, scale=None, teacher=None):
+def gradients(model, task, batch_size, inputs, targets, scale=None, teacher=None, l2=0.0):
   """(loss, quality, gradients) of one batch, or of one replica's part of it.
 
   Args:
@@ -16,9 +17,10 @@ def gradients(model, task, batch_size, inputs, targets, scale=None, teacher=None
     targets: of the images.
     scale: function of the loss whose gradients are taken; None for the loss itself.
     teacher: a `Teacher` whose outputs for the same images are imitated; None for labels alone.
+    l2: see `Recipe`; divided among the replicas, whose gradients are summed.
 
   Returns:
-    loss (not scaled) and quality, scalars; one gradient for every trainable variable.
+    loss (not scaled, without l2) and quality, scalars; one gradient for every trainable variable.
   """
   taught = teacher and teacher.model(inputs[0], training=False)
   with tf.GradientTape() as tape:
@@ -29,13 +31,28 @@ def gradients(model, task, batch_size, inputs, targets, scale=None, teacher=None
       imitation = task.imitation(taught, outputs)
       losses = (1 - teacher.share) * losses + teacher.share * imitation
     loss = tf.reduce_sum(losses) / batch_size
-    scaled = scale(loss) if scale else loss
+    regular = loss + penalty(model, l2) if l2 else loss
+    scaled = scale(regular) if scale else regular
   quality = tf.reduce_sum(task.quality(targets, outputs)) / batch_size
   return loss, quality, tape.gradient(scaled, model.trainable_variables)
 
 
+def penalty(model, l2):
+  """`l2` times half the squares of the model's kernels."""
+  return l2 * sum(tf.nn.l2_loss(kernel) for kernel in kernels_of(model.trainable_variables))
+
+
 def sliced_gradients(
-  model, task, batch_size, subnetworks, inputs, targets, distillation=0.0, dropout_seed=None
+  model,
+  task,
+  batch_size,
+  subnetworks,
+  inputs,
+  targets,
+  distillation=0.0,
+  dropout_seed=None,
+  teacher=None,
+  l2=0.0,
 ):
   """The same for a super-network whose batch falls into groups with one sub-network each.
 
@@ -49,6 +66,8 @@ def sliced_gradients(
     distillation: share of the loss that compares with the full network on the same images.
       Source: in-place distillation, Yu and Huang, Universally Slimmable Networks, ICCV 2019.
     dropout_seed: see `run_sliced`.
+    l2: see `gradients`.
+    teacher: a `Teacher` that all sub-networks imitate, in place of the full network as it is now.
 
   Others and returned values: see `gradients`.
   """
@@ -56,15 +75,18 @@ def sliced_gradients(
   rows = batch_size // subnetworks
   groups = images.shape[0] // rows
   variables = model.trainable_variables
-  if distillation:
+  share = distillation
+  if teacher:
+    share, taught = teacher.share, teacher.model(images, training=False)
+  elif distillation:
     largest = tf.constant(model.space.encode(model.space.largest()))
     taught = tf.stop_gradient(run_sliced(model, images, largest))
 
   def group_loss_of(outputs, part):
     loss = task.loss(targets[part], outputs)
-    if distillation:
+    if share:
       imitation = task.imitation(taught[part], outputs)
-      loss = (1 - distillation) * loss + distillation * imitation
+      loss = (1 - share) * loss + share * imitation
     return tf.reduce_sum(loss) / batch_size
 
   def add_group(group, loss, quality, *sums):
@@ -89,4 +111,10 @@ def sliced_gradients(
   _, loss, quality, *sums = tf.while_loop(
     lambda group, *_: group < groups, add_group, (0, 0.0, 0.0, *zeros), parallel_iterations=1
   )
+  if l2:
+    decayed = {variable.path for variable in kernels_of(variables)}
+    sums = [
+      total + l2 * variable if variable.path in decayed else total
+      for total, variable in zip(sums, variables, strict=True)
+    ]
   return loss, quality, sums

@@ -5,6 +5,7 @@ import numpy as np
 
 from nadv2_tf.models import super_network
 from nadv2_tf.training.evaluation import batches_of
+from nadv2_tf.training.evidence import digest_of
 
 
 class MaskedEvaluator:
@@ -29,7 +30,7 @@ class MaskedEvaluator:
     if not len(holdout):
       raise ValueError("The hold-out has no images to score samples with.")
     self._space, self._task = super_model.space, task
-    self._model = super_model
+    self._model, self._holdout = super_model, holdout
     count, size = batches_of(holdout, batch_size)
     self._batches = [holdout.take(slice(i * size, (i + 1) * size)) for i in range(count)]
     self._calibration = calibration
@@ -39,6 +40,10 @@ class MaskedEvaluator:
     self.traces = 0
     self._calibrated = jax.jit(self._run_calibration)
     self._score = jax.jit(self._run_batch)
+
+  def digest(self):
+    """What scores depend on: {"weights", "holdout", "calibration": numbers}."""
+    return digest_of(self._model, self._holdout, self._calibration)
 
   def accuracy(self, specs):
     """Mean quality of each spec on the hold-out, in [0, 1]."""

@@ -3,14 +3,16 @@
 import jax
 from keras import ops
 
+from nadv2_tf.training.recipe import kernels_of
+
 
 def make_step(
-  model, task, optimizer, batch_size, sliced, strategy, jit_compile, on_trace, teacher=None
+  model, task, optimizer, batch_size, sliced, strategy, jit_compile, on_trace, teacher=None, l2=0.0
 ):
   """A compiled step(inputs, targets) -> (loss, quality); model and optimizer are up to date after.
 
   Args: see `tensorflow_steps.make_step`; `strategy` is one device, `jit_compile` always holds,
-  `sliced` and `teacher` are None (`check_execution` and `check_share` refuse them).
+  `sliced` is None (`check_execution` refuses it).
 
   Raises:
     ValueError: for float16's scaled loss.
@@ -20,19 +22,31 @@ def make_step(
       "--mixed_precision=float16 needs the TensorFlow backend; with KERAS_BACKEND=jax use bfloat16."
     )
 
+  taught_by = _frozen(teacher)
+  decayed = {variable.path for variable in kernels_of(model.trainable_variables)}
+
   def loss_of(trainable, others, inputs, targets):
+    taught = teacher and taught_by(inputs[0])
     inputs = list(inputs) if len(inputs) > 1 else inputs[0]
     outputs, others = model.stateless_call(trainable, others, inputs, training=True)
     outputs = ops.cast(outputs, "float32")
-    loss = ops.sum(task.loss(targets, outputs)) / batch_size
+    losses = task.loss(targets, outputs)
+    if teacher:
+      losses = (1 - teacher.share) * losses + teacher.share * task.imitation(taught, outputs)
+    loss = ops.sum(losses) / batch_size
     quality = ops.sum(task.quality(targets, outputs)) / batch_size
-    return loss, (quality, others)
+    squares = sum(
+      ops.sum(ops.square(value))
+      for value, variable in zip(trainable, model.trainable_variables, strict=True)
+      if l2 and variable.path in decayed
+    )
+    return loss + 0.5 * l2 * squares, (loss, quality, others)
 
   @jax.jit
   def compiled(trainable, others, state, inputs, targets):
     on_trace()
     differentiate = jax.value_and_grad(loss_of, has_aux=True)
-    (loss, (quality, others)), found = differentiate(trainable, others, inputs, targets)
+    (_, (loss, quality, others)), found = differentiate(trainable, others, inputs, targets)
     trainable, state = optimizer.stateless_apply(state, found, trainable)
     return loss, quality, (trainable, others, state)
 
@@ -47,3 +61,14 @@ def make_step(
     return loss, quality
 
   return step
+
+
+def _frozen(teacher):
+  """The teacher's outputs as a function of images."""
+  if not teacher:
+    return None
+  values = [
+    [variable.value for variable in variables]
+    for variables in (teacher.model.trainable_variables, teacher.model.non_trainable_variables)
+  ]
+  return lambda images: teacher.model.stateless_call(*values, images, training=False)[0]

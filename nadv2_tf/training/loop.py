@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 
 from nadv2_tf.models import check_widths
-from nadv2_tf.tasks.examples import Examples
+from nadv2_tf.tasks.examples import InMemory
 from nadv2_tf.training import strategies
 from nadv2_tf.training.ahead import ahead
 from nadv2_tf.training.checkpoints import MemoryCheckpoints
@@ -40,7 +40,7 @@ class TrainingLoop:
     execution: how a super-network runs, one of `EXECUTIONS`: all channels with masks, or each
       group of images with its sub-network's own narrower weights.
     jit_compile: compile a step's loss and gradients with XLA.
-    teacher: a `Teacher` that a stand-alone network imitates, or None.
+    teacher: a `Teacher` that is imitated, by every sub-network of a super-network; or None.
 
   Raises:
     ValueError: for "sliced" if every image has a sub-network of its own, or no sampler is given, or
@@ -154,7 +154,7 @@ class TrainingLoop:
     """A context manager that gives the batches from the state's step on."""
     batches = self._batches(examples, self.state.step)
     # Streamed ones are made ahead by tf.data.
-    return ahead(batches) if isinstance(examples, Examples) else contextlib.nullcontext(batches)
+    return ahead(batches) if isinstance(examples, InMemory) else contextlib.nullcontext(batches)
 
   def _steps(self, examples, train_step, batches, optimizer, checkpoints, report, report_every):
     state = self.state
@@ -198,7 +198,7 @@ class TrainingLoop:
   def _batches(self, examples, step=0):
     """Yields (inputs, targets) without end, epoch after epoch, from `step` on."""
     recipe = self._recipe
-    augmentation = self._task.augmentation(recipe.augmentation, recipe.shift)
+    augmentation = self._task.augmentation(recipe.augmentation, recipe.shift, recipe.mirror)
     rows = strategies.own_rows(self._strategy, recipe.batch_size)
     batches = examples.training_batches(recipe.batch_size, augmentation, self._seed, step, rows)
     for images, labels in batches:
@@ -246,4 +246,5 @@ class TrainingLoop:
       self._jit_compile,
       count,
       self._teacher,
+      self._recipe.l2,
     )

@@ -177,7 +177,8 @@ class FineTuningEvaluator:
     rng = np.random.default_rng([self._seed, 5, iteration, step])
     indices = rng.choice(len(self._train), self._recipe.batch_size, replace=False)
     batch = self._train.take(indices)
-    augmentation = self._task.augmentation(self._recipe.augmentation, self._recipe.shift)
+    recipe = self._recipe
+    augmentation = self._task.augmentation(recipe.augmentation, recipe.shift, recipe.mirror)
     batch = augmentation.examples(batch.decoded(), rng)
     return batch.inputs(), batch.labels, rng.integers(0, 2**30, 2).astype(np.int32)
 

@@ -8,7 +8,7 @@ import zipfile
 
 import keras
 
-from nadv2_tf.spec.files import move_into_place
+from nadv2_tf.spec.files import PARTIAL_BEGIN, move_into_place
 
 #: a config of the largest published network has 0.2 MB
 LARGEST_CONFIG = 64 * 2**20
@@ -23,7 +23,9 @@ def save_atomically(save, path):
     OSError: naming the path, if the disk is full or the folder cannot be written.
   """
   path = pathlib.Path(path)
-  temporary = path.with_name(f"partial_{path.name}")  # Keras wants the name to end as it does
+  temporary = path.with_name(
+    f"{PARTIAL_BEGIN}{path.name}"
+  )  # Keras wants the name to end as it does
   try:
     save(temporary)
     move_into_place(temporary, path)

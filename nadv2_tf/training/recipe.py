@@ -8,6 +8,8 @@ from nadv2_tf.tasks.augmentation import Augmentation
 from nadv2_tf.training.precision import with_loss_scale
 
 OPTIMIZERS = ("sgd", "rmsprop", "adam")
+#: parts of the names of variables that neither weight decay nor l2 is for
+NO_DECAY = ("bias", "gamma", "beta")
 SCHEDULES = ("cosine", "exponential")
 
 
@@ -23,6 +25,8 @@ class Recipe:
     schedule: "cosine" down to 0, or "exponential": times `decay` every `decay_epochs`.
     warmup: share of a cosine schedule in which the rate rises linearly from 1 % of its largest.
     weight_decay: decoupled, on kernels only.
+    l2: of kernels, in the loss: `l2` times half their squares, so that the optimizer sees its
+      gradient, `l2` times the kernel. Source: NetAdaptV2, section 4.1.1.
     decay, decay_epochs: of the exponential schedule. Source: NetAdaptV2, section 4.1.1.
     ema: momentum of the exponential moving average of the weights that training ends with; 0 for
       the weights of the last step themselves.
@@ -30,6 +34,7 @@ class Recipe:
     shift: augmentation moves images by up to this many pixels (and mirrors half of them).
     stochastic_depth: of the model that is trained; whoever makes it reads it here.
     augmentation: one of `AUGMENTATIONS`; only "shift" uses `shift`.
+    mirror: whether augmentation mirrors.
   """
 
   epochs: float
@@ -39,12 +44,14 @@ class Recipe:
   schedule: str = "cosine"
   warmup: float = 0.1
   weight_decay: float = 1e-4
+  l2: float = 0.0
   decay: float = 0.963
   decay_epochs: float = 3.0
   ema: float = 0.0
   shift: int = 1
   mixed_precision: str = "none"
   augmentation: str = "shift"
+  mirror: bool = True
   stochastic_depth: float = 0.0
 
   def __post_init__(self):
@@ -93,7 +100,7 @@ class Recipe:
     else:
       optimizer = optimizers.Adam(rate, **common)
     if decay:
-      optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+      optimizer.exclude_from_weight_decay(var_names=list(NO_DECAY))
     optimizer = with_loss_scale(optimizer, self.mixed_precision)
     optimizer.build(variables)
     return optimizer
@@ -120,3 +127,8 @@ def _optimizers():
   from nadv2_tf.training import fused_optimizers
 
   return fused_optimizers
+
+
+def kernels_of(variables):
+  """Those that weight decay and l2 are for."""
+  return [one for one in variables if not any(part in one.name for part in NO_DECAY)]

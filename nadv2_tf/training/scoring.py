@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from nadv2_tf.training.evaluation import batches_of
+from nadv2_tf.training.evidence import digest_of
 from nadv2_tf.training.sliced import (
   GivenStatistics,
   MovingStatistics,
@@ -57,7 +58,7 @@ class SharedWeightsEvaluator:
       "images": holdout.images[:used].reshape(*shape, *holdout.images.shape[1:]),
       "labels": holdout.labels[:used].reshape(*shape, *holdout.labels.shape[1:]),
     }
-    self._calibration = calibration
+    self._holdout, self._calibration = holdout, calibration
     if calibration is not None and not isinstance(calibration, str):
       data["calibration"] = calibration.images
     self._data = self._on_every_replica(lambda unused_replica: data)
@@ -73,6 +74,10 @@ class SharedWeightsEvaluator:
       row = tf.constant(self._space.encode(self._space.smallest()), tf.int32)
       self._score(row, self._data | {"batches": tf.constant(0)})
     return self
+
+  def digest(self):
+    """What scores depend on: {"weights", "holdout", "calibration": numbers}."""
+    return digest_of(self._model, self._holdout, self._calibration)
 
   def accuracy(self, specs):
     """Mean quality of each spec on the hold-out, in [0, 1]."""

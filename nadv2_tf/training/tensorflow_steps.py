@@ -21,7 +21,7 @@ def rows_of_replicas(strategy, batch, batch_size):
 
 
 def make_step(
-  model, task, optimizer, batch_size, sliced, strategy, jit_compile, on_trace, teacher=None
+  model, task, optimizer, batch_size, sliced, strategy, jit_compile, on_trace, teacher=None, l2=0.0
 ):
   """A traced step(inputs, targets) -> (loss, quality) over the global batch.
 
@@ -34,8 +34,10 @@ def make_step(
     strategy: a tf.distribute strategy.
     jit_compile: compile loss and gradients of a replica with XLA; updates are left to TensorFlow.
     on_trace: called whenever the step is traced.
-    teacher: a `Teacher` for a stand-alone network, or None.
+    teacher: a `Teacher` that is imitated, or None.
+    l2: see `Recipe`.
   """
+  l2 /= strategy.num_replicas_in_sync
   if sliced:
     find = functools.partial(
       sliced_gradients,
@@ -44,11 +46,14 @@ def make_step(
       batch_size,
       sliced["subnetworks"],
       distillation=sliced["distillation"],
+      teacher=teacher,
+      l2=l2,
     )
   else:
     scale = getattr(optimizer, "scale_loss", None)  # of float16; other optimizers scale by 1
     trained = with_fused_norms(model)
-    find = functools.partial(gradients, trained, task, batch_size, scale=scale, teacher=teacher)
+    more = {"scale": scale, "teacher": teacher, "l2": l2}
+    find = functools.partial(gradients, trained, task, batch_size, **more)
   if jit_compile:
     find = tf.function(find, autograph=False, jit_compile=True)
 

@@ -8,6 +8,9 @@ import math
 
 import numpy as np
 
+#: the share of its layers that are cut at most where a few of the full network's are
+MOST_CUT = 0.55
+
 
 @dataclasses.dataclass(frozen=True)
 class WidthSampler:
@@ -31,6 +34,12 @@ class WidthSampler:
       that networks with nearly empty blocks beside full ones are trained. 0: no such noise.
     own_kernels: whether each sub-network draws its own kernel sizes, balanced over the batch as
       widths are; else one size a step serves all, which the masked execution needs.
+    cut: how many of the G are the full network with a few layers cut: of 1 to `MOST_CUT` of its
+      layers, drawn anew for each, every one has a width drawn by itself. This is what a coordinate
+      descent proposes: a layer that is gone beside others that are whole, which sub-networks whose
+      layers have sizes in common never show.
+    whole_kernels: whether a step's kernel sizes are mostly the largest: each step draws a share,
+      and so many of the kernels, on average, are whole.
     seed: of all draws.
 
   Differs from the paper, which draws the layers independently: then the resources of all
@@ -38,8 +47,8 @@ class WidthSampler:
   a search from the largest one meets are never trained. docs/decisions/0002 has the figures.
 
   Raises:
-    ValueError: if `subnetworks` does not divide `batch_size`, or `full` and `smallest` together
-      exceed it.
+    ValueError: if `subnetworks` does not divide `batch_size`, or `full`, `smallest` and `cut`
+      together exceed it.
   """
 
   space: object
@@ -52,6 +61,8 @@ class WidthSampler:
   own_kernels: bool = False
   seed: int = 0
   block_noise: float = 0.0
+  cut: int = 0
+  whole_kernels: bool = False
 
   def __post_init__(self):
     if not 1 <= self.subnetworks <= self.batch_size or self.batch_size % self.subnetworks:
@@ -59,10 +70,12 @@ class WidthSampler:
         f"--subnetworks_per_batch must divide the batch size {self.batch_size}, got "
         f"{self.subnetworks}."
       )
-    if min(self.full, self.smallest) < 0 or self.full + self.smallest > self.subnetworks:
+    of_a_kind = (self.full, self.smallest, self.cut)
+    if min(of_a_kind) < 0 or sum(of_a_kind) > self.subnetworks:
       raise ValueError(
         f"--full_subnetworks must be from 0 to the {self.subnetworks} sub-networks of a batch, "
-        f"with --smallest_subnetworks beside them; got {self.full} and {self.smallest}."
+        "with --smallest_subnetworks and --cut_subnetworks beside them; got "
+        f"{self.full}, {self.smallest} and {self.cut}."
       )
     if not self.size_noise >= 0:
       raise ValueError(f"--size_noise must be at least 0, or inf; got {self.size_noise}.")
@@ -76,8 +89,8 @@ class WidthSampler:
     rng = np.random.default_rng([self.seed, 2, step])
     rows = np.empty((self.subnetworks, len(self.space)), np.int32)
     full = self.subnetworks if step < self.full_steps else self.full
-    smallest = 0 if step < self.full_steps else self.smallest
-    sampled = self.subnetworks - full - smallest
+    smallest, cut = (0, 0) if step < self.full_steps else (self.smallest, self.cut)
+    sampled = self.subnetworks - full - smallest - cut
     sizes = rng.permutation(sampled) / max(sampled, 1)
     sizes_in = self._sizes_in_blocks(sizes, step)
     for column, decision in enumerate(self.space.decisions):
@@ -87,7 +100,18 @@ class WidthSampler:
       rows[:full, column] = decision.choices[-1]
       rows[full : full + sampled, column] = self._widths(decision, sizes_in(decision), rng)
       rows[full + sampled :, column] = decision.choices[0]
+      rows[self.subnetworks - cut :, column] = decision.choices[-1]
+    self._cut(rows[self.subnetworks - cut :], step)
     return np.repeat(rows, self.batch_size // self.subnetworks, axis=0)
+
+  def _cut(self, rows, step):
+    """Cuts some layers of each of `rows`, which are the full network."""
+    columns = [at for at, decision in enumerate(self.space.decisions) if decision.kind == "width"]
+    rng = np.random.default_rng([self.seed, 5, step])
+    most = max(round(MOST_CUT * len(columns)), 1)
+    for row in rows:
+      for column in rng.permutation(columns)[: rng.integers(1, most + 1)]:
+        row[column] = rng.choice(self.space.decisions[column].choices)
 
   def _sizes_in_blocks(self, sizes, step):
     """A function of a decision: the sizes of the sub-networks in its (first) block."""
@@ -109,6 +133,10 @@ class WidthSampler:
 
   def _kernel(self, column, decision, step):
     """One size a step; within a cycle of as many steps as sizes, each is used once."""
+    if self.whole_kernels:
+      share = np.random.default_rng([self.seed, 6, step]).random()
+      if np.random.default_rng([self.seed, 7, column, step]).random() < share:
+        return decision.choices[-1]
     cycle, position = divmod(step, len(decision.choices))
     rng = np.random.default_rng([self.seed, 3, column, cycle])
     return rng.permutation(decision.choices)[position]

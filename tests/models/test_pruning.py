@@ -1,12 +1,14 @@
-"""Ordering filters by norm: no output changes, and prefixes then hold the largest norms."""
+"""Ordering channels: no output changes, and prefixes then hold what matters most."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
-from nadv2_tf.models import slice_network, super_network
-from nadv2_tf.models.pruning import order_by_norm
+from nadv2_tf import backbones
+from nadv2_tf.models import slice_network, stand_alone, super_network
+from nadv2_tf.models.pruning import order_by_importance, order_by_norm
+from nadv2_tf.models.slicing import fill_super_network
 from nadv2_tf.spec import NetworkSpec, SearchSpace, Skip, space_of
 from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head, InvertedResidual, Upsample
 
@@ -134,3 +136,56 @@ def test_a_depthwise_width_of_its_own_is_refused():
   space = space_of(network, 2)
   with pytest.raises(ValueError, match="block02_depthwise lets channels pass"):
     order_by_norm(super_network(space), space.largest())
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_demo", "netadaptv2_mac", "fastdepth"])
+def test_the_full_network_of_a_space_with_bypasses_stays_what_it_is(name, randomise, relative_gap):
+  own = backbones.search_space(name).network.input_shape
+  space = backbones.search_space(name, (32, 32, own[-1]))
+  model = randomise(super_network(space), seed=5)
+  images = np.random.default_rng(0).normal(size=(2, *space.network.input_shape)).astype(np.float32)
+  before, weights = _outputs(model, space.largest(), images), model.get_weights()
+  order_by_importance(model)
+  after = model.get_weights()
+  moved = [not np.array_equal(one, other) for one, other in zip(weights, after, strict=True)]
+  assert sum(moved) > 0.8 * len(moved)
+  assert relative_gap(_outputs(model, space.largest(), images), before) < 1e-4
+
+
+def test_what_is_read_by_large_weights_and_is_large_itself_comes_first(randomise):
+  spec = NetworkSpec(
+    "bottleneck", (8, 8, 3), (Conv(4), InvertedResidual(4, 4, 4, 3, residual=False), Head(2, 4))
+  )
+  model = randomise(super_network(space_of(spec, 4)), seed=6)
+  projection, norm = (model.get_layer(f"block02_{one}") for one in ("projection", "depthwise"))
+  norm = norm.norm
+  projection.kernel.assign(np.ones((1, 1, 4, 4)) * np.array([1, 5, 2, 3])[:, None])
+  norm.gamma.assign([-4.0, 0.1, 0.5, 1.0])
+  norm.beta.assign([0.0, 0.1, -1.0, 1.0])
+  order_by_importance(model)  # 1 x 4, 5 x 0.2, 2 x 1.5, 3 x 2
+  np.testing.assert_allclose(norm.gamma, [1.0, -4.0, 0.5, 0.1])
+  np.testing.assert_allclose(np.asarray(projection.kernel)[0, 0, :, 0], [3, 1, 2, 5])
+
+
+def test_channels_that_pass_a_bypass_of_the_full_network_keep_their_places(randomise, relative_gap):
+  spec = NetworkSpec("passing", (8, 8, 3), (Conv(8), Conv(4, bypass_cap=8), Conv(8), Head(2, 4)))
+  space = space_of(spec, 4)
+  model = randomise(super_network(space), seed=7)
+  images = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
+  before, first = _outputs(model, spec, images), model.get_layer("block01_filters").get_weights()
+  order_by_importance(model)
+  assert relative_gap(_outputs(model, spec, images), before) < 1e-5
+  assert all(map(np.array_equal, first, model.get_layer("block01_filters").get_weights()))
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_demo", "fastdepth"])
+def test_a_super_network_takes_the_weights_of_a_full_network(name, randomise):
+  own = backbones.search_space(name).network.input_shape
+  space = backbones.search_space(name, (32, 32, own[-1]))
+  full = randomise(stand_alone(space.largest()), seed=8)
+  model = super_network(space)
+  fill_super_network(model, full)
+  for one, other in zip(
+    slice_network(model, space.largest()).get_weights(), full.get_weights(), strict=True
+  ):
+    np.testing.assert_array_equal(one, other)

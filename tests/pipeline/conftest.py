@@ -33,12 +33,15 @@ TRAIN = TrainOptions(
   full_subnetworks=1,
   smallest_subnetworks=0,
   own_kernels=True,
-  distillation=0.2,
+  distillation=0.0,
   size_noise=0.2,
   execution="sliced",
   strategy="one",
+  order="full_first",
+  soft_targets=0.5,
+  cut_subnetworks=1,
 )
-FINETUNE = FinetuneOptions(1, 2e-3)
+FINETUNE = FinetuneOptions(1, 2e-3, "full", finetune_distillation=0.5, finetune_holdout=True)
 
 
 @pytest.fixture
@@ -119,15 +122,18 @@ def finished_run(tmp_path_factory, run_small):
 
 @pytest.fixture(scope="session")
 def trained(finished_run):
-  """Function (folder) -> that folder, with the super-network of `finished_run` in it."""
+  """Function (folder) -> that folder, with the full and the super-network of `finished_run`."""
 
   def copy_to(path):
     finished = RunFolder(finished_run[0])
     folder = RunFolder(path)
     folder.path.mkdir()
-    shutil.copy(finished.super_weights, folder.super_weights)
+    for path_of in (finished.super_weights, finished.keras("full"), finished.spec("full")):
+      shutil.copy(path_of, folder.path)
     settings = {group: finished.settings()[group] for group in ("network", "train", "finetune")}
     folder.write_json(folder.settings_file, settings)
+    full = {"full": finished.network_metrics("full")}
+    folder.update_metrics(networks=full, seconds=finished.metrics()["seconds"])
     return path
 
   return copy_to

@@ -16,7 +16,7 @@ from PIL import Image
 
 from nadv2_tf import backbones, export
 from nadv2_tf.models import stand_alone
-from nadv2_tf.pipeline import export_stage, training_stages, transfer, workbench
+from nadv2_tf.pipeline import export_stage, super_stage, training_stages, transfer, workbench
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.options import (
   CheckpointOptions,
@@ -223,7 +223,7 @@ def test_a_kill_on_the_trajectory_loses_no_network(finished, tmp_path, monkeypat
   trained = (folder / "super.weights.h5").read_bytes()
   bench = workbench.reopen_workbench(folder, CheckpointOptions(0.0, 2))
   progress, spec = Progress(io.StringIO()), bench.folder.read_spec("found")
-  super_model = training_stages.train_super_network(bench, progress)
+  super_model = super_stage.train_super_network(bench, progress)
   full = training_stages.trained_full(bench, super_model, FINETUNE, progress)
   begun, killed, train_on = [], ["transfer 2 of"], training_stages.train_on
 
@@ -254,7 +254,7 @@ def test_a_transfer_from_the_full_network_begins_with_what_it_learned(finished, 
   )
   spec, super_model = (
     bench.folder.read_spec("found"),
-    training_stages.train_super_network(bench, progress),
+    super_stage.train_super_network(bench, progress),
   )
   full = training_stages.trained_full(bench, super_model, options, progress)
   assert all(
@@ -276,7 +276,7 @@ def test_a_training_of_few_steps_ends_with_averages_of_few_steps(finished, monke
   def momentum():
     return {layer.momentum for layer in model.layers if hasattr(layer, "momentum")}
 
-  monkeypatch.setattr(training_stages, "_run", lambda *_: momenta.append(momentum()))
+  monkeypatch.setattr(training_stages, "run_loop", lambda *_: momenta.append(momentum()))
   training_stages.train_on(bench, model, spec, recipe, "short", Progress(io.StringIO()))
   steps = recipe.steps(len(bench.datasets.train))
   assert momenta == [{0.95}] and steps < 200

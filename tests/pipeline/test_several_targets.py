@@ -33,6 +33,7 @@ def test_each_target_has_its_files(finished):
     files = {path.name for path in place.path.iterdir()}
     networks = {"found.json", "found.keras", "found.tflite"}
     assert files == networks | {
+      "lineage.json",
       "metrics.json",
       "report.html",
       "pareto.png",
@@ -53,7 +54,7 @@ def test_each_network_meets_its_target_and_the_limit(finished):
     assert metrics["macs"] == metrics["networks"]["found"]["macs"] == spec.macs()
     assert SizeMeter().measure(spec) <= 0.7 * SizeMeter().measure(full)
     assert metrics["networks"]["found"]["latency_ms"] > 0
-  assert list(overview(folder)["networks"]) == [f"{name}/found" for name in NAMES]
+  assert list(overview(folder)["networks"]) == ["full", *(f"{name}/found" for name in NAMES)]
 
 
 def test_the_run_says_in_short_what_was_found(finished):

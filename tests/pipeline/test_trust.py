@@ -7,7 +7,7 @@ import shutil
 import pytest
 from nadv2_tf.benchmarks.rank_correlation import kendall_tau
 
-from nadv2_tf.pipeline import training_stages, trust, workbench
+from nadv2_tf.pipeline import super_stage, training_stages, trust, workbench
 from nadv2_tf.pipeline.options import FinetuneOptions, TrustOptions
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.report import write_report
@@ -61,7 +61,7 @@ def _measure(bench, samples):
   options = TrustOptions(samples, 0.5)
   finetune_options = bench.folder.options("finetune", FinetuneOptions)
   progress = Progress(io.StringIO())
-  super_model = training_stages.train_super_network(bench, progress)
+  super_model = super_stage.train_super_network(bench, progress)
   trust.measure_trust(bench, super_model, finetune_options, options, progress)
 
 

@@ -18,6 +18,7 @@ SMALL = (
   "--image_size=32",
   "--holdout=6",
   "--batch_size=6",
+  "--finetune_batch_size=6",
   "--subnetworks_per_batch=6",
   "--epochs=1",
   "--finetune_epochs=1",

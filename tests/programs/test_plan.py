@@ -24,7 +24,7 @@ def test_a_plan_trains_nothing_and_leaves_nothing(run_command, output, small):
   assert not output.exists()
   planned = rows(stdout)
   assert list(planned) == [
-    "start", "train", "search", "finetune found", "export", "time", "report", "all",
+    "start", "train full", "train", "search", "finetune found", "export", "time", "report", "all",
   ]  # fmt: skip
   assert re.search(r"^memory +[\d.]+ GiB, the most seen while probing$", stdout, re.M)
   assert re.search(r"^disk +[\d.]+ MiB", stdout, re.M)
@@ -36,7 +36,7 @@ def test_a_plan_trains_nothing_and_leaves_nothing(run_command, output, small):
   status, stdout, stderr = run_command("run", *arguments, "--plan")
   assert status == 0, stderr
   done = {name for name, time in rows(stdout).items() if time == "done"}
-  assert done == {"train", "search", "finetune found", "export", "time"}
+  assert done == {"train full", "train", "search", "finetune found", "export", "time"}
   assert {path: path.read_bytes() for path in output.rglob("*") if path.is_file()} == files
 
 

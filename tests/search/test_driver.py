@@ -108,7 +108,7 @@ def test_what_another_search_scored_and_measured_is_not_asked_for_again(tmp_path
   problem, evaluator = _problem(0.4, Wattmeter()), Evaluator()
   minimize(problem, SETTINGS, evaluator, first)
   measured, asked = Wattmeter.measured, list(evaluator.asked)
-  lower = dataclasses.replace(problem, target=0.36 * LARGEST)
+  lower = dataclasses.replace(problem, target=0.3 * LARGEST)
   again = minimize(lower, SETTINGS, evaluator, second, known=journal.read(first))
   assert len(evaluator.asked) == len(set(evaluator.asked))  # nothing twice
   assert again.samples_scored > len(evaluator.asked) - len(asked) > 0

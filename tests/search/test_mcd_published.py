@@ -39,7 +39,9 @@ def test_the_published_search_takes_about_23_iterations_and_4600_samples():
   result = minimize(problem, MultiLayerCoordinateDescent(), Oracle())
   assert round(problem.meter.measure(problem.start) / 1e6, 1) == 503.9
   assert 21 <= len(result.iterations) <= 23
-  assert result.samples_scored == 200 * len(result.iterations)
+  assert all(iteration.samples == 200 for iteration in result.iterations[:-1])
+  # The last iteration goes a short way, and few networks lie there.
+  assert 0.95 * 200 * len(result.iterations) < result.samples_scored
   assert 220e6 < result.resource <= 225e6
   assert result.accuracy > 0.75  # every decision at half its value has 0.71, and 140M MACs
 

@@ -9,6 +9,7 @@ import pytest
 from nadv2_tf import backbones
 from nadv2_tf.resources import MacsMeter
 from nadv2_tf.search import MultiLayerCoordinateDescent, Problem
+from nadv2_tf.search.descent import layers_of, shrunk
 
 DEMO = backbones.search_space("mobilenet_v3_demo")
 LARGEST = MacsMeter().measure(DEMO.largest())
@@ -56,3 +57,29 @@ def test_only_an_exact_meter_is_asked_about_steps_back(is_exact):
   next(MultiLayerCoordinateDescent(1, 8, 0.1).search(problem, random.Random(0)))
   back = any(later > earlier for earlier, later in itertools.pairwise(asked[2:]))
   assert back == is_exact
+
+
+def test_no_layer_takes_a_second_step_before_all_had_their_first():
+  """Steps back aside: a meter that is not exact has none."""
+
+  class Once(MacsMeter):
+    is_exact = False
+
+  problem, full = Problem(DEMO, DEMO.largest(), Once(), LARGEST / 2), DEMO.encode(DEMO.largest())
+  layers = layers_of(DEMO)
+  several = 0
+  for seed in range(40):
+    rng = random.Random(seed)
+    chosen = rng.sample(layers, 10)
+    row = DEMO.encode(shrunk(problem, DEMO.largest(), chosen, 0.9 * LARGEST, rng))
+    steps = [
+      sum(
+        len(DEMO.decisions[column].choices) - 1 - DEMO.decisions[column].choices.index(row[column])
+        for column in layer
+      )
+      for layer in chosen
+    ]
+    assert max(steps) - min(steps) <= 1
+    assert all(row[c] == full[c] for c in range(len(DEMO)) if all(c not in one for one in chosen))
+    several += sum(map(bool, steps))
+  assert several / 40 > 8

@@ -8,6 +8,7 @@ import pytest
 from nadv2_tf.tasks.augmentation import Augmentation, flip_and_shift
 from nadv2_tf.tasks.examples import (
   Examples,
+  Joined,
   batch_indices,
   normalise,
   split_holdout,
@@ -179,3 +180,30 @@ def test_other_labels_have_another_checksum():
   before = Examples(images, maps).labels_checksum()
   maps[4, 1000, 7] = 2.0
   assert Examples(images, maps).labels_checksum() != before
+
+
+def test_two_parts_are_one_without_a_copy():
+  rng = np.random.default_rng(0)
+  whole = Examples(rng.integers(0, 256, (20, 4, 4, 1)).astype(np.uint8), np.arange(20))
+  joined = Joined(whole.take(slice(12)), whole.take(slice(12, 20)))
+  assert (len(joined), joined.image_shape) == (20, (4, 4, 1))
+  for indices in (slice(5), slice(10, 15), rng.permutation(20)[:7], np.array([19, 0, 12, 11])):
+    one, other = joined.take(indices), whole.take(indices)
+    np.testing.assert_array_equal(one.images, other.images)
+    np.testing.assert_array_equal(one.labels, other.labels)
+  one, other = (part.training_batches(8, Augmentation(), 3) for part in (joined, whole))
+  for _ in range(6):
+    for array, same in zip(next(one), next(other), strict=True):
+      np.testing.assert_array_equal(array, same)
+  assert joined.digest() != Joined(whole.take(slice(12, 20)), whole.take(slice(12))).digest()
+
+
+def test_nothing_is_mirrored_where_that_means_something_else():
+  images = np.random.default_rng(0).integers(0, 256, (40, 6, 6, 1)).astype(np.uint8)
+  mirrored = flip_and_shift(images, np.random.default_rng(1), 0)
+  kept = flip_and_shift(images, np.random.default_rng(1), 0, mirror=False)
+  is_kept = (mirrored == images).all((1, 2, 3))
+  assert np.array_equal(kept, images) and 5 < is_kept.sum() < 35
+  # What else is drawn stays the same.
+  moved = [flip_and_shift(images, np.random.default_rng(1), 2, mirror) for mirror in (True, False)]
+  np.testing.assert_array_equal(moved[0][is_kept], moved[1][is_kept])

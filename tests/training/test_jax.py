@@ -43,7 +43,7 @@ specs = [space.decode(row) for row in data["rows"]]
 evaluator = MaskedEvaluator(model, task, examples, calibration, 32)
 scores = evaluator.accuracy(specs)
 own = MaskedEvaluator(model, task, examples, None, 32).accuracy(specs)
-loop = TrainingLoop(model, task, Recipe(1, 16, "sgd", 0.05), WidthSampler(space, 16, 4))
+loop = TrainingLoop(model, task, Recipe(1, 16, "sgd", 0.05, l2=0.02), WidthSampler(space, 16, 4))
 reports = loop.run(examples, report_every=1)
 model.save_weights("after.weights.h5")
 np.savez(
@@ -95,7 +95,9 @@ def test_training_and_scoring_agree_with_tensorflow(tmp_path, tiny_space, random
     expected = SharedWeightsEvaluator(model, task, examples, images, 32).accuracy(specs)
     # Identity 11: 1e-4.
     np.testing.assert_allclose(outputs[name], expected, atol=1e-4, rtol=1e-4, err_msg=name)
-  loop = TrainingLoop(model, task, Recipe(1, 16, "sgd", 0.05), WidthSampler(tiny_space, 16, 4))
+  loop = TrainingLoop(
+    model, task, Recipe(1, 16, "sgd", 0.05, l2=0.02), WidthSampler(tiny_space, 16, 4)
+  )
   losses = [report.loss for report in loop.run(examples, report_every=1)]
   np.testing.assert_allclose(outputs["losses"], losses, rtol=1e-3)
   trained = super_network(tiny_space, groups=4)

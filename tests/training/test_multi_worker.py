@@ -21,7 +21,7 @@ from nadv2_tf.pipeline.data import make_task
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.options import NetworkOptions
 from nadv2_tf.pipeline.progress import Progress
-from nadv2_tf.pipeline.training_stages import train_super_network
+from nadv2_tf.pipeline.super_stage import train_super_network
 from nadv2_tf.pipeline.workbench import make_workbench
 from nadv2_tf.training.checkpoints import Checkpoints
 from nadv2_tf.training.scoring import SharedWeightsEvaluator

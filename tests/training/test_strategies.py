@@ -21,7 +21,7 @@ from nadv2_tf.training.scoring import SharedWeightsEvaluator
 from nadv2_tf.training.widths import WidthSampler
 
 BATCH = 16
-RECIPE = Recipe(2, BATCH, "sgd", 0.05, weight_decay=0.0)
+RECIPE = Recipe(2, BATCH, "sgd", 0.05, weight_decay=0.0, l2=1e-2)
 
 
 @pytest.fixture(scope="module")

@@ -206,6 +206,34 @@ def test_balanced_draws_are_shuffled():
   assert drawn not in (sorted(drawn), sorted(drawn, reverse=True))
 
 
+def test_cut_networks_are_the_full_one_with_some_layers_at_widths_of_their_own():
+  sampler = WidthSampler(SPACE, 16, 16, full=2, full_steps=1, smallest=1, cut=8, size_noise=0.2)
+  assert np.array_equal(sampler.batch(0)[:, WIDTH_COLUMNS], np.tile(FULL[WIDTH_COLUMNS], (16, 1)))
+  changed, ratios = [], []
+  for step in range(1, 200):
+    rows = sampler.batch(step)[:, WIDTH_COLUMNS]
+    assert np.all(rows[:2] == FULL[WIDTH_COLUMNS]) and np.all(rows[7] < FULL[WIDTH_COLUMNS])
+    is_cut = rows[8:] < FULL[WIDTH_COLUMNS]
+    changed += is_cut.sum(1).tolist()
+    ratios += (rows[8:] / FULL[WIDTH_COLUMNS])[is_cut].tolist()
+  # Of 54 layers 1 to 30 are drawn, and one of 9 widths is the full one: 15.5 x 8/9 on average.
+  assert np.mean(changed) == pytest.approx(15.5 * 8 / 9, abs=0.7)
+  assert min(changed) <= 1 and 27 <= max(changed) <= 30
+  # A layer's width says nothing of another's: all of 0, 1/8, ... 7/8 are there equally often.
+  counts, _ = np.histogram(ratios, np.arange(9) / 8 - 1e-6)
+  assert counts.min() > 0.7 * counts.max()
+
+
+def test_kernels_are_mostly_whole_where_that_is_asked_for():
+  usual, whole = (WidthSampler(SPACE, 8, 8, cut=4, whole_kernels=asked) for asked in (False, True))
+  largest = {}
+  for name, sampler in (("usual", usual), ("whole", whole)):
+    rows = np.array([sampler.batch(step)[0, KERNEL_COLUMNS] for step in range(300)])
+    largest[name] = (rows == FULL[KERNEL_COLUMNS]).mean(1)
+  assert largest["usual"].max() < 1 and (largest["whole"] == 1).mean() > 0.03
+  assert largest["whole"].mean() > largest["usual"].mean() + 0.2
+
+
 @pytest.mark.parametrize(
   ("arguments", "message"),
   [
@@ -215,7 +243,8 @@ def test_balanced_draws_are_shuffled():
     ((16, -4), "--subnetworks_per_batch must divide the batch size 16, got -4"),
     ((16, 8, 9), "--full_subnetworks must be from 0 to the 8 sub-networks .* got 9"),
     ((16, 8, -1), "--full_subnetworks must be from 0 to the 8 sub-networks .* got -1"),
-    ((16, 8, 1, 0, 0.2, 8), "--full_subnetworks .* --smallest_subnetworks .* got 1 and 8"),
+    ((16, 8, 1, 0, 0.2, 8), "--full_subnetworks .* --smallest_subnetworks .* got 1, 8 and 0"),
+    ((16, 8, 1, 0, 0.2, 4, False, 0, 0.0, 4), "--cut_subnetworks .* got 1, 4 and 4"),
   ],
 )
 def test_settings_are_checked(arguments, message):

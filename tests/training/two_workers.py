@@ -13,7 +13,7 @@ import sys
 
 import numpy as np
 
-from nadv2_tf.pipeline import training_stages, workbench
+from nadv2_tf.pipeline import super_stage, workbench
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.options import CheckpointOptions, NetworkOptions, TrainOptions
 from nadv2_tf.pipeline.progress import Progress
@@ -51,7 +51,7 @@ def main():
   bench = workbench.make_workbench(RunFolder(output), network, TRAIN, CHECKPOINTS)
   bench.folder.open(network=network, train=TRAIN)
   progress = own_progress(bench.strategy, Progress())
-  model = training_stages.train_super_network(bench, progress)
+  model = super_stage.train_super_network(bench, progress)
   holdout = bench.datasets.holdout
   evaluator = SharedWeightsEvaluator(model, bench.task, holdout, strategy=bench.strategy)
   rng = random.Random(0)

@@ -93,10 +93,13 @@ def _on(accelerators, costs, space, given, images, simulation):
   step = given.train.batch_size * one / accelerators.count
   full, found = space.largest().macs(), simulation.found[-1].macs()
   share = found / full
+  larger = (given.finetune.finetune_batch_size or given.train.batch_size) / given.train.batch_size
   scored = images["holdout"] + CALIBRATION_IMAGES
   networks = {
-    name: dataclasses.replace(getattr(costs, name), step=part * step, image=part * one / FORWARD)
-    for name, part in (("found", share), ("full", 1.0))
+    name: dataclasses.replace(
+      getattr(costs, name), step=part * times * step, image=part * one / FORWARD
+    )
+    for name, part, times in (("found", share, larger), ("full", 1.0, 1.0))
   }
   return dataclasses.replace(
     costs,

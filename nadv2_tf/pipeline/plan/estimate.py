@@ -14,11 +14,14 @@ class Counts:
   """How much work a run is.
 
   Attributes:
+    full_is_first: the full network is trained by itself before the super-network, for
+      `plain_full_steps`.
     full_steps, steps: of the super-network: the full network alone, and with ordered dropout.
     finetune_steps: of each network.
     networks: names of those that are trained on, with repeats for several targets.
     transfer_networks, transfer_steps: along the trajectory, of each found network; 0 for none.
-    full_first: the full network is trained whether or not it is a reference.
+    full_first: the full network, cut out of the super-network, is trained whether or not it is a
+      reference.
     holdout, test: images.
     pieces, table_networks: of the latency table; 0 without.
     is_timed: latency on a device is the metric.
@@ -31,6 +34,8 @@ class Counts:
     done: names of the stages whose results are there, as `estimate` names them.
   """
 
+  full_is_first: bool = False
+  plain_full_steps: int = 0
   full_steps: int = 0
   steps: int = 0
   finetune_steps: int = 0
@@ -77,6 +82,7 @@ def estimate(costs, counts):
   rows = [
     _row("start", (1, "", costs.start)),
     *_table(costs, counts),
+    *_train_full(costs, counts),
     _train(costs, counts),
     _row(
       "search",
@@ -130,6 +136,16 @@ def _table(costs, counts):
   )
 
 
+def _train_full(costs, counts):
+  if counts.full_is_first:
+    yield _row(
+      "train full",
+      (counts.plain_full_steps, "steps", costs.full.step),
+      (1, "trace", costs.full.prepare),
+      (counts.holdout + counts.test, "images evaluated", costs.full.image),
+    )
+
+
 def _train(costs, counts):
   return _row(
     "train",
@@ -141,7 +157,9 @@ def _train(costs, counts):
 
 def _finetunes(costs, counts):
   names = list(counts.networks)
-  if counts.full_first and "full" not in names:
+  if counts.full_is_first:
+    names = [name for name in names if name != "full"]
+  elif counts.full_first and "full" not in names:
     names.insert(0, "full")
   for name in dict.fromkeys(names):
     own, times = _of(costs, name), names.count(name)

@@ -129,7 +129,7 @@ def costs_on_paper(space, given, images, simulation, speed):
     super_build=SUPER_TRACE * layers * speed.python,
     super_full_step=step,
     super_step=step,
-    found=_network(found, batch, speed),
+    found=_network(found, given.finetune.finetune_batch_size or batch, speed),
     full=_network(full, batch, speed),
     score_build=SCORE_TRACE * layers * speed.python,
     sample=speed.computing * (MAC * scored * mean_macs + SAMPLE_LAYER * layers),

@@ -9,6 +9,7 @@ from nadv2_tf.pipeline import metering, training_stages
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.plan import device_probe, simulation, training_probe
 from nadv2_tf.pipeline.plan.costs import Costs
+from nadv2_tf.pipeline.recipes import is_full_first
 from nadv2_tf.resources.latency_table import LatencyTable
 
 #: of the report: drawing needs Matplotlib; measured once, on two cores
@@ -116,7 +117,7 @@ def _networks(bench, given, model, found):
   costs = {
     "found": training_probe.network_costs(bench, model, found, finetune, teacher, given.export)
   }
-  if given.references or first or finetune.transfer == "trajectory":
+  if given.references or first or is_full_first(given.train) or finetune.transfer == "trajectory":
     costs["full"] = training_probe.network_costs(bench, model, full, finetune, None, given.export)
   return costs
 

@@ -10,7 +10,8 @@ import time
 import keras
 
 from nadv2_tf.export import deployment, predictor
-from nadv2_tf.pipeline import export_stage, recipes, search_stage, training_stages
+from nadv2_tf.models import slice_network
+from nadv2_tf.pipeline import export_stage, recipes, search_stage, super_stage, training_stages
 from nadv2_tf.pipeline.plan.costs import NetworkCosts
 from nadv2_tf.training.evaluation import batches_of, keras_predictor, measure
 
@@ -33,14 +34,18 @@ def super_network_costs(bench):
   keras.utils.set_random_seed(bench.seed)
   sampler = recipes.width_sampler(bench)
   start = time.monotonic()
-  model = training_stages.new_super_network(bench, recipe)
+  model = super_stage.new_super_network(bench, recipe)
   built = time.monotonic() - start
   # As many steps of each kind as tell; a run has them in this order too.
   full = FULL_STEPS + 1 if sampler.full_steps else 0
   few = dataclasses.replace(sampler, full_steps=full)
   has_more = recipe.steps(len(bench.datasets.train)) > sampler.full_steps
   count = full + STEPS if has_more else full
-  loop = training_stages.super_loop(bench, model, _long_enough(bench, recipe, count), few)
+  teacher = None
+  if recipes.is_full_first(options):
+    imitated = slice_network(model, bench.space.largest())
+    teacher = training_stages.teacher_of(bench, imitated, options.soft_targets)
+  loop = super_stage.super_loop(bench, model, _long_enough(bench, recipe, count), few, teacher)
   steps = _steps(loop, bench, count)
   first = steps[1:full] or steps[1:]
   later = (steps[max(full, 1) :] or first) if has_more else first

@@ -7,7 +7,7 @@ from nadv2_tf.benchmarks.latency_table import CALIBRATION_NETWORKS
 from nadv2_tf.benchmarks.table_plan import planned_pieces
 from nadv2_tf.pipeline import metering
 from nadv2_tf.pipeline.plan.estimate import MATCHES, Counts
-from nadv2_tf.pipeline.recipes import finetune_recipe, super_recipe
+from nadv2_tf.pipeline.recipes import finetune_recipe, full_recipe, is_full_first, super_recipe
 from nadv2_tf.pipeline.trust import trust_recipe
 
 
@@ -23,9 +23,11 @@ def counts_of(given, space, images, simulation, targets=1, folder=None):
     folder: the `RunFolder` with what is done already; None: nothing.
   """
   train, search, finetune = given.train, given.search, given.finetune
-  steps = super_recipe(train).steps(images["train"])
+  steps, is_first = super_recipe(train).steps(images["train"]), is_full_first(train)
   full_steps = min(round(train.full_epochs * (images["train"] // train.batch_size)), steps)
+  full_steps = 0 if is_first else full_steps
   own = finetune_recipe(train, finetune)
+  trained_on = images["train"] + (images["holdout"] if finetune.finetune_holdout else 0)
   networks = ["found"] * targets
   if given.references:
     networks += ["uniform"] * targets + ["full"]
@@ -37,8 +39,10 @@ def counts_of(given, space, images, simulation, targets=1, folder=None):
   work = Counts(
     full_steps=full_steps,
     steps=steps - full_steps,
-    finetune_steps=own.steps(images["train"]),
+    plain_full_steps=full_recipe(train).steps(images["train"]) if is_first else 0,
+    finetune_steps=own.steps(trained_on),
     networks=tuple(networks),
+    full_is_first=is_first,
     full_first=bool(finetune.finetune_distillation) or finetune.transfer == "full",
     holdout=images["holdout"],
     test=images["test"],
@@ -89,6 +93,8 @@ def _without_done(counts, folder):
     done.add("table")
   if folder.super_weights.exists():
     done.add("train")
+  if counts.full_is_first and folder.keras("full").exists():
+    done |= {"train full", "finetune full"}
   if all("metric" in place.metrics() and place.spec("found").exists() for place in places):
     done |= {"search", "confirm"}
   for name in ("found", "uniform", "full"):
@@ -100,7 +106,8 @@ def _without_done(counts, folder):
   timed = [
     values
     for place in dict.fromkeys((*places, folder))
-    for values in place.metrics().get("networks", {}).values()
+    for name, values in place.metrics().get("networks", {}).items()
+    if name in counts.networks  # a full network that is no reference is not exported
   ]
   if len(timed) >= len(counts.networks) and all("exports" in one for one in timed):
     done.add("export")

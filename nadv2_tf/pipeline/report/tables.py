@@ -6,8 +6,15 @@ TITLES = {
   "uniform": "uniformly scaled",
 }
 ORDER = ("full", "found", "uniform")
-STAGES = ("train", "table", "search", "confirm", "finetune", "export", "time")
-
+STAGES = (
+  "full", "train", "table", "search", "confirm", "references", "finetune", "export", "time",
+)  # fmt: skip
+#: those whose seconds are spent for the networks of a kind, and for no network alone
+SHARED = {
+  "found": ("full", "train", "table", "search", "confirm"),
+  "uniform": ("full", "references"),
+  "full": ("full",),
+}
 
 #: of metrics that have a column of their own
 COLUMNS = ("latency_ms", "macs", "parameters")
@@ -16,16 +23,19 @@ COLUMNS = ("latency_ms", "macs", "parameters")
 def network_rows(metrics):
   """[(title, {column: text})] of the networks of a run, the full one first.
 
-  Seconds of the super-network are in every row: all networks are cut from it. Seconds of table,
-  search and confirmation are those of found networks alone; one search finds all of them.
+  Every row has the seconds of all that its network needed: those of the full network, which all
+  begin with; of super-network, table, search and confirmation, which serve the found ones, one
+  search all of them; of looking for the uniformly scaled ones. With --order=paper there is no full
+  network before the super-network, and all are cut out of that.
   """
   rows = []
   networks = metrics.get("networks", {})
   for name in [*ORDER, *(name for name in networks if name not in ORDER)]:
     if name in networks:
-      shared = {"train": metrics.get("seconds", {}).get("train")}
-      if kind_of(name) == "found":
-        shared |= {key: metrics["seconds"].get(key) for key in ("table", "search", "confirm")}
+      seconds = metrics.get("seconds", {})
+      stages = SHARED.get(kind_of(name), ())
+      stages = stages if "full" in seconds else ("train", *stages)
+      shared = {stage: seconds.get(stage) for stage in stages}
       own = _own_column(metrics, name)
       columns = _columns(networks[name], shared, own, metrics.get("quality", "accuracy"))
       rows.append((network_title(name), columns))

@@ -3,6 +3,7 @@
 Source: the training of FastDepth (Wofk et al., 2019), after Ma and Karaman (2018).
 """
 
+import dataclasses
 import math
 
 import numpy as np
@@ -20,21 +21,25 @@ JITTER = 0.4
 OUTSIDE = (127, 127, 127)
 
 
+@dataclasses.dataclass(frozen=True)
 class DepthAugmentation:
   """`augment`, as `Examples.training_batches` takes it."""
+
+  mirror: bool = True
 
   is_by_picture = False
 
   def examples(self, examples, rng):
-    return augment(examples, rng)
+    return augment(examples, rng, self.mirror)
 
 
-def augment(examples, rng):
+def augment(examples, rng, mirror=True):
   """Enlarged, turned, mirrored half of the time, in other colours.
 
   Args:
     examples: `Examples` with depth maps as labels.
     rng: NumPy generator.
+    mirror: False mirrors none.
 
   Returns:
     `Examples` of the same shapes; depths are divided by the scale.
@@ -42,7 +47,7 @@ def augment(examples, rng):
   count, height, width = examples.images.shape[:3]
   scales = rng.uniform(1.0, LARGEST_SCALE, count)
   angles = np.radians(rng.uniform(-LARGEST_ANGLE, LARGEST_ANGLE, count))
-  mirrored = rng.random(count) < 0.5
+  mirrored = (rng.random(count) < 0.5) & mirror
   images, maps = np.empty_like(examples.images), np.empty_like(examples.labels)
   for index in range(count):
     move = inverse_map(height, width, scales[index], angles[index], bool(mirrored[index]))

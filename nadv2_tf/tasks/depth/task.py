@@ -99,11 +99,11 @@ class Depth:
     low, median, high = np.percentile(depths[depths > 0].astype(np.float32), (16, 50, 84))
     return float(median), float((high - low) / 2)
 
-  def augmentation(self, kind, shift):
+  def augmentation(self, kind, shift, mirror=True):
     """Scale, rotation, mirroring and colours, as `DepthAugmentation`; `shift` is not used."""
     if kind != "shift":
       raise ValueError(f"--augmentation={kind} is for classification; {OWN_AUGMENTATION}.")
-    return DepthAugmentation()
+    return DepthAugmentation(mirror)
 
   def loss(self, targets, outputs):
     """Mean absolute error over each image's valid pixels, metres, [batch]; 0 without any."""

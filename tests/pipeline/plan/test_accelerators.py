@@ -18,7 +18,8 @@ def given(options):
   train = types.SimpleNamespace(
     epochs=10, full_epochs=2, batch_size=100, optimizer="sgd", learning_rate=0.1, schedule="cosine",
     weight_decay=0, decay=1, decay_epochs=1, ema=0, mixed_precision="none", augmentation="shift",
-    stochastic_depth=0.0, execution="masked",
+    stochastic_depth=0.0, execution="masked", order="paper", l2=0.0, mirror=True,
+    full_learning_rate=0.2,
   )  # fmt: skip
   return types.SimpleNamespace(
     train=train, search=options("macs", target="40%"), finetune=FinetuneOptions(5, 0.1),
@@ -69,6 +70,26 @@ def test_trainings_go_by_images_and_macs(given):
   # 600 images forward at 300 images/s, of networks from the full one to the found one.
   sample = 600 / 300 * (1 + share) / 2 + paper.PROPOSE
   assert found["search"] == pytest.approx(counts.samples * sample)
+
+
+def test_a_full_network_that_is_trained_first_has_a_stage_of_its_own(given):
+  given.train.order = "full_first"
+  given.finetune = dataclasses.replace(
+    given.finetune, finetune_holdout=True, finetune_batch_size=200
+  )
+  found, counts, simulation = plan_of(given)
+  assert (counts.plain_full_steps, counts.full_steps, counts.steps) == (20, 0, 100)
+  assert counts.finetune_steps == 5 * (1344 // 200)
+  layers = paper._layers(SPACE.largest())
+  trace = paper.PLAIN_TRACE * layers
+  assert found["train full"] == pytest.approx(20 + trace + (344 + 50) / 300)
+  assert "finetune full" not in found
+  share = simulation.found[0].macs() / SPACE.largest().macs()
+  trace = paper.PLAIN_TRACE * paper._layers(simulation.found[0])
+  # Steps of twice as many images.
+  assert found["finetune found"] == pytest.approx(
+    30 * 2 * share + trace + share * (2 * 344 + 50) / 300
+  )
 
 
 def test_more_accelerators_train_faster_and_score_no_faster(given):

@@ -1,0 +1,80 @@
+"""One training from scratch for a given time: a cell of `worth`."""
+
+import dataclasses
+import json
+import pathlib
+import statistics
+import time
+
+START = time.monotonic()  # libraries count, as they do in a run
+
+#: steps that say how long one takes; the first few trace and warm up
+PROBE, WARM = 60, 10
+
+
+def cell(path):
+  """Reads a job from a file and writes what came out.
+
+  The job: "run" (a finished run's folder), "arm" ("found": its network, or "uniform": the scaled
+  one of that resource), "seed", "rate", "seconds", "holdout" (keep it out, and measure on it) and
+  "result", the file to write.
+  """
+  job = json.loads(pathlib.Path(path).read_text())
+  from nadv2_tf.pipeline import metering, training_stages, workbench
+  from nadv2_tf.pipeline.folder import RunFolder
+  from nadv2_tf.pipeline.options import SearchOptions
+  from nadv2_tf.programs import threads
+  from nadv2_tf.programs.start import start_tensorflow
+
+  start_tensorflow(threads=threads.of_folder(job["run"]))
+  import keras
+
+  from nadv2_tf.models import stand_alone
+  from nadv2_tf.search.uniform import scaled_to
+  from nadv2_tf.training.evaluation import keras_predictor, measure
+  from nadv2_tf.training.recipe import Recipe
+
+  folder = RunFolder(job["run"])
+  bench = workbench.reopen_workbench(job["run"])
+  bench = dataclasses.replace(
+    bench, network_options=dataclasses.replace(bench.network_options, seed=job["seed"])
+  )
+  spec = folder.read_spec("found")
+  if job["arm"] == "uniform":
+    meter = metering.ready_meter(folder.options("search", SearchOptions), bench.space)
+    spec = scaled_to(bench.space, meter.measure, meter.measure(spec))
+  there = bench if job["holdout"] else training_stages.with_holdout(bench)
+  images, options = len(there.datasets.train), bench.train_options
+  recipe = Recipe(
+    1, options.batch_size, "adam", job["rate"], weight_decay=0.0, mirror=options.mirror
+  )
+  started = time.monotonic() - START  # the probe is not counted
+  trace, step = _seconds_of_step(there, spec, recipe, stand_alone, training_stages)
+  steps = max(int((job["seconds"] - started - trace) / step), 1)
+  recipe = dataclasses.replace(recipe, epochs=steps / (images // options.batch_size))
+  keras.utils.set_random_seed(job["seed"])
+  model, begun = stand_alone(spec), time.monotonic()
+  loop = training_stages.plain_loop(there, model, recipe)
+  with training_stages.recent_averages(model, steps):
+    loop.run(there.datasets.train)
+  result = {
+    "seconds": started + time.monotonic() - begun,
+    "epochs": recipe.epochs,
+    "test_accuracy": measure(bench.task, keras_predictor(model), bench.datasets.test).accuracy,
+  }
+  if job["holdout"]:
+    predict = keras_predictor(model)
+    result["holdout_accuracy"] = measure(bench.task, predict, bench.datasets.holdout).accuracy
+  pathlib.Path(job["result"]).write_text(json.dumps(result))
+
+
+def _seconds_of_step(bench, spec, recipe, stand_alone, training_stages):
+  """(seconds until a training's first step is done, of each later one)."""
+  begun, times = time.monotonic(), []
+  epochs = PROBE / (len(bench.datasets.train) // recipe.batch_size)
+  loop = training_stages.plain_loop(
+    bench, stand_alone(spec), dataclasses.replace(recipe, epochs=epochs)
+  )
+  loop.run(bench.datasets.train, lambda _: times.append(time.monotonic()), report_every=1)
+  gaps = [b - a for a, b in zip(times[WARM:], times[WARM + 1 :], strict=False)]
+  return times[0] - begun, statistics.mean(gaps)

@@ -1,0 +1,245 @@
+"""Is a run worth its time? Its found network against what the same seconds buy without the toolkit.
+
+  python -m nadv2_tf.benchmarks.studies.worth --output=FOLDER --targets=50%,30% --seeds=0,1,2 -- \\
+    --backbone=mobilenet_v3_demo --data=demo --metric=latency_ms --epochs=3
+
+What stands behind -- is nadv2-run's. For every target and seed there are three cells:
+
+- the run itself, which takes T seconds and whose network has a latency;
+- the uniformly scaled network of that latency, trained from scratch for T seconds;
+- the found network itself, from scratch, for T seconds.
+
+The two from scratch train on all images, the hold-out's too, with Adam, a cosine schedule, flips
+and shifts; their learning rate is the one of RATES that is best on the hold-out after T / 3 seconds
+of training without it, tried with the first seed. Choosing it is not counted in their time.
+
+Each cell is a process of its own on one core (--cores at once), and its result a file in --output:
+a study that was killed goes on. Latency is that of one table, measured before everything else.
+"""
+
+import concurrent.futures
+import datetime
+import itertools
+import json
+import os
+import pathlib
+import queue
+import statistics
+import subprocess
+import sys
+import time
+
+from absl import app, flags
+from nadv2_tf.benchmarks.devices.host import processor_name
+
+from nadv2_tf.programs import presets
+
+OUTPUT = flags.DEFINE_string("output", None, "Folder of the cells.", required=True)
+TARGETS = flags.DEFINE_list("targets", ["50%", "30%"], "Targets of the runs.")
+SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds.")
+CORES = flags.DEFINE_integer("cores", os.cpu_count() or 1, "Cells at once.", lower_bound=1)
+#: learning rates of a training from scratch
+RATES = (1e-3, 3e-3, 1e-2)
+#: share of T that the training takes which a rate is chosen by
+SHARE = 1 / 3
+ARMS = ("uniform", "found")
+TITLES = {
+  "run": "nadv2-run, all of it",
+  "uniform": "uniformly scaled, scratch",
+  "found": "found network, scratch",
+}
+CELL = "import sys; from nadv2_tf.benchmarks.studies import scratch; scratch.cell(sys.argv[1])"
+
+
+def main(arguments):
+  folder, given = pathlib.Path(OUTPUT.value), arguments[1:]
+  folder.mkdir(parents=True, exist_ok=True)
+  _check_same(folder, given)
+  given = _with_table(folder, given)
+  cores = queue.SimpleQueue()
+  for core in sorted(_own_cores())[: CORES.value]:
+    cores.put(core)
+  pairs = list(itertools.product(TARGETS.value, SEEDS.value))
+  with concurrent.futures.ThreadPoolExecutor(CORES.value) as pool:
+    runs = list(pool.map(lambda pair: _run(folder, given, cores, *pair), pairs))
+    jobs = [(target, arm) for target in TARGETS.value for arm in ARMS]
+    rates = dict(
+      zip(jobs, pool.map(lambda job: _best_rate(folder, given, cores, *job), jobs), strict=True)
+    )
+    cells = [(target, seed, arm) for target, seed in pairs for arm in ARMS]
+    done = pool.map(
+      lambda cell: _scratch(folder, given, cores, *cell, rates[cell[0], cell[2]]), cells
+    )
+    results = dict(zip(cells, done, strict=True))
+  for (target, seed), run in zip(pairs, runs, strict=True):
+    results[target, seed, "run"] = run
+  for line in lines(results, TARGETS.value, SEEDS.value, rates):
+    print(line)
+
+
+def lines(results, targets, seeds, rates):
+  """The study's text.
+
+  Args:
+    results: {(target, seed, arm): {"test_accuracy", "seconds", and of a run "resource"}}.
+    targets, seeds: texts.
+    rates: {(target, arm): learning rate}.
+  """
+  command = " ".join(one for one in sys.argv[1:] if not one.startswith("--output="))
+  yield f"$ python -m nadv2_tf.benchmarks.studies.worth {command}"
+  yield f"{datetime.date.today()}, {processor_name()}, one core a cell, {CORES.value} at once"
+  for target in targets:
+    yield ""
+    shown = statistics.mean(results[target, seed, "run"]["share"] for seed in seeds)
+    yield f"target {target} ({shown:.1%} of the full network's on average); test accuracy"
+    yield f"{'':28s}{'mean':>8s}{'lowest':>9s}{'highest':>9s}{'seconds':>9s}{'epochs':>8s}  rate"
+    means = {}
+    for arm in ("run", *ARMS):
+      cells = [results[target, seed, arm] for seed in seeds]
+      found = [cell["test_accuracy"] for cell in cells]
+      means[arm] = statistics.mean(found)
+      seconds = statistics.mean(cell["seconds"] for cell in cells)
+      epochs = statistics.mean(cell["epochs"] for cell in cells) if arm != "run" else None
+      yield (
+        f"{TITLES[arm]:28s}{means[arm]:8.2%}{min(found):9.2%}{max(found):9.2%}{seconds:9.0f}"
+        + (f"{epochs:8.1f}  {rates[target, arm]:g}" if epochs is not None else "")
+      )
+    for arm in ARMS:
+      gains = [
+        results[target, seed, "run"]["test_accuracy"] - results[target, seed, arm]["test_accuracy"]
+        for seed in seeds
+      ]
+      told = ", ".join(f"{100 * gain:+.2f}" for gain in gains)
+      yield f"  the run against {TITLES[arm]}: {100 * statistics.mean(gains):+.2f} points ({told})"
+
+
+def _own_cores():
+  return os.sched_getaffinity(0)
+
+
+def _check_same(folder, given):
+  """Cells of other flags in the folder would be mixed with these."""
+  asked = {"flags": presets.expanded(given), "cores": CORES.value}
+  path = folder / "study.json"
+  if path.exists() and json.loads(path.read_text()) != asked:
+    sys.exit(f"{path} says that {folder} holds cells of other flags: {path.read_text()}")
+  path.write_text(json.dumps(asked))
+
+
+def _with_table(folder, given):
+  """The flags of the runs: one table of latency for all."""
+  if not any(one.startswith("--metric=latency_ms") for one in given):
+    return given
+  path = folder / "table.csv"
+  if not path.exists():
+    kept = [one for one in given if one.split("=")[0] in ("--backbone", "--image_size", "--data")]
+    kept = [one for one in kept if not one.startswith("--data")]
+    _call([sys.executable, "-m", "nadv2_tf.programs.latency_table", *kept, f"--output={path}"])
+  return [*given, f"--device=table:{path}"]
+
+
+def _call(command, core=None):
+  """Runs a command, on one core if one is given; its output is shown if it fails."""
+
+  def pin():
+    os.sched_setaffinity(0, {core})
+
+  done = subprocess.run(
+    command, capture_output=True, text=True, check=False, preexec_fn=None if core is None else pin
+  )
+  if done.returncode:
+    raise RuntimeError(
+      f"{command} ended with {done.returncode}: {done.stdout[-800:]} {done.stderr[-2000:]}"
+    )
+
+
+def _cell(path, make, cores):
+  """What stands in `path`, made by `make(core)` if nothing does."""
+  if not path.exists():
+    core = cores.get()
+    try:
+      start = time.time()
+      found = make(core)
+    finally:
+      cores.put(core)
+    path.write_text(json.dumps(found))
+    print(f"# {path.stem}: {time.time() - start:.0f} s, {found}", file=sys.stderr, flush=True)
+  return json.loads(path.read_text())
+
+
+def _name(target, seed):
+  return f"{target.replace('%', 'pct')}_{seed}"
+
+
+def _run(folder, given, cores, target, seed):
+  """The cell of the run itself."""
+  output = folder / f"run_{_name(target, seed)}"
+
+  def make(core):
+    command = [sys.executable, "-m", "nadv2_tf.programs.run", *presets.expanded(given)]
+    start = time.monotonic()
+    _call([*command, f"--target={target}", f"--seed={seed}", f"--output={output}"], core)
+    seconds, metrics = time.monotonic() - start, json.loads((output / "metrics.json").read_text())
+    return {
+      "test_accuracy": metrics["networks"]["found"]["test_accuracy"],
+      "seconds": seconds,
+      **_shares(output),
+    }
+
+  return _cell(folder / f"cell_run_{_name(target, seed)}.json", make, cores)
+
+
+def _shares(output):
+  from nadv2_tf.pipeline import metering, workbench
+  from nadv2_tf.pipeline.folder import RunFolder
+  from nadv2_tf.pipeline.options import SearchOptions
+
+  folder = RunFolder(output)
+  space = workbench.reopen_workbench(output).space
+  meter = metering.ready_meter(folder.options("search", SearchOptions), space)
+  own, full = meter.measure(folder.read_spec("found")), meter.measure(space.largest())
+  return {"resource": own, "share": own / full}
+
+
+def _job(folder, target, seed, arm, **more):
+  return {
+    "run": str(folder / f"run_{_name(target, seed)}"),
+    "arm": arm,
+    "seed": int(seed),
+    "seconds": json.loads((folder / f"cell_run_{_name(target, seed)}.json").read_text())["seconds"],
+    **more,
+  }
+
+
+def _train(job, path, core):
+  asked = path.with_suffix(".asked")
+  asked.write_text(json.dumps(job | {"result": str(path.with_suffix(".made"))}))
+  _call([sys.executable, "-c", CELL, str(asked)], core)
+  return json.loads(path.with_suffix(".made").read_text())
+
+
+def _best_rate(folder, given, cores, target, arm):
+  """The rate of a training from scratch, chosen on the hold-out."""
+  found = {}
+  for rate in RATES:
+    path = folder / f"cell_rate_{arm}_{_name(target, SEEDS.value[0])}_{rate:g}.json"
+
+    def make(core, rate=rate, path=path):
+      job = _job(folder, target, SEEDS.value[0], arm, rate=rate, holdout=True)
+      return _train(job | {"seconds": job["seconds"] * SHARE}, path, core)
+
+    found[rate] = _cell(path, make, cores)["holdout_accuracy"]
+  return max(found, key=found.get)
+
+
+def _scratch(folder, given, cores, target, seed, arm, rate):
+  path = folder / f"cell_{arm}_{_name(target, seed)}.json"
+
+  def make(core):
+    return _train(_job(folder, target, seed, arm, rate=rate, holdout=False), path, core)
+
+  return _cell(path, make, cores)
+
+
+if __name__ == "__main__":
+  app.run(main)

@@ -1,0 +1,63 @@
+"""The stage that trains the full network by itself, before the super-network begins with it."""
+
+import time
+
+import keras
+
+from nadv2_tf.models import slice_network
+from nadv2_tf.models.pruning import order_by_importance
+from nadv2_tf.models.slicing import fill_super_network
+from nadv2_tf.pipeline import lineage, super_stage, training_stages
+from nadv2_tf.pipeline.recipes import full_recipe, is_full_first
+from nadv2_tf.pipeline.training_checkpoints import training_checkpoints
+from nadv2_tf.training.network_files import load_keras, save_atomically
+
+#: of the training, in the log and on the screen
+TITLE = "full network"
+
+
+def train_full(bench, progress):
+  """The full network, trained as a plain one, its channels ordered by importance.
+
+  An earlier run's is read from its file. It is what the super-network begins with and imitates, and
+  what found networks are cut out of: the order makes their first channels the ones that matter.
+
+  Returns:
+    A plain Keras model; None with --order=paper.
+
+  Raises:
+    TrainingDiverged: if it does even with half the learning rate.
+    CheckpointError: if there are checkpoints, and none can be used.
+    Stopped: when what is needed to go on is saved.
+  """
+  if not is_full_first(bench.train_options):
+    return None
+  folder, spec = bench.folder, bench.space.largest()
+  path, recipe = folder.keras(training_stages.FULL), full_recipe(bench.train_options)
+  checkpoints = training_checkpoints(bench, TITLE, {"recipe": recipe}, progress)
+  made_from = {"training images": bench.datasets.train.digest()}
+  if path.exists():
+    lineage.check(folder, path, **made_from)
+    progress.line(f"{TITLE}: trained network in {path} is used")
+    checkpoints.clear()
+    return load_keras(path)
+  start = time.monotonic()
+  keras.utils.set_random_seed(bench.seed)
+  super_model = super_stage.new_super_network(bench, recipe)
+  super_stage.prepare(bench, super_model, progress)
+  model = slice_network(super_model, spec)
+  if bench.train_options.encoder_weights:
+    training_stages.recalibrate_on(bench, model)
+  done = training_stages.train_on(bench, model, spec, recipe, TITLE, progress, checkpoints)
+  folder.log_training(TITLE, done.reports, done.setbacks)
+  fill_super_network(super_model, model)
+  order_by_importance(super_model)
+  model.set_weights(slice_network(super_model, spec).get_weights())
+  training_stages.record(bench, model, spec, training_stages.FULL, {})
+  folder.update_metrics(seconds={"full": time.monotonic() - start})
+  folder.write_spec(training_stages.FULL, spec)
+  lineage.note(folder, path, **made_from)
+  # The file comes last: it is what says that this stage is over.
+  save_atomically(model.save, path)
+  checkpoints.clear()
+  return model

@@ -1,0 +1,96 @@
+"""The stage that trains the super-network."""
+
+import contextlib
+
+import keras
+
+from nadv2_tf.models import super_network
+from nadv2_tf.models.parts.names import layer_name
+from nadv2_tf.models.slicing import fill_super_network
+from nadv2_tf.pipeline import encoder_weights, lineage, training_stages
+from nadv2_tf.pipeline.recipes import super_recipe, width_sampler
+from nadv2_tf.pipeline.training_checkpoints import training_checkpoints
+from nadv2_tf.training import strategies
+from nadv2_tf.training.loop import TrainingDiverged, TrainingLoop
+from nadv2_tf.training.network_files import load_weights, save_atomically
+from nadv2_tf.training.precision import computing_in
+
+
+def train_super_network(bench, progress, full=None, beside=lambda _: contextlib.nullcontext()):
+  """Trains the super-network, or reads its weights if an earlier run saved them.
+
+  Args:
+    full: the trained full network that it begins with and imitates; None: it begins untrained.
+    beside: while it trains, the context manager `beside(model)` is entered.
+
+  Raises:
+    TrainingDiverged: if it does even with half the learning rate; the last good weights are saved.
+    CheckpointError: if there are checkpoints, and none can be used.
+    Stopped: when what is needed to go on is saved.
+  """
+  recipe = super_recipe(bench.train_options)
+  keras.utils.set_random_seed(bench.seed)
+  model = new_super_network(bench, recipe)
+  weights, title = bench.folder.super_weights, "super-network"
+  checkpoints = training_checkpoints(bench, title, {"recipe": recipe}, progress)
+  made_from = {"training images": bench.datasets.train.digest()}
+  if full is not None:
+    made_from["a full network"] = lineage.of_weights(full)
+  if weights.exists():
+    lineage.check(bench.folder, weights, **made_from)
+    progress.line(f"super-network: trained weights in {weights} are used")
+    load_weights(model, weights)
+    checkpoints.clear()
+    return model
+  if full is None:
+    prepare(bench, model, progress)
+  else:
+    fill_super_network(model, full)
+  teacher = training_stages.teacher_of(bench, full, bench.train_options.soft_targets)
+  loop = super_loop(bench, model, recipe, width_sampler(bench), teacher)
+  try:
+    with beside(model):
+      reports = training_stages.run_loop(bench, loop, progress, title, recipe, checkpoints)
+  except TrainingDiverged as error:
+    save_atomically(model.save_weights, bench.folder.last_good_weights)
+    raise TrainingDiverged(f"{error} They are in {bench.folder.last_good_weights}.") from None
+  # The weights come last: they are what says that this stage is over.
+  bench.folder.log_training(title, reports, loop.state.setbacks)
+  bench.folder.update_metrics(seconds={"train": loop.state.seconds})
+  lineage.note(bench.folder, weights, **made_from)
+  save_atomically(model.save_weights, weights)
+  checkpoints.clear()
+  return model
+
+
+def new_super_network(bench, recipe):
+  """An untrained one, in the strategy's scope."""
+  options = bench.train_options
+  form = strategies.batch_norm_form(
+    bench.strategy, options.batch_size, options.subnetworks_per_batch
+  )
+  with bench.strategy.scope(), computing_in(options.mixed_precision):
+    return super_network(bench.space, stochastic_depth=recipe.stochastic_depth, **form)
+
+
+def super_loop(bench, model, recipe, sampler, teacher=None):
+  """The `TrainingLoop` of the super-network."""
+  options = bench.train_options
+  how = (options.execution, options.distillation, options.jit_compile)
+  return TrainingLoop(
+    model, bench.task, recipe, sampler, bench.strategy, bench.seed, *how, teacher=teacher
+  )
+
+
+def prepare(bench, model, progress):
+  """What is known before training: an encoder's trained weights, and the usual outputs."""
+  path = bench.train_options.encoder_weights
+  if path:
+    taken = encoder_weights.load(path, model, bench.datasets.train)
+    progress.line(f"super-network: {taken} layers start with the weights in {path}")
+  usual = bench.task.usual_outputs(bench.datasets.train)
+  if usual:
+    last = len(bench.space.network.blocks) - 1
+    norm = model.get_layer(layer_name(last, "filters")).norm
+    norm.beta.assign([usual[0]])
+    norm.gamma.assign([usual[1]])
