@@ -3,8 +3,8 @@
   python -m nadv2_tf.benchmarks.soak --output=FOLDER --kills=200
 
 A small `nadv2-run` is run once undisturbed. Then, round after round, the same run is started in a
-new folder, ended with SIGKILL in the middle of each stage that is not over yet (at most twice in
-the first) and started again, until it finishes; what it leaves must equal what the undisturbed run
+new folder, ended with SIGKILL in the middle of each stage that is not over yet and started again,
+until it finishes; what it leaves must equal what the undisturbed run
 left. The moments are random within a stage, drawn from --seed. Everything is kept in FOLDER: the
 same command goes on with the count where it was stopped, and a folder whose run came out different
 is kept.
@@ -46,9 +46,9 @@ RUN = [
   "--checkpoint_every=0",
 ]
 #: a file that ends each stage; what a stage leaves must equal what the undisturbed run left
-STAGES = ("super.weights.h5", "found.json", "found.keras", "report.html")
+STAGES = ("full.keras", "super.weights.h5", "found.json", "found.keras", "report.html")
 #: which stage is killed, one after the other
-TARGETS = (0, 0, 1, 2, 3)
+TARGETS = (0, 1, 2, 3, 4)
 SAME_FILES = ("found.json", "found.tflite", "search.jsonl", "training.json")
 #: of metrics.json; seconds differ, and the commit if somebody commits meanwhile
 OTHER_METRICS = ("seconds", "versions")

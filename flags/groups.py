@@ -93,7 +93,13 @@ def define_train():
     "full_first trains the full network as a plain one; the super-network then begins with its "
     "weights, channels ordered by importance. paper trains the super-network from the start.",
   )
-  flags.DEFINE_float("epochs", 1, "Epochs of super-network training.", lower_bound=0)
+  flags.DEFINE_float(
+    "epochs",
+    0,
+    "Epochs of super-network training. 0 scores what is cut out of the full network as it is: with "
+    "minutes to spend it found better networks (docs/decisions/0008).",
+    lower_bound=0,
+  )
   flags.DEFINE_float(
     "full_epochs",
     10,

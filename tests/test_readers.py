@@ -186,7 +186,7 @@ READERS = {
       b'{"finetune": {"finetune_epochs": 1.0, "finetune_learning_rate": 0.1, '
       b'"transfer": "direct", "transfer_epochs": 2.0, '
       b'"finetune_augmentation": null, "finetune_stochastic_depth": null, '
-      b'"finetune_distillation": 0}}'
+      b'"finetune_distillation": 0, "finetune_holdout": false, "finetune_batch_size": null}}'
     ),
     _read_run,
     150,

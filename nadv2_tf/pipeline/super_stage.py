@@ -46,6 +46,11 @@ def train_super_network(bench, progress, full=None, beside=lambda _: contextlib.
     prepare(bench, model, progress)
   else:
     fill_super_network(model, full)
+  if not recipe.steps(len(bench.datasets.train)):
+    progress.line(
+      "super-network: not trained (--epochs=0); it scores with "
+      + ("fresh weights" if full is None else "the weights of the full network")
+    )
   teacher = training_stages.teacher_of(bench, full, bench.train_options.soft_targets)
   loop = super_loop(bench, model, recipe, width_sampler(bench), teacher)
   try:

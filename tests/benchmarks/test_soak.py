@@ -77,19 +77,19 @@ def test_a_stage_that_is_over_is_not_aimed_at_again(tmp_path, monkeypatch):
   test = soak.Soak(tmp_path, runner, seed=0)
   test.record["lengths"] = [1.0] * len(soak.STAGES)
   assert test.one_round("the same")
-  assert test.record["kills"] == [0, 1, 1, 1] and aimed == [0, 1, 2, 3]
+  assert test.record["kills"] == [0, 1, 1, 1, 1] and aimed == [0, 1, 2, 3, 4]
 
 
 def test_the_clock_tells_stages_and_the_moment(tmp_path):
   clock = soak.StageClock(tmp_path, stage=1)
-  assert not clock()  # the search has not begun
-  (tmp_path / "super.weights.h5").touch()
+  assert not clock()  # the super-network's training has not begun
+  (tmp_path / "full.keras").touch()
   assert clock() and soak.clock_stage(clock) == 1
   assert soak.StageClock(tmp_path, stage=0, delay=0.0)()
   assert not soak.StageClock(tmp_path, stage=1, delay=60.0)()
   late = soak.StageClock(tmp_path, stage=1, delay=60.0)
-  (tmp_path / "found.json").touch()
-  assert late() and soak.clock_stage(late) == 2  # the search was over too soon: killed after it
+  (tmp_path / "super.weights.h5").touch()
+  assert late() and soak.clock_stage(late) == 2  # the stage was over too soon: killed after it
   assert not soak.StageClock(tmp_path, stage=1, delay=60.0)()  # it was over before
   for name in soak.STAGES:
     (tmp_path / name).touch()

@@ -28,7 +28,7 @@ def run(model, inputs):  # compiled as a whole: op by op takes JAX a minute
     inputs,
   )
 
-model = super_network(space, groups=2)
+model = super_network(space, groups=2, inference="moving")
 model.load_weights("super.weights.h5")
 data = np.load("inputs.npz")
 images, widths = data["images"], data["widths"]
@@ -40,7 +40,7 @@ np.savez("outputs.npz", inference=run(model, [images, widths]), sliced=run(slice
 def test_jax_agrees_with_tensorflow(tmp_path, randomise, relative_gap):
   pytest.importorskip("jax", reason="the JAX backend is an extra: pip install nadv2-tf[jax]")
   space = backbones.search_space("mobilenet_v3_demo")
-  model = randomise(super_network(space, groups=2), seed=1)
+  model = randomise(super_network(space, groups=2, inference="moving"), seed=1)
   model.save_weights(tmp_path / "super.weights.h5")
   images = np.random.default_rng(2).normal(size=(4, 32, 32, 1)).astype(np.float32)
   widths = WidthSampler(space, 4, 4, seed=3).batch(0)

@@ -96,10 +96,10 @@ def test_the_same_run_goes_on_and_does_nothing_twice(finished, run_small):
   kept = [path for path in folder.path.rglob("*") if path.suffix in (".keras", ".h5", ".jsonl")]
   kept += folder.path.rglob("found.json")
   before = {path: path.read_bytes() for path in kept}
-  assert len(before) == 1 + 2 + 1 + 2
+  assert len(before) == 2 + 2 + 1 + 2
   again = run_small(folder.path, target="40%,70%", limit=LIMIT, references=False)
   assert {path: path.read_bytes() for path in kept} == before
-  assert again.count("trained network in") == 2 and "fine-tune" not in again
+  assert again.count("trained network in") == 3 and "fine-tune" not in again
   with pytest.raises(ValueError, match="it has --target=40%,70%, this one --target=40%"):
     run_small(folder.path, target="40%", limit=LIMIT)
 

@@ -155,8 +155,8 @@ def test_a_table_is_measured_once(measure_table, tmp_path):
   assert rows.facts["check_networks"] == "3"
   assert max(piece.kept for piece in rows.rows if piece.activation == "linear") == 5
   summary = (
-    rf"{path}: {len(rows.rows)} rows; on 3 whole networks median error [\d.]+%, p90 [\d.]+%, "
-    r"Spearman \S+"
+    rf"{path}: {len(rows.rows)} rows; on 3 whole networks median error [\d.]+%, p90 [\d.]+%"
+    r"(, Spearman \S+)?"  # three networks whose order the table does not tell have none
   )
   assert re.fullmatch(summary, printed.splitlines()[-1])
   assert [file.name for file in tmp_path.iterdir()] == ["table.csv"]  # nothing partial is left

@@ -60,7 +60,7 @@ def recipe(**changes):
 def no_flips(monkeypatch):
   """Mirroring swaps the two classes of these images."""
   monkeypatch.setattr(
-    "nadv2_tf.tasks.augmentation.flip_and_shift", lambda images, rng, shift: images
+    "nadv2_tf.tasks.augmentation.flip_and_shift", lambda images, rng, shift, mirror: images
   )
 
 
