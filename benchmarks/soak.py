@@ -249,7 +249,7 @@ class Soak:
   def text(self):
     """The result as text."""
     record, kills = self.record, sum(self.record["kills"])
-    parts = ("training", "search", "fine-tuning", "export and report")
+    parts = ("the full network", "the super-network", "search", "fine-tuning", "export and report")
     by_stage = ", ".join(
       f"{count} in {part}" for count, part in zip(record["kills"], parts, strict=True)
     )

@@ -11,7 +11,7 @@ def define_finetune():
   flags.DEFINE_integer(
     "finetune_batch_size", None, "Images per step of fine-tuning; default: --batch_size.", 1
   )
-  flags.DEFINE_float("finetune_learning_rate", 2e-3, "Largest learning rate of fine-tuning.")
+  flags.DEFINE_float("finetune_learning_rate", 1e-2, "Largest learning rate of fine-tuning.")
   flags.DEFINE_enum(
     "transfer",
     "full",

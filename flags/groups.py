@@ -116,7 +116,7 @@ def define_train():
   )
   flags.DEFINE_float("learning_rate", 1e-3, "Largest learning rate of the super-network.")
   flags.DEFINE_float(
-    "full_learning_rate", 3e-3, "Largest learning rate of the full network, trained first."
+    "full_learning_rate", 1e-2, "Largest learning rate of the full network, trained first."
   )
   flags.DEFINE_float(
     "soft_targets",

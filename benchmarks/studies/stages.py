@@ -27,6 +27,9 @@ REPEATS = flags.DEFINE_integer("repeats", 3, "Runs of each.", lower_bound=1)
 PYTHON = flags.DEFINE_multi_string(
   "python", None, "NAME=PATH of an environment's interpreter; default: the one that runs this."
 )
+IN = flags.DEFINE_multi_string(
+  "in", None, "NAME=FOLDER in which runs of that name are started: whose presets they read."
+)
 UNTIL = flags.DEFINE_string(
   "until", "", "Count the whole up to the writing of this file of the run, such as found.tflite."
 )
@@ -40,10 +43,11 @@ FIGURES = (
 
 def main(arguments):
   given = dict(one.split("=", 1) for one in PYTHON.value or [f"this={sys.executable}"])
+  folders = dict(one.split("=", 1) for one in IN.value or [])
   taken = {name: [] for name in given}
   for number in range(REPEATS.value):
     for name, python in given.items():
-      taken[name].append(_run(python, arguments[1:]))
+      taken[name].append(_run(python, arguments[1:], folders.get(name)))
       whole = taken[name][-1]["whole"]
       print(f"# {name}, run {number + 1}: {whole[0]:.1f} s", file=sys.stderr, flush=True)
   print("$ python -m nadv2_tf.benchmarks.studies.stages", *_told(sys.argv[1:]))
@@ -62,19 +66,19 @@ def main(arguments):
 def _told(arguments):
   """The command line without the paths of this machine."""
   return [
-    one.split("=")[0] + "=" + one.split("=")[1] + "=..." if one.startswith("--python") else one
+    "=".join(one.split("=")[:2]) + "=..." if one.startswith(("--python", "--in=")) else one
     for one in arguments
   ]
 
 
-def _run(python, arguments):
+def _run(python, arguments, place=None):
   """Seconds, stages and figures of one nadv2-run in a folder of its own."""
   with tempfile.TemporaryDirectory() as folder:
     output = pathlib.Path(folder) / "run"
     before, began, start = os.times(), time.time(), time.monotonic()
     # -P: not the package that lies in this folder, but that of the environment.
     command = [python, "-P", "-c", COMMAND, *arguments, f"--output={output}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=place)
     if done.returncode:
       sys.exit(
         f"nadv2-run ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"

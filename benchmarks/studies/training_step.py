@@ -22,6 +22,7 @@ from nadv2_tf.benchmarks.studies.in_turns import ratio_text, round_medians
 from nadv2_tf import backbones
 from nadv2_tf.models import stand_alone, super_network
 from nadv2_tf.tasks.classification import Classification
+from nadv2_tf.training.fused_norms import with_fused_norms
 from nadv2_tf.training.gradients import gradients, sliced_gradients
 from nadv2_tf.training.widths import WidthSampler
 
@@ -34,6 +35,8 @@ WARMUP = flags.DEFINE_integer(
 )
 PASSES = (4, 32)
 PLAIN = "plain largest network"
+#: the same as runs train it (training/fused_norms.py)
+FUSED = "the same, its batch norms fused"
 
 
 class Step:
@@ -76,6 +79,8 @@ def make_steps(space, batch):
   task = Classification("demo", 32, 1, 0)
   plain = stand_alone(space.largest())
   steps = {PLAIN: Step(plain, functools.partial(gradients, plain, task, batch), None)}
+  fused = with_fused_norms(plain)
+  steps[FUSED] = Step(plain, functools.partial(gradients, fused, task, batch), None)
   forms = {
     "paper's form, G = batch, masked": (batch, False),
     "G = 8, masked": (8, False),

@@ -1,6 +1,7 @@
 """The stage that trains the full network by itself, before the super-network begins with it."""
 
 import time
+from typing import Any, NamedTuple
 
 import keras
 
@@ -16,6 +17,18 @@ from nadv2_tf.training.network_files import load_keras, save_atomically
 TITLE = "full network"
 
 
+class Trained(NamedTuple):
+  """What the stage leaves.
+
+  Attributes:
+    full: the full network, a plain Keras model; None with --order=paper.
+    super_model: an untrained super-network with its weights, if one was made on the way.
+  """
+
+  full: Any = None
+  super_model: Any = None
+
+
 def train_full(bench, progress):
   """The full network, trained as a plain one, its channels ordered by importance.
 
@@ -23,7 +36,7 @@ def train_full(bench, progress):
   what found networks are cut out of: the order makes their first channels the ones that matter.
 
   Returns:
-    A plain Keras model; None with --order=paper.
+    `Trained`.
 
   Raises:
     TrainingDiverged: if it does even with half the learning rate.
@@ -31,7 +44,7 @@ def train_full(bench, progress):
     Stopped: when what is needed to go on is saved.
   """
   if not is_full_first(bench.train_options):
-    return None
+    return Trained()
   folder, spec = bench.folder, bench.space.largest()
   path, recipe = folder.keras(training_stages.FULL), full_recipe(bench.train_options)
   checkpoints = training_checkpoints(bench, TITLE, {"recipe": recipe}, progress)
@@ -40,7 +53,7 @@ def train_full(bench, progress):
     lineage.check(folder, path, **made_from)
     progress.line(f"{TITLE}: trained network in {path} is used")
     checkpoints.clear()
-    return load_keras(path)
+    return Trained(load_keras(path))
   start = time.monotonic()
   keras.utils.set_random_seed(bench.seed)
   super_model = super_stage.new_super_network(bench, recipe)
@@ -60,4 +73,4 @@ def train_full(bench, progress):
   # The file comes last: it is what says that this stage is over.
   save_atomically(model.save, path)
   checkpoints.clear()
-  return model
+  return Trained(model, super_model)

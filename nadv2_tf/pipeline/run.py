@@ -95,10 +95,10 @@ def _run(bench, groups, search_options, references, progress, trust_options, exp
   folder.open(search=search_options)
   folder.update_metrics(seed=bench.seed, versions=versions(), quality=bench.task.quality_name)
   with times.stage("train full"):
-    full = full_stage.train_full(bench, progress)
+    full, super_model = full_stage.train_full(bench, progress)
   with times.stage("train"):
     early = search_stage.EarlyEvaluator(bench)
-    super_model = super_stage.train_super_network(bench, progress, full, early)
+    super_model = super_stage.train_super_network(bench, progress, full, early, super_model)
   with times.stage("search"):
     landings = search_stage.search(
       bench, super_model, problem, search_options, progress, early.get(super_model)

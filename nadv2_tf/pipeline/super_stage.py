@@ -16,12 +16,15 @@ from nadv2_tf.training.network_files import load_weights, save_atomically
 from nadv2_tf.training.precision import computing_in
 
 
-def train_super_network(bench, progress, full=None, beside=lambda _: contextlib.nullcontext()):
+def train_super_network(
+  bench, progress, full=None, beside=lambda _: contextlib.nullcontext(), model=None
+):
   """Trains the super-network, or reads its weights if an earlier run saved them.
 
   Args:
     full: the trained full network that it begins with and imitates; None: it begins untrained.
     beside: while it trains, the context manager `beside(model)` is entered.
+    model: an untrained super-network with the weights of `full`; None makes one.
 
   Raises:
     TrainingDiverged: if it does even with half the learning rate; the last good weights are saved.
@@ -29,8 +32,10 @@ def train_super_network(bench, progress, full=None, beside=lambda _: contextlib.
     Stopped: when what is needed to go on is saved.
   """
   recipe = super_recipe(bench.train_options)
-  keras.utils.set_random_seed(bench.seed)
-  model = new_super_network(bench, recipe)
+  given = model
+  if given is None:
+    keras.utils.set_random_seed(bench.seed)
+    model = new_super_network(bench, recipe)
   weights, title = bench.folder.super_weights, "super-network"
   checkpoints = training_checkpoints(bench, title, {"recipe": recipe}, progress)
   made_from = {"training images": bench.datasets.train.digest()}
@@ -44,7 +49,7 @@ def train_super_network(bench, progress, full=None, beside=lambda _: contextlib.
     return model
   if full is None:
     prepare(bench, model, progress)
-  else:
+  elif given is None:
     fill_super_network(model, full)
   if not recipe.steps(len(bench.datasets.train)):
     progress.line(

@@ -50,7 +50,7 @@ def main():
   with bench.folder.locked():
     bench.folder.open(finetune=options)
     super_model = super_stage.train_super_network(bench, progress)
-    full = full_stage.train_full(bench, progress)
+    full, _ = full_stage.train_full(bench, progress)
     if full is None:
       full = training_stages.trained_full(bench, super_model, options, progress)
     for place, spec in zip(places, specs, strict=True):

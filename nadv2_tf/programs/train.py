@@ -37,7 +37,8 @@ def main():
     quality = bench.task.quality_name
     bench.folder.update_metrics(seed=bench.seed, versions=versions(), quality=quality)
     bench.tell(progress)
-    super_stage.train_super_network(bench, progress, full_stage.train_full(bench, progress))
+    full, model = full_stage.train_full(bench, progress)
+    super_stage.train_super_network(bench, progress, full, model=model)
   progress.line(f"the super-network's weights are in {bench.folder.super_weights}")
   wait_for_all(bench.strategy)
 
