@@ -52,11 +52,13 @@ class Evidence:
       that a result is reported on.
     quality: function outputs -> accuracy in [0, 1] on them; None without targets.
     train: training `Examples`, for calibration and quantization-aware training; None without.
+    mirror: whether quantization-aware training mirrors half of them.
   """
 
   images: np.ndarray
   quality: object = None
   train: object = None
+  mirror: bool = True
 
 
 def random_evidence(network):
@@ -129,7 +131,9 @@ def _converted(network, function, options, calibration, evidence, spec, report):
 
     if spec is None:
       raise ValueError("--quantization=int8_qat needs the spec of the network beside it (.json).")
-    settings = qat.QatOptions(options.qat_epochs, learning_rate=options.qat_learning_rate)
+    settings = qat.QatOptions(
+      options.qat_epochs, learning_rate=options.qat_learning_rate, mirror=evidence.mirror
+    )
     model = qat.train(network, spec, evidence.train, calibration, settings, report)
     quantization = Quantization(mode, integer_io=options.integer_io)
     return convert(concrete_function(model), quantization), []

@@ -22,6 +22,7 @@ class QatOptions:
     learning_rate: largest one, of Adam; cosine down to 0.
     seed: of shuffling and augmentation.
     shift: augmentation moves images by up to this many pixels.
+    mirror: whether it mirrors half of them.
   """
 
   epochs: float = 2.0
@@ -29,6 +30,7 @@ class QatOptions:
   learning_rate: float = 1e-4
   seed: int = 0
   shift: int = 1
+  mirror: bool = True
 
   def steps(self, examples):
     return max(round(self.epochs * max(examples // self.batch_size, 1)), 1)
@@ -62,7 +64,7 @@ def train(network, spec, examples, calibration, options, report=None):
   step_function = _step(network, model, tf_keras.optimizers.Adam(rate))
   batch_size = min(options.batch_size, len(examples))
   batches = examples.training_batches(
-    batch_size, Augmentation("shift", options.shift), options.seed
+    batch_size, Augmentation("shift", options.shift, options.mirror), options.seed
   )
   for step, (images, _) in zip(range(steps), batches, strict=False):
     loss = float(step_function(tf.constant(images)))

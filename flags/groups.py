@@ -53,13 +53,16 @@ def read_space(classes=None):
   return backbones.search_space(FLAGS.backbone, shape, classes)
 
 
-def define_network():
+def define_preset():
   flags.DEFINE_string(
     "preset",
     None,
     "Flags that belong together: cifar10, demo, depth_pairs, imagenet_latency, imagenet_mac, "
     "nyu_depth, or paper, which searches as NetAdaptV2 does. Flags after it overrule it.",
   )
+
+
+def define_network():
   define_space()
   define_data()
   define_task()
@@ -120,9 +123,9 @@ def define_train():
   )
   flags.DEFINE_float(
     "soft_targets",
-    0.5,
+    None,
     "Share of the super-network's loss that compares every sub-network with the full network as it "
-    "was trained first.",
+    "was trained first; default: 0.5, and 0 with --order=paper, which trains none before.",
     0,
     1,
   )

@@ -3,6 +3,9 @@
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Networks of tests are small: to split their operators among threads costs more than it gives
+# (programs/threads.py), all the more with a second worker beside this one.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 import numpy as np
 import pytest
@@ -13,6 +16,8 @@ def two_logical_cpus():
   """Two CPU devices for tests of tf.distribute; must happen before TensorFlow starts them."""
   import tensorflow as tf
 
+  # As commands do (programs/start.py).
+  tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
   cpus = tf.config.list_physical_devices("CPU")
   tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 

@@ -3,9 +3,9 @@
   python -m nadv2_tf.benchmarks.studies.demo_seeds --output=FOLDER --seeds=0,1,2
 
 Every seed is a whole `nadv2-run` of the demo preset, into FOLDER/SEED; one that is finished is not
-run again. The found and the uniformly scaled network are cut from the same super-network and
-fine-tuned for the same epochs. Beside it both are trained from scratch for the epochs of
-super-network and fine-tuning together, so that neither owes anything to the other's super-network.
+run again. The found and the uniformly scaled network are cut from the same full network (with
+--order=paper: super-network) and fine-tuned for the same epochs. Beside it both are trained from
+scratch for the epochs of full network, super-network and fine-tuning together.
 """
 
 import json
@@ -21,6 +21,7 @@ from nadv2_tf import flags as presets
 from nadv2_tf.models import stand_alone
 from nadv2_tf.pipeline import workbench
 from nadv2_tf.pipeline.options import FinetuneOptions
+from nadv2_tf.pipeline.recipes import is_full_first
 from nadv2_tf.training.evaluation import evaluate, keras_predictor
 from nadv2_tf.training.loop import TrainingLoop
 from nadv2_tf.training.recipe import Recipe
@@ -57,6 +58,8 @@ def from_scratch(folder, name):
   bench = workbench.reopen_workbench(folder)
   finetune = bench.folder.options("finetune", FinetuneOptions)
   epochs = bench.train_options.epochs + finetune.finetune_epochs
+  if is_full_first(bench.train_options):
+    epochs += bench.train_options.full_epochs
   recipe = Recipe(
     epochs, bench.train_options.batch_size, bench.train_options.optimizer, SCRATCH_LEARNING_RATE,
     weight_decay=bench.train_options.weight_decay,

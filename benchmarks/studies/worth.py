@@ -128,7 +128,7 @@ def _check_same(folder, given):
 
 def _with_table(folder, given):
   """The flags of the runs: one table of latency for all."""
-  if not any(one.startswith("--metric=latency_ms") for one in given):
+  if _metric(given) != "latency_ms":
     return given
   path = folder / "table.csv"
   if not path.exists():
@@ -136,6 +136,17 @@ def _with_table(folder, given):
     kept = [one for one in kept if not one.startswith("--data")]
     _call([sys.executable, "-m", "nadv2_tf.programs.latency_table", *kept, f"--output={path}"])
   return [*given, f"--device=table:{path}"]
+
+
+def _metric(given):
+  """The metric of the runs; the last flag counts, and the lines of a flag file are flags."""
+  words = []
+  for one in presets.expanded(given):
+    flag, _, value = one.partition("=")
+    is_file = flag.lstrip("-") == "flagfile"
+    words += pathlib.Path(value).read_text().split() if is_file else [one]
+  metrics = [one.partition("=")[2] for one in words if one.lstrip("-").startswith("metric=")]
+  return metrics[-1] if metrics else "latency_ms"
 
 
 def _call(command, core=None):

@@ -5,6 +5,8 @@ channels, as long as all that reads or adds to them is ordered alike; so pruning
 prefixes.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from keras import ops
 
@@ -57,7 +59,7 @@ class _Channels:
     for kernel, scales in self.readers:
       rows = ops.convert_to_numpy(kernel)
       rows = np.sqrt(np.sum(np.square(rows, dtype=np.float64), axis=(*range(rows.ndim - 2), -1)))
-      size = np.zeros(len(rows))
+      size = np.zeros(len(rows)) if scales else np.ones(len(rows))  # without a norm: alike
       for norm in scales:
         own = sum(np.abs(ops.convert_to_numpy(part)) for part in (norm.gamma, norm.beta))
         size[: len(own)] += own[: len(size)]
@@ -78,6 +80,16 @@ class _Channels:
       for low, high in zip(ends, ends[1:], strict=False)
     ]
     return np.concatenate(parts)
+
+
+class _Scaled(NamedTuple):
+  """Channels behind a depthwise layer, whose norm scales them for those that read them there."""
+
+  channels: _Channels
+  norms: list
+
+  def all(self):
+    return self.channels.all()
 
 
 class _TyingMaker(LayerMaker):
@@ -108,10 +120,10 @@ class _TyingMaker(LayerMaker):
   def convolution(self, x, filters):
     layer, shape = self._layer(filters.field), self._shapes[self.block_index, filters.field]
     passes = filters.bypass_cap != 0 if self._refuses_bypass else shape.bypassed > 0
-    x, out = x.all(), _Channels()
+    norms, x, out = list(x.norms), x.all(), _Channels()
     out.is_fixed = self._meets_bypass(x, filters.field, passes)
     x.axes.append((layer.kernel, 2))
-    x.readers.append((layer.kernel, list(x.norms)))
+    x.readers.append((layer.kernel, norms))
     out.axes += [(layer.kernel, 3), *_vectors(layer)]
     out.producers.append((layer.kernel, shape.in_channels, shape.kept))
     out.norms += [layer.norm] if layer.norm is not None else []
@@ -122,10 +134,8 @@ class _TyingMaker(LayerMaker):
     layer, shape = self._layer(filters.field), self._shapes[self.block_index, filters.field]
     searched = filters.field in self._model.space.columns(self.block_index)
     self._meets_bypass(x, filters.field, shape.bypassed > 0 or (searched and self._refuses_bypass))
-    x = x.all()
-    x.axes += [(layer.kernel, 2), *_vectors(layer)]
-    x.norms = [layer.norm]
-    return x
+    x.all().axes += [(layer.kernel, 2), *_vectors(layer)]
+    return _Scaled(x.all(), [layer.norm])
 
   def squeeze_excite(self, x, units, skipped):
     layer = self._layer("squeeze")
@@ -133,7 +143,7 @@ class _TyingMaker(LayerMaker):
     return x
 
   def add(self, shortcut, x):
-    return shortcut.join(x)
+    return shortcut.all().join(x.all())
 
   def upsample(self, x, factor):
     return x
@@ -145,9 +155,9 @@ class _TyingMaker(LayerMaker):
     return x
 
   def classifier(self, x, classes):
-    x, layer = x.all(), self._layer("classes")
-    x.axes.append((layer.kernel, 0))
-    x.readers.append((layer.kernel, list(x.norms)))
+    layer = self._layer("classes")
+    x.all().axes.append((layer.kernel, 0))
+    x.all().readers.append((layer.kernel, list(x.norms)))
     return _Channels(is_fixed=True)
 
   def all_removed(self, fields):

@@ -49,9 +49,10 @@ def export(bench, model, name, options=None, spec=None, progress=None):
   for mode in dict.fromkeys(("none", options.quantization)):
     own = options if mode == options.quantization else _float32(options)
     path = file_of(folder, name, mode)
-    record = deployment.export(
-      model, path, own, evidence_of(bench.task, bench.datasets), description, spec
+    evidence = dataclasses.replace(
+      evidence_of(bench.task, bench.datasets), mirror=bench.train_options.mirror
     )
+    record = deployment.export(model, path, own, evidence, description, spec)
     accuracy = measure(bench.task, predictor(path), bench.datasets.test).accuracy
     exports[mode] = record | {"test_accuracy": accuracy, "options": dataclasses.asdict(own)}
     paths.append(path)

@@ -1,5 +1,6 @@
 """The stage that trains the full network by itself, before the super-network begins with it."""
 
+import contextlib
 import time
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from nadv2_tf.models.slicing import fill_super_network
 from nadv2_tf.pipeline import lineage, super_stage, training_stages
 from nadv2_tf.pipeline.recipes import full_recipe, is_full_first
 from nadv2_tf.pipeline.training_checkpoints import training_checkpoints
+from nadv2_tf.training.loop import TrainingDiverged
 from nadv2_tf.training.network_files import load_keras, save_atomically
 
 #: of the training, in the log and on the screen
@@ -29,11 +31,14 @@ class Trained(NamedTuple):
   super_model: Any = None
 
 
-def train_full(bench, progress):
+def train_full(bench, progress, beside=lambda _: contextlib.nullcontext()):
   """The full network, trained as a plain one, its channels ordered by importance.
 
   An earlier run's is read from its file. It is what the super-network begins with and imitates, and
   what found networks are cut out of: the order makes their first channels the ones that matter.
+
+  Args:
+    beside: while it trains, the context manager `beside(super_model)` is entered.
 
   Returns:
     `Trained`.
@@ -61,7 +66,12 @@ def train_full(bench, progress):
   model = slice_network(super_model, spec)
   if bench.train_options.encoder_weights:
     training_stages.recalibrate_on(bench, model)
-  done = training_stages.train_on(bench, model, spec, recipe, TITLE, progress, checkpoints)
+  try:
+    with beside(super_model):
+      done = training_stages.train_on(bench, model, spec, recipe, TITLE, progress, checkpoints)
+  except TrainingDiverged as error:
+    text = str(error).replace("--learning_rate", "--full_learning_rate")
+    raise TrainingDiverged(f"The full network: {text}") from None
   folder.log_training(TITLE, done.reports, done.setbacks)
   fill_super_network(super_model, model)
   order_by_importance(super_model)

@@ -62,7 +62,7 @@ class TrainOptions:
   block_noise: float = 0.0
   order: str = "paper"
   full_learning_rate: float = 3e-3
-  soft_targets: float = 0.0
+  soft_targets: float | None = 0.0
   cut_subnetworks: int | None = 0
   whole_kernels: bool = False
 

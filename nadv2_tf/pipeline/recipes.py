@@ -11,6 +11,9 @@ from nadv2_tf.training.execution import check_execution
 from nadv2_tf.training.recipe import Recipe
 from nadv2_tf.training.widths import WidthSampler
 
+#: see `soft_targets`
+SOFT_TARGETS = 0.5
+
 
 def super_recipe(options):
   """`Recipe` of the super-network, of `TrainOptions`."""
@@ -84,6 +87,13 @@ def width_sampler(bench):
   )
 
 
+def soft_targets(options):
+  """Share of the super-network's loss that compares with the full network as trained first."""
+  if options.soft_targets is not None:
+    return options.soft_targets
+  return SOFT_TARGETS if is_full_first(options) and not options.distillation else 0.0
+
+
 def cut_subnetworks(options):
   """How many of a batch's sub-networks are the full network with a few layers cut."""
   if options.cut_subnetworks is not None:
@@ -98,8 +108,13 @@ def check_recipes(bench, finetune_options=None):
   _check_recipe(bench, super_recipe(options))
   if is_full_first(options):
     _check_recipe(bench, full_recipe(options))
-    check_share(options.soft_targets, "soft_targets")
-  elif options.soft_targets:
+    check_share(soft_targets(options), "soft_targets")
+    if soft_targets(options) and options.distillation:
+      raise ValueError(
+        "--soft_targets compare with the full network as it was trained first, --distillation with "
+        "the one inside the super-network; give one of them."
+      )
+  elif soft_targets(options):
     raise ValueError(
       "--soft_targets are those of the full network that --order=full_first trains before; with "
       "--order=paper leave them out."
@@ -118,8 +133,19 @@ def check_recipes(bench, finetune_options=None):
   if path and not bench.folder.super_weights.exists():  # else they are in there
     encoder_weights.match(path, bench.space.largest())
   if finetune_options:
-    _check_recipe(bench, finetune_recipe(options, finetune_options))
+    own = finetune_recipe(options, finetune_options)
+    _check_recipe(bench, own)
+    if finetune_options.finetune_batch_size:
+      _check_finetune_batch(bench, own.batch_size)
     check_share(finetune_options.finetune_distillation)
+
+
+def _check_finetune_batch(bench, size):
+  try:
+    strategies.check_replicas(bench.strategy, size, None, "masked")
+  except ValueError as error:
+    text = str(error).replace("--batch_size", "--finetune_batch_size")
+    raise ValueError(text) from None
 
 
 def _check_recipe(bench, recipe):

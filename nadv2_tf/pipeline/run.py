@@ -7,6 +7,7 @@ from nadv2_tf import stopwatch
 from nadv2_tf.pipeline import (
   export_stage,
   full_stage,
+  lineage,
   recipes,
   search_stage,
   super_stage,
@@ -95,9 +96,9 @@ def _run(bench, groups, search_options, references, progress, trust_options, exp
   folder.open(search=search_options)
   folder.update_metrics(seed=bench.seed, versions=versions(), quality=bench.task.quality_name)
   with times.stage("train full"):
-    full, super_model = full_stage.train_full(bench, progress)
-  with times.stage("train"):
     early = search_stage.EarlyEvaluator(bench)
+    full, super_model = full_stage.train_full(bench, progress, early)
+  with times.stage("train"):
     super_model = super_stage.train_super_network(bench, progress, full, early, super_model)
   with times.stage("search"):
     landings = search_stage.search(
@@ -131,7 +132,7 @@ def _run(bench, groups, search_options, references, progress, trust_options, exp
       export_stage.time_networks(files, search_options, progress, timed)
     export_stage.summarise(folder, search_options)
   with times.stage("trust"):
-    measure_trust(bench, super_model, finetune_options, trust_options, progress)
+    measure_trust(bench, super_model, finetune_options, trust_options, progress, full)
   if is_chief:
     progress.line("")
     with times.stage("report"):
@@ -149,9 +150,24 @@ def _networks(bench, problem, landings, options, references, progress):
   for landing in landings:
     networks.append((landing.folder, "found", landing.spec))
     if references:
-      progress.line("looking for the uniformly scaled network that is as fast")
-      scaled = export_stage.equally_fast(bench, problem, landing.spec, options)
+      scaled = _scaled(bench, problem, landing, options, progress)
       networks.append((landing.folder, "uniform", scaled))
   if references:
     networks.append((bench.folder, "full", bench.space.largest()))
   return networks
+
+
+def _scaled(bench, problem, landing, options, progress):
+  """The uniformly scaled network that is as fast as the found one.
+
+  It is looked for once: another timing would give another one, and not the one that was trained.
+  """
+  folder, name = landing.folder, "uniform"
+  made_from = {"the found network": lineage.of_spec(landing.spec)}
+  if folder.lineage().get(folder.spec(name).name) == made_from and folder.spec(name).exists():
+    return folder.read_spec(name)
+  progress.line("looking for the uniformly scaled network that is as fast")
+  spec = export_stage.equally_fast(bench, problem, landing.spec, options)
+  lineage.note(folder, folder.spec(name), **made_from)
+  folder.write_spec(name, spec)
+  return spec

@@ -8,12 +8,15 @@ from nadv2_tf.models import super_network
 from nadv2_tf.models.parts.names import layer_name
 from nadv2_tf.models.slicing import fill_super_network
 from nadv2_tf.pipeline import encoder_weights, lineage, training_stages
-from nadv2_tf.pipeline.recipes import super_recipe, width_sampler
+from nadv2_tf.pipeline.recipes import soft_targets, super_recipe, width_sampler
 from nadv2_tf.pipeline.training_checkpoints import training_checkpoints
 from nadv2_tf.training import strategies
 from nadv2_tf.training.loop import TrainingDiverged, TrainingLoop
 from nadv2_tf.training.network_files import load_weights, save_atomically
 from nadv2_tf.training.precision import computing_in
+
+#: of the training, in the log and on the screen
+TITLE = "super-network"
 
 
 def train_super_network(
@@ -23,7 +26,7 @@ def train_super_network(
 
   Args:
     full: the trained full network that it begins with and imitates; None: it begins untrained.
-    beside: while it trains, the context manager `beside(model)` is entered.
+    beside: unless `model` is given, the context manager `beside(model)` is entered meanwhile.
     model: an untrained super-network with the weights of `full`; None makes one.
 
   Raises:
@@ -36,14 +39,14 @@ def train_super_network(
   if given is None:
     keras.utils.set_random_seed(bench.seed)
     model = new_super_network(bench, recipe)
-  weights, title = bench.folder.super_weights, "super-network"
-  checkpoints = training_checkpoints(bench, title, {"recipe": recipe}, progress)
+  weights = bench.folder.super_weights
+  checkpoints = training_checkpoints(bench, TITLE, {"recipe": recipe}, progress)
   made_from = {"training images": bench.datasets.train.digest()}
   if full is not None:
     made_from["a full network"] = lineage.of_weights(full)
   if weights.exists():
     lineage.check(bench.folder, weights, **made_from)
-    progress.line(f"super-network: trained weights in {weights} are used")
+    progress.line(f"{TITLE}: weights in {weights} are used")
     load_weights(model, weights)
     checkpoints.clear()
     return model
@@ -51,26 +54,31 @@ def train_super_network(
     prepare(bench, model, progress)
   elif given is None:
     fill_super_network(model, full)
-  if not recipe.steps(len(bench.datasets.train)):
-    progress.line(
-      "super-network: not trained (--epochs=0); it scores with "
-      + ("fresh weights" if full is None else "the weights of the full network")
-    )
-  teacher = training_stages.teacher_of(bench, full, bench.train_options.soft_targets)
-  loop = super_loop(bench, model, recipe, width_sampler(bench), teacher)
-  try:
-    with beside(model):
-      reports = training_stages.run_loop(bench, loop, progress, title, recipe, checkpoints)
-  except TrainingDiverged as error:
-    save_atomically(model.save_weights, bench.folder.last_good_weights)
-    raise TrainingDiverged(f"{error} They are in {bench.folder.last_good_weights}.") from None
+  with beside(model) if given is None else contextlib.nullcontext():
+    _train(bench, model, recipe, full, progress, checkpoints)
   # The weights come last: they are what says that this stage is over.
-  bench.folder.log_training(title, reports, loop.state.setbacks)
-  bench.folder.update_metrics(seconds={"train": loop.state.seconds})
   lineage.note(bench.folder, weights, **made_from)
   save_atomically(model.save_weights, weights)
   checkpoints.clear()
   return model
+
+
+def _train(bench, model, recipe, full, progress, checkpoints):
+  folder, seconds = bench.folder, 0.0
+  if recipe.steps(len(bench.datasets.train)):
+    teacher = training_stages.teacher_of(bench, full, soft_targets(bench.train_options))
+    loop = super_loop(bench, model, recipe, width_sampler(bench), teacher)
+    try:
+      reports = training_stages.run_loop(bench, loop, progress, TITLE, recipe, checkpoints)
+    except TrainingDiverged as error:
+      save_atomically(model.save_weights, folder.last_good_weights)
+      raise TrainingDiverged(f"{error} They are in {folder.last_good_weights}.") from None
+    folder.log_training(TITLE, reports, loop.state.setbacks)
+    seconds = loop.state.seconds
+  else:
+    weights = "fresh weights" if full is None else "the weights of the full network"
+    progress.line(f"{TITLE}: not trained (--epochs=0); it scores with {weights}")
+  folder.update_metrics(seconds={"train": seconds})
 
 
 def new_super_network(bench, recipe):

@@ -7,7 +7,7 @@ import keras
 
 from nadv2_tf.models import slice_network, stand_alone
 from nadv2_tf.pipeline import lineage, transfer
-from nadv2_tf.pipeline.recipes import finetune_recipe
+from nadv2_tf.pipeline.recipes import finetune_recipe, is_full_first
 from nadv2_tf.pipeline.training_checkpoints import training_checkpoints
 from nadv2_tf.resources import COUNTS
 from nadv2_tf.training.distillation import Teacher
@@ -157,43 +157,60 @@ def finetune(bench, super_model, spec, finetune_options, name, progress, full=No
   """
   folder = bench.folder
   path = folder.keras(name)
-  folder.write_spec(name, spec)
   recipe = finetune_recipe(bench.train_options, finetune_options)
   what = {"recipe": recipe, "spec": spec, "finetune": finetune_options}
   all_images = with_holdout(bench) if finetune_options.finetune_holdout else bench
   checkpoints = training_checkpoints(all_images, name, what, progress)
-  begins_with = super_model if full is None else full
+  begins_with = full if _begins_with_full(finetune_options, full) else super_model
   made_from = {
     "a network (found.json and the like)": lineage.of_spec(spec),
     "trained weights": lineage.of_weights(begins_with),
     "training images": all_images.datasets.train.digest(),
   }
   if path.exists():
-    if name != FULL:  # which another stage may have trained
+    # The full network may be of the stage that trains it first.
+    if name != FULL or not is_full_first(bench.train_options):
       lineage.check(folder, path, **made_from)
     progress.line(f"{name}: trained network in {path} is used")
     _clear(folder, checkpoints)
     return load_keras(path), folder.network_metrics(name)
   start = time.monotonic()
+  folder.write_spec(name, spec)
   teacher = teacher_of(bench, full, finetune_options.finetune_distillation)
   if name == FOUND and finetune_options.transfer == "trajectory":
     model = _carried_over(bench, super_model, spec, finetune_options, progress, teacher)
-  elif full is not None and finetune_options.transfer == "full":
-    keras.utils.set_random_seed(bench.seed + 1)
-    model = transfer.cut_down(full, spec)
-    recalibrate_on(bench, model)
   else:
-    model = cut_out(bench, super_model, spec)
+    model = begun(bench, super_model, spec, finetune_options, full)
   before = measure(bench.task, keras_predictor(model), bench.datasets.holdout).accuracy
   title = f"fine-tune {name}"
   done = train_on(all_images, model, spec, recipe, title, progress, checkpoints, teacher)
   folder.log_training(f"fine-tuning of the {name} network", done.reports, done.setbacks)
   seconds = {"finetune": round(time.monotonic() - start, 1)}
-  metrics = record(all_images, model, spec, name, seconds, before)
+  start_of = FULL if begins_with is full else "super-network"
+  metrics = record(all_images, model, spec, name, seconds, before, start_of)
   lineage.note(folder, path, **made_from)
   save_atomically(model.save, path)
   _clear(folder, checkpoints)
   return model, metrics
+
+
+def begun(bench, super_model, spec, finetune_options, full=None):
+  """The network `spec` as its last training begins, with batch-norm statistics of its own.
+
+  Args:
+    full: the trained full network, which --transfer=full cuts it out of; None, and any other
+      transfer: the super-network.
+  """
+  if not _begins_with_full(finetune_options, full):
+    return cut_out(bench, super_model, spec)
+  keras.utils.set_random_seed(bench.seed + 1)
+  model = transfer.cut_down(full, spec)
+  recalibrate_on(bench, model)
+  return model
+
+
+def _begins_with_full(finetune_options, full):
+  return full is not None and finetune_options.transfer == "full"
 
 
 def with_holdout(bench):
@@ -203,18 +220,19 @@ def with_holdout(bench):
   return dataclasses.replace(bench, datasets=everything)
 
 
-def record(bench, model, spec, name, seconds, before=None):
+def record(bench, model, spec, name, seconds, before=None, begins_with=None):
   """Measures a trained network and writes its figures down, which it returns.
 
   Args:
     bench: the `Workbench` that it was trained on; without a hold-out nothing is said of one.
     seconds: {stage: how long it took} of what was done for this network alone.
     before: accuracy on the hold-out before the training, if it began with trained weights.
+    begins_with: "full" or "super-network", whose weights these were.
   """
   predict, folder = keras_predictor(model), bench.folder
   tested, metrics = measure(bench.task, predict, bench.datasets.test), {}
   if before is not None:
-    metrics["holdout_accuracy_before"] = before
+    metrics |= {"holdout_accuracy_before": before, "begins_with": begins_with}
   if bench.datasets.holdout is not None:
     metrics["holdout_accuracy"] = measure(bench.task, predict, bench.datasets.holdout).accuracy
   metrics |= {

@@ -4,7 +4,7 @@ import dataclasses
 import time
 
 from nadv2_tf.benchmarks.rank_correlation import kendall_tau, tau_interval
-from nadv2_tf.pipeline import training_stages
+from nadv2_tf.pipeline import lineage, training_stages
 from nadv2_tf.pipeline.recipes import finetune_recipe
 from nadv2_tf.search import journal
 from nadv2_tf.training.evaluation import keras_predictor, measure
@@ -53,7 +53,7 @@ def spread(entries, count):
   return sorted(chosen, key=lambda entry: (entry["resource"], entry["widths"]))
 
 
-def measure_trust(bench, super_model, finetune_options, options, progress):
+def measure_trust(bench, super_model, finetune_options, options, progress, full=None):
   """Trains samples of the search and writes Kendall's tau of score and accuracy into the metrics.
 
   The networks, each of which is written down when it is done, are in trust.json; what stands there
@@ -65,6 +65,7 @@ def measure_trust(bench, super_model, finetune_options, options, progress):
     finetune_options: `FinetuneOptions`, for the learning rate.
     options: `TrustOptions`; without samples nothing is done.
     progress: a `Progress`.
+    full: the trained full network, if there is one: samples begin as the found network did.
   """
   if not options.trust_samples:
     return
@@ -74,14 +75,18 @@ def measure_trust(bench, super_model, finetune_options, options, progress):
   entries = [entry for entry in entries if _is_on_grid(bench.space, entry)]
   chosen = spread(entries, options.trust_samples)
   recipe = trust_recipe(bench.train_options, finetune_options, options)
+  begins_with = lineage.of_weights(super_model if full is None else full)
   known = folder.read_trust()
   networks = []
   for number, entry in enumerate(chosen, start=1):
-    key = {"widths": entry["widths"], "recipe": str(recipe)}
+    key = {"widths": entry["widths"], "recipe": str(recipe), "begins_with": begins_with}
     done = next((one for one in known if one.items() >= key.items()), None)
     if done is None:
       title = f"trust {number}/{len(chosen)}"
-      done = key | _trained(bench, super_model, entry["widths"], recipe, title, progress)
+      model = training_stages.begun(
+        bench, super_model, bench.space.decode(entry["widths"]), finetune_options, full
+      )
+      done = key | _trained(bench, model, entry["widths"], recipe, title, progress)
       known.append(done)
       folder.write_json(folder.trust, {"networks": known})
     scored = {"score": entry["accuracy"], "resource": entry["resource"]}
@@ -98,11 +103,9 @@ def _is_on_grid(space, entry):
   )
 
 
-def _trained(bench, super_model, widths, recipe, title, progress):
-  """Cuts one network out and trains it: {its accuracy on the test set, seconds}."""
-  start = time.monotonic()
-  spec = bench.space.decode(widths)
-  model = training_stages.cut_out(bench, super_model, spec)
+def _trained(bench, model, widths, recipe, title, progress):
+  """Trains one network that was cut out: {its accuracy on the test set, seconds}."""
+  start, spec = time.monotonic(), bench.space.decode(widths)
   training_stages.train_on(bench, model, spec, recipe, title, progress)
   accuracy = measure(bench.task, keras_predictor(model), bench.datasets.test).accuracy
   return {"test_accuracy": accuracy, "seconds": round(time.monotonic() - start, 1)}

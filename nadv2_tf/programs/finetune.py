@@ -49,8 +49,8 @@ def main():
   recipes.check_recipes(bench, options)
   with bench.folder.locked():
     bench.folder.open(finetune=options)
-    super_model = super_stage.train_super_network(bench, progress)
-    full, _ = full_stage.train_full(bench, progress)
+    full, model = full_stage.train_full(bench, progress)
+    super_model = super_stage.train_super_network(bench, progress, full, model=model)
     if full is None:
       full = training_stages.trained_full(bench, super_model, options, progress)
     for place, spec in zip(places, specs, strict=True):
@@ -60,7 +60,7 @@ def main():
       )
       quality = f"test {bench.task.quality_name} {metrics['test_accuracy']:.4f}"
       progress.line(f"{quality}; the network is in {place.keras('found')}")
-    trust.measure_trust(bench, super_model, options, trust_options, progress)
+    trust.measure_trust(bench, super_model, options, trust_options, progress, full)
     progress.line(tables.trust_line(bench.folder.metrics()))
   wait_for_all(bench.strategy)
 

@@ -16,6 +16,7 @@ FLAGS = flags.FLAGS
 
 
 def define_flags():
+  groups.define_preset()
   groups.define_network()
   groups.define_train()
   define_search()
@@ -34,6 +35,8 @@ def define_flags():
 
 
 def main():
+  if FLAGS.preset:  # one on the command line is a --flagfile by now
+    raise ValueError("--preset belongs on the command line, not into a --flagfile.")
   with stopwatch.running():
     _run()
 

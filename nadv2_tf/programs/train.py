@@ -1,4 +1,4 @@
-"""nadv2-train: train the super-network."""
+"""nadv2-train: train the full network and the super-network."""
 
 from absl import flags
 

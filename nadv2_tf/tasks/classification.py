@@ -1,5 +1,7 @@
 """Image classification: data, loss and quality measure."""
 
+import dataclasses
+
 import keras
 import numpy as np
 
@@ -60,7 +62,10 @@ class Classification:
     """`Datasets`, the hold-out in memory; raises ValueError if the data cannot be used."""
     loaded = self.source()
     train, holdout = split_holdout(loaded.train, self._holdout, self._seed)
-    everything = None if isinstance(train, Examples) else loaded.train
+    everything = None
+    if not isinstance(train, Examples):  # in this order: the first ones are of all classes
+      together = np.concatenate([train.indices, holdout.indices])
+      everything = dataclasses.replace(train, indices=together)
     return Datasets(
       train, holdout.decoded(), loaded.test, loaded.class_names, loaded.notes, everything
     )

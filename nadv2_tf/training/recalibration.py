@@ -8,6 +8,7 @@ import contextlib
 
 import keras
 import numpy as np
+from keras import ops
 
 #: averages reach back over at least so many steps
 FEWEST_STEPS = 20
@@ -21,9 +22,6 @@ def recalibrate(model, examples, batch_size=128):
     examples: training images, at least one batch.
     batch_size: images per pass.
   """
-  from nadv2_tf.training.fused_norms import with_fused_norms  # TensorFlow's, as is tracing;
-  from nadv2_tf.training.tracing import traced  # search on JAX does without
-
   norms = _norms(model)
   if not norms:
     return
@@ -33,19 +31,45 @@ def recalibrate(model, examples, batch_size=128):
   try:
     for norm in norms:
       norm.momentum = 0.0  # the averages become the last batch's statistics
-    trained = with_fused_norms(model)
-    forward = traced(lambda images: trained(images, training=True))
+    forward = _forward(model)
     for batch in range(batches):
       part = slice(batch * batch_size, (batch + 1) * batch_size)
       forward(examples.take(part).inputs())
       for total, norm in zip(sums, norms, strict=True):
-        total += (norm.moving_mean.numpy(), norm.moving_variance.numpy())
+        total += tuple(
+          ops.convert_to_numpy(part) for part in (norm.moving_mean, norm.moving_variance)
+        )
   finally:
     for norm, momentum in zip(norms, momenta, strict=True):
       norm.momentum = momentum
   for total, norm in zip(sums, norms, strict=True):
     norm.moving_mean.assign(total[0] / batches)
     norm.moving_variance.assign(total[1] / batches)
+
+
+def _forward(model):
+  """A function of images that runs the model in training: its averages move."""
+  if keras.config.backend() != "tensorflow":
+    return _jax_forward(model)
+  from nadv2_tf.training.fused_norms import with_fused_norms
+  from nadv2_tf.training.tracing import traced
+
+  trained = with_fused_norms(model)
+  return traced(lambda images: trained(images, training=True))
+
+
+def _jax_forward(model):
+  import jax
+
+  run = jax.jit(lambda *values: model.stateless_call(*values, training=True)[1])
+
+  def forward(images):
+    groups = (model.trainable_variables, model.non_trainable_variables)
+    values = ([variable.value for variable in variables] for variables in groups)
+    for variable, value in zip(groups[1], run(*values, images), strict=True):
+      variable.assign(value)
+
+  return forward
 
 
 @contextlib.contextmanager

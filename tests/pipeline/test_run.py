@@ -112,7 +112,7 @@ def test_the_same_run_goes_on_and_does_nothing_twice(finished, run_small):
   before = {name: (folder / name).read_bytes() for name in names}
   metrics = json.loads((folder / "metrics.json").read_text())
   printed = run_small(folder)
-  assert "trained weights in" in printed and "trained network in" in printed
+  assert "super-network: weights in" in printed and "trained network in" in printed
   assert {name: (folder / name).read_bytes() for name in names} == before
   again = json.loads((folder / "metrics.json").read_text())
   for key in ("test_accuracy", "test_accuracy_tflite", "macs", "samples_scored", "metric"):

@@ -97,9 +97,9 @@ def _on(accelerators, costs, space, given, images, simulation):
   scored = images["holdout"] + CALIBRATION_IMAGES
   networks = {
     name: dataclasses.replace(
-      getattr(costs, name), step=part * times * step, image=part * one / FORWARD
+      getattr(costs, name), step=part * larger * step, image=part * one / FORWARD
     )
-    for name, part, times in (("found", share, larger), ("full", 1.0, 1.0))
+    for name, part in (("found", share), ("full", 1.0))
   }
   return dataclasses.replace(
     costs,

@@ -15,7 +15,7 @@ class Counts:
 
   Attributes:
     full_is_first: the full network is trained by itself before the super-network, for
-      `plain_full_steps`.
+      `plain_full_steps` of batches that are `full_batch_share` times those of fine-tuning.
     full_steps, steps: of the super-network: the full network alone, and with ordered dropout.
     finetune_steps: of each network.
     networks: names of those that are trained on, with repeats for several targets.
@@ -36,6 +36,7 @@ class Counts:
 
   full_is_first: bool = False
   plain_full_steps: int = 0
+  full_batch_share: float = 1.0
   full_steps: int = 0
   steps: int = 0
   finetune_steps: int = 0
@@ -140,7 +141,7 @@ def _train_full(costs, counts):
   if counts.full_is_first:
     yield _row(
       "train full",
-      (counts.plain_full_steps, "steps", costs.full.step),
+      (counts.plain_full_steps, "steps", counts.full_batch_share * costs.full.step),
       (1, "trace", costs.full.prepare),
       (counts.holdout + counts.test, "images evaluated", costs.full.image),
     )

@@ -130,7 +130,7 @@ def costs_on_paper(space, given, images, simulation, speed):
     super_full_step=step,
     super_step=step,
     found=_network(found, given.finetune.finetune_batch_size or batch, speed),
-    full=_network(full, batch, speed),
+    full=_network(full, given.finetune.finetune_batch_size or batch, speed),
     score_build=SCORE_TRACE * layers * speed.python,
     sample=speed.computing * (MAC * scored * mean_macs + SAMPLE_LAYER * layers),
     propose=PROPOSE * speed.python,

@@ -16,6 +16,8 @@ def sizes(given, space, counts, simulation):
   slots = SLOTS[given.train.optimizer] + bool(given.train.ema)
   networks = [weights if name == "full" else found for name in counts.networks]
   files = sum(networks)
+  if counts.full_is_first and "full" not in counts.networks:
+    networks.append(weights)  # which is kept, and not exported
   if given.export and given.export.quantization != "none":
     share = 0.5 if given.export.quantization == "float16" else 0.25
     files += share * sum(

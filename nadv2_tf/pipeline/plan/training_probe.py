@@ -44,7 +44,7 @@ def super_network_costs(bench):
   teacher = None
   if recipes.is_full_first(options):
     imitated = slice_network(model, bench.space.largest())
-    teacher = training_stages.teacher_of(bench, imitated, options.soft_targets)
+    teacher = training_stages.teacher_of(bench, imitated, recipes.soft_targets(options))
   loop = super_stage.super_loop(bench, model, _long_enough(bench, recipe, count), few, teacher)
   steps = _steps(loop, bench, count)
   first = steps[1:full] or steps[1:]

@@ -43,6 +43,7 @@ def counts_of(given, space, images, simulation, targets=1, folder=None):
     finetune_steps=own.steps(trained_on),
     networks=tuple(networks),
     full_is_first=is_first,
+    full_batch_share=train.batch_size / own.batch_size,
     full_first=bool(finetune.finetune_distillation) or finetune.transfer == "full",
     holdout=images["holdout"],
     test=images["test"],
@@ -71,7 +72,8 @@ def _timed(search, space, simulation, targets, references):
 def _more(given, images, simulation):
   more, finetune = {}, given.finetune
   if finetune.transfer == "trajectory":
-    epoch = images["train"] // given.train.batch_size
+    batch = finetune.finetune_batch_size or given.train.batch_size
+    epoch = images["train"] // batch
     more["transfer_networks"] = simulation.iterations + 1
     more["transfer_steps"] = round(finetune.transfer_epochs * epoch)
   if given.export and given.export.quantization == "int8_qat":

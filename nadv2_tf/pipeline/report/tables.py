@@ -34,7 +34,8 @@ def network_rows(metrics):
     if name in networks:
       seconds = metrics.get("seconds", {})
       stages = SHARED.get(kind_of(name), ())
-      stages = stages if "full" in seconds else ("train", *stages)
+      if "full" not in seconds or networks[name].get("begins_with") == "super-network":
+        stages = ("train", *stages)
       shared = {stage: seconds.get(stage) for stage in stages}
       own = _own_column(metrics, name)
       columns = _columns(networks[name], shared, own, metrics.get("quality", "accuracy"))
