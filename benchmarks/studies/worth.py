@@ -34,10 +34,7 @@ from nadv2_tf.benchmarks.devices.host import processor_name
 
 from nadv2_tf.programs import presets
 
-OUTPUT = flags.DEFINE_string("output", None, "Folder of the cells.", required=True)
-TARGETS = flags.DEFINE_list("targets", ["50%", "30%"], "Targets of the runs.")
-SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds.")
-CORES = flags.DEFINE_integer("cores", os.cpu_count() or 1, "Cells at once.", lower_bound=1)
+FLAGS = flags.FLAGS
 #: learning rates of a training from scratch
 RATES = (1e-3, 3e-3, 1e-2)
 #: share of T that the training takes which a rate is chosen by
@@ -51,18 +48,25 @@ TITLES = {
 CELL = "import sys; from nadv2_tf.benchmarks.studies import scratch; scratch.cell(sys.argv[1])"
 
 
+def define_flags():
+  flags.DEFINE_string("output", None, "Folder of the cells.", required=True)
+  flags.DEFINE_list("targets", ["50%", "30%"], "Targets of the runs.")
+  flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds.")
+  flags.DEFINE_integer("cores", os.cpu_count() or 1, "Cells at once.", lower_bound=1)
+
+
 def main(arguments):
-  folder, given = pathlib.Path(OUTPUT.value), arguments[1:]
+  folder, given = pathlib.Path(FLAGS.output), arguments[1:]
   folder.mkdir(parents=True, exist_ok=True)
   _check_same(folder, given)
   given = _with_table(folder, given)
   cores = queue.SimpleQueue()
-  for core in sorted(_own_cores())[: CORES.value]:
+  for core in sorted(_own_cores())[: FLAGS.cores]:
     cores.put(core)
-  pairs = list(itertools.product(TARGETS.value, SEEDS.value))
-  with concurrent.futures.ThreadPoolExecutor(CORES.value) as pool:
+  pairs = list(itertools.product(FLAGS.targets, FLAGS.seeds))
+  with concurrent.futures.ThreadPoolExecutor(FLAGS.cores) as pool:
     runs = list(pool.map(lambda pair: _run(folder, given, cores, *pair), pairs))
-    jobs = [(target, arm) for target in TARGETS.value for arm in ARMS]
+    jobs = [(target, arm) for target in FLAGS.targets for arm in ARMS]
     rates = dict(
       zip(jobs, pool.map(lambda job: _best_rate(folder, given, cores, *job), jobs), strict=True)
     )
@@ -73,7 +77,7 @@ def main(arguments):
     results = dict(zip(cells, done, strict=True))
   for (target, seed), run in zip(pairs, runs, strict=True):
     results[target, seed, "run"] = run
-  for line in lines(results, TARGETS.value, SEEDS.value, rates):
+  for line in lines(results, FLAGS.targets, FLAGS.seeds, rates):
     print(line)
 
 
@@ -87,7 +91,7 @@ def lines(results, targets, seeds, rates):
   """
   command = " ".join(one for one in sys.argv[1:] if not one.startswith("--output="))
   yield f"$ python -m nadv2_tf.benchmarks.studies.worth {command}"
-  yield f"{datetime.date.today()}, {processor_name()}, one core a cell, {CORES.value} at once"
+  yield f"{datetime.date.today()}, {processor_name()}, one core a cell, {FLAGS.cores} at once"
   for target in targets:
     yield ""
     shown = statistics.mean(results[target, seed, "run"]["share"] for seed in seeds)
@@ -119,7 +123,7 @@ def _own_cores():
 
 def _check_same(folder, given):
   """Cells of other flags in the folder would be mixed with these."""
-  asked = {"flags": presets.expanded(given), "cores": CORES.value}
+  asked = {"flags": presets.expanded(given), "cores": FLAGS.cores}
   path = folder / "study.json"
   if path.exists() and json.loads(path.read_text()) != asked:
     sys.exit(f"{path} says that {folder} holds cells of other flags: {path.read_text()}")
@@ -233,10 +237,10 @@ def _best_rate(folder, given, cores, target, arm):
   """The rate of a training from scratch, chosen on the hold-out."""
   found = {}
   for rate in RATES:
-    path = folder / f"cell_rate_{arm}_{_name(target, SEEDS.value[0])}_{rate:g}.json"
+    path = folder / f"cell_rate_{arm}_{_name(target, FLAGS.seeds[0])}_{rate:g}.json"
 
     def make(core, rate=rate, path=path):
-      job = _job(folder, target, SEEDS.value[0], arm, rate=rate, holdout=True)
+      job = _job(folder, target, FLAGS.seeds[0], arm, rate=rate, holdout=True)
       return _train(job | {"seconds": job["seconds"] * SHARE}, path, core)
 
     found[rate] = _cell(path, make, cores)["holdout_accuracy"]
@@ -253,4 +257,5 @@ def _scratch(folder, given, cores, target, seed, arm, rate):
 
 
 if __name__ == "__main__":
+  define_flags()
   app.run(main)

@@ -2,14 +2,12 @@
 
 import json
 import queue
+import types
 
 import pytest
-from absl.testing import flagsaver
 from nadv2_tf.benchmarks.studies import scratch, worth
 
 from nadv2_tf.pipeline.folder import RunFolder
-
-worth.flags.FLAGS.mark_as_parsed()
 
 
 @pytest.mark.parametrize("arm", ["found", "uniform"])
@@ -57,12 +55,25 @@ def test_a_cell_that_is_there_is_not_made_again(tmp_path):
   assert cores.get() == 7 and not (tmp_path / "other.json").exists()
 
 
-def test_cells_of_other_flags_are_not_mixed(tmp_path):
-  with flagsaver.flagsaver(cores=2, output=str(tmp_path)):
+@pytest.fixture
+def two_cores(monkeypatch):
+  """The study's flags, which other programs of this process have under the same names."""
+  monkeypatch.setattr(worth, "FLAGS", types.SimpleNamespace(cores=2))
+
+
+def test_cells_of_other_flags_are_not_mixed(tmp_path, two_cores):
+  for _ in range(2):
     worth._check_same(tmp_path, ["--epochs=1"])
-    worth._check_same(tmp_path, ["--epochs=1"])
-    with pytest.raises(SystemExit, match="holds cells of other flags"):
-      worth._check_same(tmp_path, ["--epochs=2"])
+  with pytest.raises(SystemExit, match="holds cells of other flags"):
+    worth._check_same(tmp_path, ["--epochs=2"])
+
+
+def test_the_metric_is_the_last_one_given(tmp_path):
+  (tmp_path / "some.flags").write_text("--epochs=1\n--metric=macs\n")
+  assert worth._metric(["--epochs=1"]) == "latency_ms"
+  assert worth._metric(["--preset=demo"]) == "latency_ms"
+  assert worth._metric(["--preset=demo", f"--flagfile={tmp_path}/some.flags"]) == "macs"
+  assert worth._metric(["--metric=macs", "--metric=parameters"]) == "parameters"
 
 
 def test_the_shares_of_a_run_are_those_of_its_meter(finished_run):
@@ -71,15 +82,14 @@ def test_the_shares_of_a_run_are_those_of_its_meter(finished_run):
   assert shares["resource"] == found.macs() and 0.4 < shares["share"] <= 0.6
 
 
-def test_the_text_says_by_how_much_the_run_is_better():
+def test_the_text_says_by_how_much_the_run_is_better(two_cores):
   results = {}
   for seed, run, uniform, found in (("0", 0.9, 0.86, 0.9), ("1", 0.8, 0.8, 0.81)):
     results["50%", seed, "run"] = {"test_accuracy": run, "seconds": 100.0, "share": 0.5}
     for arm, accuracy in (("uniform", uniform), ("found", found)):
       results["50%", seed, arm] = {"test_accuracy": accuracy, "seconds": 99.0, "epochs": 20.0}
   rates = {("50%", "uniform"): 3e-3, ("50%", "found"): 1e-2}
-  with flagsaver.flagsaver(cores=2, output="somewhere"):
-    text = "\n".join(worth.lines(results, ["50%"], ["0", "1"], rates))
+  text = "\n".join(worth.lines(results, ["50%"], ["0", "1"], rates))
   assert "target 50% (50.0% of the full network's on average)" in text
   assert "nadv2-run, all of it          85.00%   80.00%   90.00%      100" in text
   assert "uniformly scaled, scratch     83.00%   80.00%   86.00%       99    20.0  0.003" in text
