@@ -4,10 +4,9 @@
 
 A small `nadv2-run` is run once undisturbed. Then, round after round, the same run is started in a
 new folder, ended with SIGKILL in the middle of each stage that is not over yet and started again,
-until it finishes; what it leaves must equal what the undisturbed run
-left. The moments are random within a stage, drawn from --seed. Everything is kept in FOLDER: the
-same command goes on with the count where it was stopped, and a folder whose run came out different
-is kept.
+until it finishes; what it leaves must equal what the undisturbed run left. The moments are random
+within a stage, drawn from --seed. Everything is kept in FOLDER: the same command goes on with the
+count where it was stopped, and a folder whose run came out different is kept.
 """
 
 import json

@@ -170,14 +170,8 @@ def define_train():
     "cut_subnetworks",
     None,
     "How many of them are the full network with a few layers cut, as the search proposes them; "
-    "default: half of them.",
+    "default: half of them, and none with --order=paper.",
     lower_bound=0,
-  )
-  flags.DEFINE_boolean(
-    "whole_kernels",
-    False,
-    "Whether a step's kernels are mostly the largest, as in what the search proposes, or of all "
-    "sizes equally often.",
   )
   flags.DEFINE_boolean(
     "own_kernels",

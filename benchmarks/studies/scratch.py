@@ -49,7 +49,7 @@ def cell(path):
     1, options.batch_size, "adam", job["rate"], weight_decay=0.0, mirror=options.mirror
   )
   started = time.monotonic() - START  # the probe is not counted
-  trace, step = _seconds_of_step(there, spec, recipe, stand_alone, training_stages)
+  trace, step = _seconds_of_step(there, spec, recipe)
   steps = max(int((job["seconds"] - started - trace) / step), 1)
   recipe = dataclasses.replace(recipe, epochs=steps / (images // options.batch_size))
   keras.utils.set_random_seed(job["seed"])
@@ -68,8 +68,11 @@ def cell(path):
   pathlib.Path(job["result"]).write_text(json.dumps(result))
 
 
-def _seconds_of_step(bench, spec, recipe, stand_alone, training_stages):
+def _seconds_of_step(bench, spec, recipe):
   """(seconds until a training's first step is done, of each later one)."""
+  from nadv2_tf.models import stand_alone
+  from nadv2_tf.pipeline import training_stages
+
   begun, times = time.monotonic(), []
   epochs = PROBE / (len(bench.datasets.train) // recipe.batch_size)
   loop = training_stages.plain_loop(

@@ -61,19 +61,17 @@ def main(arguments):
   _check_same(folder, given)
   given = _with_table(folder, given)
   cores = queue.SimpleQueue()
-  for core in sorted(_own_cores())[: FLAGS.cores]:
+  for core in sorted(os.sched_getaffinity(0))[: FLAGS.cores]:
     cores.put(core)
   pairs = list(itertools.product(FLAGS.targets, FLAGS.seeds))
   with concurrent.futures.ThreadPoolExecutor(FLAGS.cores) as pool:
     runs = list(pool.map(lambda pair: _run(folder, given, cores, *pair), pairs))
     jobs = [(target, arm) for target in FLAGS.targets for arm in ARMS]
     rates = dict(
-      zip(jobs, pool.map(lambda job: _best_rate(folder, given, cores, *job), jobs), strict=True)
+      zip(jobs, pool.map(lambda job: _best_rate(folder, cores, *job), jobs), strict=True)
     )
     cells = [(target, seed, arm) for target, seed in pairs for arm in ARMS]
-    done = pool.map(
-      lambda cell: _scratch(folder, given, cores, *cell, rates[cell[0], cell[2]]), cells
-    )
+    done = pool.map(lambda cell: _scratch(folder, cores, *cell, rates[cell[0], cell[2]]), cells)
     results = dict(zip(cells, done, strict=True))
   for (target, seed), run in zip(pairs, runs, strict=True):
     results[target, seed, "run"] = run
@@ -85,7 +83,8 @@ def lines(results, targets, seeds, rates):
   """The study's text.
 
   Args:
-    results: {(target, seed, arm): {"test_accuracy", "seconds", and of a run "resource"}}.
+    results: {(target, seed, arm): {"test_accuracy", "seconds", and of a run "share", of the others
+      "epochs"}}.
     targets, seeds: texts.
     rates: {(target, arm): learning rate}.
   """
@@ -97,15 +96,13 @@ def lines(results, targets, seeds, rates):
     shown = statistics.mean(results[target, seed, "run"]["share"] for seed in seeds)
     yield f"target {target} ({shown:.1%} of the full network's on average); test accuracy"
     yield f"{'':28s}{'mean':>8s}{'lowest':>9s}{'highest':>9s}{'seconds':>9s}{'epochs':>8s}  rate"
-    means = {}
     for arm in ("run", *ARMS):
       cells = [results[target, seed, arm] for seed in seeds]
       found = [cell["test_accuracy"] for cell in cells]
-      means[arm] = statistics.mean(found)
       seconds = statistics.mean(cell["seconds"] for cell in cells)
       epochs = statistics.mean(cell["epochs"] for cell in cells) if arm != "run" else None
       yield (
-        f"{TITLES[arm]:28s}{means[arm]:8.2%}{min(found):9.2%}{max(found):9.2%}{seconds:9.0f}"
+        f"{TITLES[arm]:28s}{statistics.mean(found):8.2%}{min(found):9.2%}{max(found):9.2%}{seconds:9.0f}"
         + (f"{epochs:8.1f}  {rates[target, arm]:g}" if epochs is not None else "")
       )
     for arm in ARMS:
@@ -115,10 +112,6 @@ def lines(results, targets, seeds, rates):
       ]
       told = ", ".join(f"{100 * gain:+.2f}" for gain in gains)
       yield f"  the run against {TITLES[arm]}: {100 * statistics.mean(gains):+.2f} points ({told})"
-
-
-def _own_cores():
-  return os.sched_getaffinity(0)
 
 
 def _check_same(folder, given):
@@ -136,8 +129,7 @@ def _with_table(folder, given):
     return given
   path = folder / "table.csv"
   if not path.exists():
-    kept = [one for one in given if one.split("=")[0] in ("--backbone", "--image_size", "--data")]
-    kept = [one for one in kept if not one.startswith("--data")]
+    kept = [one for one in given if one.split("=")[0] in ("--backbone", "--image_size")]
     _call([sys.executable, "-m", "nadv2_tf.programs.latency_table", *kept, f"--output={path}"])
   return [*given, f"--device=table:{path}"]
 
@@ -233,7 +225,7 @@ def _train(job, path, core):
   return json.loads(path.with_suffix(".made").read_text())
 
 
-def _best_rate(folder, given, cores, target, arm):
+def _best_rate(folder, cores, target, arm):
   """The rate of a training from scratch, chosen on the hold-out."""
   found = {}
   for rate in RATES:
@@ -247,7 +239,7 @@ def _best_rate(folder, given, cores, target, arm):
   return max(found, key=found.get)
 
 
-def _scratch(folder, given, cores, target, seed, arm, rate):
+def _scratch(folder, cores, target, seed, arm, rate):
   path = folder / f"cell_{arm}_{_name(target, seed)}.json"
 
   def make(core):

@@ -12,7 +12,6 @@ from nadv2_tf.models.slicing import fill_super_network
 from nadv2_tf.pipeline import lineage, super_stage, training_stages
 from nadv2_tf.pipeline.recipes import full_recipe, is_full_first
 from nadv2_tf.pipeline.training_checkpoints import training_checkpoints
-from nadv2_tf.training.loop import TrainingDiverged
 from nadv2_tf.training.network_files import load_keras, save_atomically
 
 #: of the training, in the log and on the screen
@@ -66,12 +65,10 @@ def train_full(bench, progress, beside=lambda _: contextlib.nullcontext()):
   model = slice_network(super_model, spec)
   if bench.train_options.encoder_weights:
     training_stages.recalibrate_on(bench, model)
-  try:
-    with beside(super_model):
-      done = training_stages.train_on(bench, model, spec, recipe, TITLE, progress, checkpoints)
-  except TrainingDiverged as error:
-    text = str(error).replace("--learning_rate", "--full_learning_rate")
-    raise TrainingDiverged(f"The full network: {text}") from None
+  with beside(super_model):
+    done = training_stages.train_on(
+      bench, model, spec, recipe, TITLE, progress, checkpoints, rate_flag="--full_learning_rate"
+    )
   folder.log_training(TITLE, done.reports, done.setbacks)
   fill_super_network(super_model, model)
   order_by_importance(super_model)

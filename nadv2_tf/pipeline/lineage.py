@@ -4,10 +4,11 @@ A stage whose file is there is not run again. If what the file was made from has
 meanwhile (a file was deleted, a picture replaced), it belongs to another run.
 """
 
+import dataclasses
 import json
 import zlib
 
-from nadv2_tf.training.evidence import weights_checksum
+from nadv2_tf.training.digests import weights_checksum
 
 
 def of_weights(model):
@@ -17,7 +18,7 @@ def of_weights(model):
 
 def of_spec(spec):
   """A number that other networks hardly have; names do not count."""
-  return zlib.crc32(json.dumps([repr(spec.blocks), repr(spec.skips)]).encode())
+  return zlib.crc32(dataclasses.replace(spec, name="any").to_json().encode())
 
 
 def check(folder, path, **made_from):

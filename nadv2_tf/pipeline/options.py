@@ -64,7 +64,6 @@ class TrainOptions:
   full_learning_rate: float = 3e-3
   soft_targets: float | None = 0.0
   cut_subnetworks: int | None = 0
-  whole_kernels: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -83,7 +83,6 @@ def width_sampler(bench):
     own_kernels=options.own_kernels,
     block_noise=options.block_noise,
     cut=cut_subnetworks(options),
-    whole_kernels=options.whole_kernels,
   )
 
 
@@ -98,6 +97,8 @@ def cut_subnetworks(options):
   """How many of a batch's sub-networks are the full network with a few layers cut."""
   if options.cut_subnetworks is not None:
     return options.cut_subnetworks
+  if not is_full_first(options):
+    return 0
   others = options.full_subnetworks + options.smallest_subnetworks
   return max(min(options.subnetworks_per_batch // 2, options.subnetworks_per_batch - others), 0)
 
@@ -133,17 +134,17 @@ def check_recipes(bench, finetune_options=None):
   if path and not bench.folder.super_weights.exists():  # else they are in there
     encoder_weights.match(path, bench.space.largest())
   if finetune_options:
-    own = finetune_recipe(options, finetune_options)
-    _check_recipe(bench, own)
-    if finetune_options.finetune_batch_size:
-      _check_finetune_batch(bench, own.batch_size)
+    _check_finetuning(bench, finetune_recipe(options, finetune_options))
     check_share(finetune_options.finetune_distillation)
 
 
-def _check_finetune_batch(bench, size):
+def _check_finetuning(bench, recipe):
   try:
-    strategies.check_replicas(bench.strategy, size, None, "masked")
+    _check_recipe(bench, recipe)
+    strategies.check_replicas(bench.strategy, recipe.batch_size, None, "masked")
   except ValueError as error:
+    if recipe.batch_size == bench.train_options.batch_size:
+      raise
     text = str(error).replace("--batch_size", "--finetune_batch_size")
     raise ValueError(text) from None
 

@@ -1,4 +1,4 @@
-"""Stages that train plain networks, most of them cut out of the super-network."""
+"""Stages that train plain networks, most of them cut out of a larger one."""
 
 import dataclasses
 import time
@@ -19,6 +19,8 @@ from nadv2_tf.training.recalibration import recalibrate, recent_averages
 
 RECALIBRATION_IMAGES = 1024
 FOUND, FULL = "found", "full"
+#: of the learning rate of networks that were cut out
+RATE_FLAG = "--finetune_learning_rate"
 
 
 def recalibrate_on(bench, model):
@@ -45,16 +47,18 @@ def cut_out(bench, super_model, spec):
   return model
 
 
-def train_on(bench, model, spec, recipe, title, progress, checkpoints=None, teacher=None):
-  """Trains the network `spec`, cut out; without `Checkpoints` a kill undoes all of it.
+def train_on(
+  bench, model, spec, recipe, title, progress, checkpoints=None, teacher=None, rate_flag=RATE_FLAG
+):
+  """Trains the plain network `spec`; without `Checkpoints` a kill undoes all of it.
 
-  It imitates the `Teacher` if there is one.
+  It imitates the `Teacher` if there is one. `rate_flag` gives its learning rate.
 
   Returns:
     The `TrainingState` of its end.
   """
   trained = training_copy(bench, model, spec, recipe)
-  loop = plain_loop(bench, trained, recipe, teacher)
+  loop = plain_loop(bench, trained, recipe, teacher, rate_flag)
   with recent_averages(trained, recipe.steps(len(bench.datasets.train))):
     run_loop(bench, loop, progress, title, recipe, checkpoints)
   if trained is not model:
@@ -64,8 +68,8 @@ def train_on(bench, model, spec, recipe, title, progress, checkpoints=None, teac
   return loop.state
 
 
-def plain_loop(bench, model, recipe, teacher=None):
-  """The `TrainingLoop` of a network that was cut out."""
+def plain_loop(bench, model, recipe, teacher=None, rate_flag=RATE_FLAG):
+  """The `TrainingLoop` of a plain network."""
   return TrainingLoop(
     model,
     bench.task,
@@ -74,6 +78,7 @@ def plain_loop(bench, model, recipe, teacher=None):
     seed=bench.seed + 1,
     jit_compile=bench.train_options.jit_compile,
     teacher=teacher,
+    rate_flag=rate_flag,
   )
 
 
@@ -126,18 +131,24 @@ def _carried_over(bench, super_model, spec, finetune_options, progress, teacher)
   recipe = finetune_recipe(bench.train_options, finetune_options)
   recipe = dataclasses.replace(recipe, epochs=finetune_options.transfer_epochs)
   path = transfer.trajectory(bench.folder, bench.space, spec)
-  networks = enumerate(path, start=1)
+  networks, begins_with = enumerate(path, start=1), lineage.of_weights(super_model)
 
   def train(model, title):
     number, here = next(networks)
     trained = bench.folder.transferred(number)
     what = {"recipe": recipe, "spec": here, "finetune": finetune_options}
     checkpoints = training_checkpoints(bench, title, what, progress)
+    made_from = {
+      "a network of the trajectory": lineage.of_spec(here),
+      "trained weights": begins_with,
+    }
     if trained.exists():
+      lineage.check(bench.folder, trained, **made_from)
       load_weights(model, trained)
     else:
       imitated = teacher if number > 1 else None
       train_on(bench, model, here, recipe, title, progress, checkpoints, imitated)
+      lineage.note(bench.folder, trained, **made_from)
       save_atomically(model.save_weights, trained)
     checkpoints.clear()
 
@@ -167,6 +178,8 @@ def finetune(bench, super_model, spec, finetune_options, name, progress, full=No
     "trained weights": lineage.of_weights(begins_with),
     "training images": all_images.datasets.train.digest(),
   }
+  if finetune_options.finetune_distillation:
+    made_from["a network that it imitates"] = lineage.of_weights(full)
   if path.exists():
     # The full network may be of the stage that trains it first.
     if name != FULL or not is_full_first(bench.train_options):

@@ -56,7 +56,10 @@ def evaluate(predict, examples, classes, batch_size=500):
 def keras_predictor(model):
   """`predict` of a Keras model, traced once, whatever the number of images."""
   if keras.config.backend() == "jax":
-    return _jax_predictor(model)
+    from nadv2_tf.training.jax_models import compiled
+
+    run = compiled(model, training=False)
+    return lambda images: np.asarray(run(images)[0])
   import tensorflow as tf
 
   from nadv2_tf.training.tracing import traced
@@ -64,16 +67,3 @@ def keras_predictor(model):
   signature = [tf.TensorSpec(model.inputs[0].shape, tf.float32)]
   forward = traced(lambda images: model(images, training=False), signature)
   return lambda images: forward(images).numpy()
-
-
-def _jax_predictor(model):
-  import jax
-
-  forward = jax.jit(lambda *values: model.stateless_call(*values, training=False)[0])
-
-  def predict(images):
-    groups = (model.trainable_variables, model.non_trainable_variables)
-    values = ([variable.value for variable in variables] for variables in groups)
-    return np.asarray(forward(*values, images))
-
-  return predict

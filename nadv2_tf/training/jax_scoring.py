@@ -4,8 +4,8 @@ import jax
 import numpy as np
 
 from nadv2_tf.models import super_network
+from nadv2_tf.training.digests import digest_of
 from nadv2_tf.training.evaluation import batches_of
-from nadv2_tf.training.evidence import digest_of
 
 
 class MaskedEvaluator:

@@ -3,6 +3,7 @@
 import jax
 from keras import ops
 
+from nadv2_tf.training.jax_models import values_of
 from nadv2_tf.training.recipe import kernels_of
 
 
@@ -64,11 +65,8 @@ def make_step(
 
 
 def _frozen(teacher):
-  """The teacher's outputs as a function of images."""
+  """The teacher's outputs as a function of images, part of whatever is compiled around it."""
   if not teacher:
     return None
-  values = [
-    [variable.value for variable in variables]
-    for variables in (teacher.model.trainable_variables, teacher.model.non_trainable_variables)
-  ]
+  values = values_of(teacher.model)
   return lambda images: teacher.model.stateless_call(*values, images, training=False)[0]

@@ -41,6 +41,7 @@ class TrainingLoop:
       group of images with its sub-network's own narrower weights.
     jit_compile: compile a step's loss and gradients with XLA.
     teacher: a `Teacher` that is imitated, by every sub-network of a super-network; or None.
+    rate_flag: the flag that gives the recipe's learning rate, for advice.
 
   Raises:
     ValueError: for "sliced" if every image has a sub-network of its own, or no sampler is given, or
@@ -60,6 +61,7 @@ class TrainingLoop:
     distillation=0.0,
     jit_compile=False,
     teacher=None,
+    rate_flag="--learning_rate",
   ):
     strategy = strategy or strategies.make_strategy("one")
     subnetworks = sampler.subnetworks if sampler else None
@@ -69,6 +71,7 @@ class TrainingLoop:
     self._execution = execution
     self._jit_compile = jit_compile
     self._teacher = teacher
+    self._rate_flag = rate_flag
     self._model = model
     self._task = task
     self._recipe = recipe
@@ -188,7 +191,7 @@ class TrainingLoop:
       restore_variables(newest, self._model, optimizer)
       raise TrainingDiverged(
         f"{seen}, after half the learning rate was tried ({'; '.join(state.setbacks)}). The "
-        f"weights of step {state.step} are kept. Try a lower --learning_rate than "
+        f"weights of step {state.step} are kept. Try a lower {self._rate_flag} than "
         f"{self._recipe.learning_rate:g}."
       )
     state.setbacks.append(str(seen))

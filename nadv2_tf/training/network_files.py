@@ -23,9 +23,8 @@ def save_atomically(save, path):
     OSError: naming the path, if the disk is full or the folder cannot be written.
   """
   path = pathlib.Path(path)
-  temporary = path.with_name(
-    f"{PARTIAL_BEGIN}{path.name}"
-  )  # Keras wants the name to end as it does
+  # Keras wants the name to end as it does.
+  temporary = path.with_name(f"{PARTIAL_BEGIN}{path.name}")
   try:
     save(temporary)
     move_into_place(temporary, path)

@@ -36,9 +36,8 @@ def recalibrate(model, examples, batch_size=128):
       part = slice(batch * batch_size, (batch + 1) * batch_size)
       forward(examples.take(part).inputs())
       for total, norm in zip(sums, norms, strict=True):
-        total += tuple(
-          ops.convert_to_numpy(part) for part in (norm.moving_mean, norm.moving_variance)
-        )
+        total[0] += ops.convert_to_numpy(norm.moving_mean)
+        total[1] += ops.convert_to_numpy(norm.moving_variance)
   finally:
     for norm, momentum in zip(norms, momenta, strict=True):
       norm.momentum = momentum
@@ -59,14 +58,12 @@ def _forward(model):
 
 
 def _jax_forward(model):
-  import jax
+  from nadv2_tf.training.jax_models import compiled
 
-  run = jax.jit(lambda *values: model.stateless_call(*values, training=True)[1])
+  run = compiled(model, training=True)
 
   def forward(images):
-    groups = (model.trainable_variables, model.non_trainable_variables)
-    values = ([variable.value for variable in variables] for variables in groups)
-    for variable, value in zip(groups[1], run(*values, images), strict=True):
+    for variable, value in zip(model.non_trainable_variables, run(images)[1], strict=True):
       variable.assign(value)
 
   return forward

@@ -8,8 +8,8 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from nadv2_tf.training.digests import digest_of
 from nadv2_tf.training.evaluation import batches_of
-from nadv2_tf.training.evidence import digest_of
 from nadv2_tf.training.sliced import (
   GivenStatistics,
   MovingStatistics,

@@ -38,8 +38,6 @@ class WidthSampler:
       layers, drawn anew for each, every one has a width drawn by itself. This is what a coordinate
       descent proposes: a layer that is gone beside others that are whole, which sub-networks whose
       layers have sizes in common never show.
-    whole_kernels: whether a step's kernel sizes are mostly the largest: each step draws a share,
-      and so many of the kernels, on average, are whole.
     seed: of all draws.
 
   Differs from the paper, which draws the layers independently: then the resources of all
@@ -62,7 +60,6 @@ class WidthSampler:
   seed: int = 0
   block_noise: float = 0.0
   cut: int = 0
-  whole_kernels: bool = False
 
   def __post_init__(self):
     if not 1 <= self.subnetworks <= self.batch_size or self.batch_size % self.subnetworks:
@@ -133,10 +130,6 @@ class WidthSampler:
 
   def _kernel(self, column, decision, step):
     """One size a step; within a cycle of as many steps as sizes, each is used once."""
-    if self.whole_kernels:
-      share = np.random.default_rng([self.seed, 6, step]).random()
-      if np.random.default_rng([self.seed, 7, column, step]).random() < share:
-        return decision.choices[-1]
     cycle, position = divmod(step, len(decision.choices))
     rng = np.random.default_rng([self.seed, 3, column, cycle])
     return rng.permutation(decision.choices)[position]

@@ -297,13 +297,3 @@ def test_maps_are_exported_in_int8_and_described(finished, tmp_path):
   assert "  test delta1 " in stream.getvalue() and "accuracy" not in stream.getvalue()
   (graph,) = metadata.read(paths[1].read_bytes())["subgraph_metadata"]
   assert graph["output_tensor_metadata"][0]["description"] == "depth in metres"
-
-
-def test_transfer_needs_a_search_that_goes_downhill():
-  from nadv2_tf.pipeline import transfer
-
-  search = _search()
-  object.__setattr__(search, "search_optimizer", "random")
-  transfer.check(FinetuneOptions(1, 1e-3), search)
-  with pytest.raises(ValueError, match="--search_optimizer=mcd or scd; got random"):
-    transfer.check(FinetuneOptions(1, 1e-3, "trajectory"), search)

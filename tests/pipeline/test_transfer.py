@@ -8,6 +8,7 @@ import pytest
 from nadv2_tf import backbones
 from nadv2_tf.models import super_network
 from nadv2_tf.pipeline import transfer
+from nadv2_tf.pipeline.options import FinetuneOptions
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +92,10 @@ def test_a_found_network_that_is_the_full_one_needs_no_walk(space, randomise):
   np.testing.assert_array_equal(
     result.get_layer("block01_filters").get_weights()[0], model.get_layer("block01_filters").kernel
   )
+
+
+def test_transfer_needs_a_search_that_goes_downhill(options):
+  search = options("macs", search_optimizer="random")
+  transfer.check(FinetuneOptions(1, 1e-3), search)
+  with pytest.raises(ValueError, match="--search_optimizer=mcd or scd; got random"):
+    transfer.check(FinetuneOptions(1, 1e-3, "trajectory"), search)

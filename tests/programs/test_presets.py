@@ -33,10 +33,11 @@ from absl import flags
 from nadv2_tf.programs import presets, run
 run.define_flags()
 flags.FLAGS(presets.expanded(["nadv2-run", *sys.argv[1:]]))
-print(flags.FLAGS.order, flags.FLAGS.full_epochs, flags.FLAGS.cut_subnetworks, flags.FLAGS.transfer)
+names = ("order", "full_epochs", "subnetworks_per_batch", "transfer")
+print(*(getattr(flags.FLAGS, name) for name in names))
 """
   given = ["--preset=paper", "--full_epochs=2", "--output=somewhere"]
   printed = subprocess.run(
     [sys.executable, "-c", program, *given], capture_output=True, text=True, check=True
   ).stdout
-  assert printed.split() == ["paper", "2.0", "0", "direct"]
+  assert printed.split() == ["paper", "2.0", "64", "direct"]

@@ -86,6 +86,14 @@ def test_the_learning_rate_is_halved(tiny_space, examples, monkeypatch):
   assert rates == [0.02, 0.01]
 
 
+def test_the_advice_names_the_flag_of_the_rate(tiny_space, examples):
+  model = stand_alone(tiny_space.largest())
+  task = _Diverging(np.nan, more=9)
+  loop = TrainingLoop(model, task, RECIPE, rate_flag="--finetune_learning_rate")
+  with pytest.raises(TrainingDiverged, match=r"Try a lower --finetune_learning_rate than 0\.02"):
+    loop.run(examples)
+
+
 def test_the_second_time_it_stops_with_the_last_good_weights(tiny_space, examples):
   with pytest.raises(TrainingDiverged) as error:
     train(tiny_space, examples, _Diverging(np.nan, more=9))

@@ -224,16 +224,6 @@ def test_cut_networks_are_the_full_one_with_some_layers_at_widths_of_their_own()
   assert counts.min() > 0.7 * counts.max()
 
 
-def test_kernels_are_mostly_whole_where_that_is_asked_for():
-  usual, whole = (WidthSampler(SPACE, 8, 8, cut=4, whole_kernels=asked) for asked in (False, True))
-  largest = {}
-  for name, sampler in (("usual", usual), ("whole", whole)):
-    rows = np.array([sampler.batch(step)[0, KERNEL_COLUMNS] for step in range(300)])
-    largest[name] = (rows == FULL[KERNEL_COLUMNS]).mean(1)
-  assert largest["usual"].max() < 1 and (largest["whole"] == 1).mean() > 0.03
-  assert largest["whole"].mean() > largest["usual"].mean() + 0.2
-
-
 @pytest.mark.parametrize(
   ("arguments", "message"),
   [

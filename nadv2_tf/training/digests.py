@@ -1,4 +1,4 @@
-"""What scores of sub-networks depend on, as numbers."""
+"""Numbers that other weights, and what else scores depend on, hardly share."""
 
 import zlib
 
