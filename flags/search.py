@@ -47,6 +47,7 @@ def define_search():
   )
   define_precision()
   _define_optimizer()
+  _define_race()
 
 
 def define_precision():
@@ -91,6 +92,16 @@ def _define_optimizer():
   )
   flags.DEFINE_integer(
     "generations", None, "Of evolution, of 50 networks each; default: 20.", lower_bound=1
+  )
+
+
+def _define_race():
+  flags.DEFINE_boolean(
+    "race",
+    True,
+    "Score all samples of an iteration on a quarter of the hold-out, the best quarter of them on "
+    "half of it more, and the best three on the rest, which had no part in choosing them; without, "
+    "and with a hold-out of less than 400 images, every sample is scored on all images.",
   )
 
 

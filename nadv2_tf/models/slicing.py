@@ -56,6 +56,12 @@ def slice_network(super_model, spec):
     ValueError: if `spec` has a layer that the super-network lacks, or a wider one.
   """
   model = stand_alone(spec)
+  set_sliced_weights(super_model, model, spec)
+  return model
+
+
+def set_sliced_weights(super_model, model, spec):
+  """Gives `model`, what `stand_alone(spec)` returns, the weights that `slice_network` gives it."""
   for index, layers in enumerate(spec.layers()):
     for shape in layers:
       if shape.kept == 0 and shape.kind in ("conv", "depthwise"):
@@ -69,7 +75,6 @@ def slice_network(super_model, spec):
           raise ValueError(
             f"{spec.name!r} is not a sub-network of {super_model.name!r} at layer {name}: {error}"
           ) from None
-  return model
 
 
 def fill_super_network(super_model, model):

@@ -8,10 +8,11 @@ import keras
 
 from nadv2_tf.models import slice_network
 from nadv2_tf.models.pruning import order_by_importance
-from nadv2_tf.models.slicing import fill_super_network
+from nadv2_tf.models.slicing import fill_super_network, set_sliced_weights
 from nadv2_tf.pipeline import lineage, super_stage, training_stages
 from nadv2_tf.pipeline.recipes import full_recipe, is_full_first
 from nadv2_tf.pipeline.training_checkpoints import training_checkpoints
+from nadv2_tf.training.evaluation import keras_predictor
 from nadv2_tf.training.network_files import load_keras, save_atomically
 
 #: of the training, in the log and on the screen
@@ -72,8 +73,8 @@ def train_full(bench, progress, beside=lambda _: contextlib.nullcontext()):
   folder.log_training(TITLE, done.reports, done.setbacks)
   fill_super_network(super_model, model)
   order_by_importance(super_model)
-  model.set_weights(slice_network(super_model, spec).get_weights())
-  training_stages.record(bench, model, spec, training_stages.FULL, {})
+  set_sliced_weights(super_model, model, spec)
+  training_stages.record(bench, keras_predictor(model), spec, training_stages.FULL, {})
   folder.update_metrics(seconds={"full": time.monotonic() - start})
   folder.write_spec(training_stages.FULL, spec)
   lineage.note(folder, path, **made_from)

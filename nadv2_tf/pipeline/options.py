@@ -89,6 +89,7 @@ class SearchOptions:
   samples: int | None
   generations: int | None
   search_precision: str = "float32"
+  race: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -96,7 +96,7 @@ def _run(bench, groups, search_options, references, progress, trust_options, exp
   folder.open(search=search_options)
   folder.update_metrics(seed=bench.seed, versions=versions(), quality=bench.task.quality_name)
   with times.stage("train full"):
-    early = search_stage.EarlyEvaluator(bench)
+    early = search_stage.EarlyEvaluator(bench, search_options)
     full, super_model = full_stage.train_full(bench, progress, early)
   with times.stage("train"):
     super_model = super_stage.train_super_network(bench, progress, full, early, super_model)

@@ -8,11 +8,13 @@ from nadv2_tf.pipeline import metering, optimizers
 from nadv2_tf.pipeline.beside import Beside
 from nadv2_tf.pipeline.confirmation import Confirmation
 from nadv2_tf.pipeline.rounds import search_in_rounds
-from nadv2_tf.search import Problem, UnreachableTarget, check_target, journal, minimize
+from nadv2_tf.search import Problem, Race, UnreachableTarget, check_target, journal, minimize
 from nadv2_tf.training import strategies
 
 #: training images whose batch-norm statistics normalise a sample; see docs/decisions/0003
 CALIBRATION_IMAGES = 256
+#: a race over fewer hold-out images would drop the best network by chance
+FEWEST_TO_RACE = 400
 
 
 def make_problem(options, space, folder, progress):
@@ -107,20 +109,23 @@ class EarlyEvaluator:
   Tracing the scoring takes as long as dozens of samples.
   """
 
-  def __init__(self, bench):
+  def __init__(self, bench, options):
     self._bench = bench
+    self._options = options
     self._beside = None
 
   def __call__(self, super_model):
     """What `train_super_network` takes as `beside`."""
     if not strategies.on_tensorflow() or self._bench.strategy.num_replicas_in_sync > 1:
       return contextlib.nullcontext()
-    self._beside = Beside(lambda: make_evaluator(self._bench, super_model).prepare())
+    self._beside = Beside(lambda: make_evaluator(self._bench, super_model, self._options).prepare())
     return self._beside
 
   def get(self, super_model):
     """The evaluator, made now if no training went before."""
-    return self._beside.result() if self._beside else make_evaluator(self._bench, super_model)
+    if self._beside:
+      return self._beside.result()
+    return make_evaluator(self._bench, super_model, self._options)
 
 
 def search(bench, super_model, problem, options, progress, evaluator=None):
@@ -133,7 +138,10 @@ def search(bench, super_model, problem, options, progress, evaluator=None):
     A `Landing` for each target, the largest first.
   """
   folder, start = bench.folder, time.monotonic()
-  evaluator = evaluator or make_evaluator(bench, super_model)
+  evaluator = evaluator or make_evaluator(bench, super_model, options)
+  race = race_of(options, len(bench.datasets.holdout))
+  if race:
+    progress.line(f"  a race: {_describe(race, options, evaluator.part_sizes)}")
   optimizer = optimizers.optimizer_of(options, problem)
   confirmation = None
   if metering.is_timed(options):
@@ -144,7 +152,7 @@ def search(bench, super_model, problem, options, progress, evaluator=None):
     known = [entry for path in earlier for entry in journal.read(path)]
     tell = _teller(number, asked, bench.task.quality_name, progress)
     path = folder.journal_of(number)
-    return minimize(asked, optimizer, evaluator, path, bench.seed, tell, known)
+    return minimize(asked, optimizer, evaluator, path, bench.seed, tell, known, race)
 
   measure = confirmation and confirmation.measure
   kept = search_in_rounds(problem, find, measure, options.tighten, progress)
@@ -161,14 +169,34 @@ def search(bench, super_model, problem, options, progress, evaluator=None):
   )
 
 
-def make_evaluator(bench, super_model):
-  """The `Evaluator` of a run."""
+def race_of(options, holdout):
+  """The `Race` of a search, or None if there is none.
+
+  Args:
+    options: `SearchOptions`.
+    holdout: how many images the hold-out has.
+  """
+  return Race() if options.race and holdout >= FEWEST_TO_RACE else None
+
+
+def _describe(race, options, sizes):
+  first, kept, finalists = race.entrants(options.samples_per_iteration)
+  return (
+    f"of {first} samples, all are scored on {sizes[0]} images, the best {kept} on {sizes[1]} "
+    f"more, the best {finalists} on the last {sizes[2]}"
+  )
+
+
+def make_evaluator(bench, super_model, options):
+  """The `Evaluator` of a run, for `SearchOptions`."""
+  race = race_of(options, len(bench.datasets.holdout))
   return _evaluator_type()(
     super_model,
     bench.task,
     bench.datasets.holdout,
     bench.datasets.train.take(slice(CALIBRATION_IMAGES)),
     strategy=bench.strategy,
+    **({"shares": race.shares} if race else {}),
   )
 
 
@@ -217,6 +245,7 @@ def _land(folder, problem, target, attempt, options):
   timed = options.metric == metering.LATENCY
   folder.update_metrics(
     holdout_accuracy_of_found_in_search=found.accuracy,
+    holdout_accuracy_of_found_when_checked=found.checked,
     found_in_round=attempt.number,
     metric={
       "name": options.metric,

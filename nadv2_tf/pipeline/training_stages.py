@@ -194,13 +194,14 @@ def finetune(bench, super_model, spec, finetune_options, name, progress, full=No
     model = _carried_over(bench, super_model, spec, finetune_options, progress, teacher)
   else:
     model = begun(bench, super_model, spec, finetune_options, full)
-  before = measure(bench.task, keras_predictor(model), bench.datasets.holdout).accuracy
+  predict = keras_predictor(model)
+  before = measure(bench.task, predict, bench.datasets.holdout).accuracy
   title = f"fine-tune {name}"
   done = train_on(all_images, model, spec, recipe, title, progress, checkpoints, teacher)
   folder.log_training(f"fine-tuning of the {name} network", done.reports, done.setbacks)
   seconds = {"finetune": round(time.monotonic() - start, 1)}
   start_of = FULL if begins_with is full else "super-network"
-  metrics = record(all_images, model, spec, name, seconds, before, start_of)
+  metrics = record(all_images, predict, spec, name, seconds, before, start_of)
   lineage.note(folder, path, **made_from)
   save_atomically(model.save, path)
   _clear(folder, checkpoints)
@@ -233,16 +234,16 @@ def with_holdout(bench):
   return dataclasses.replace(bench, datasets=everything)
 
 
-def record(bench, model, spec, name, seconds, before=None, begins_with=None):
+def record(bench, predict, spec, name, seconds, before=None, begins_with=None):
   """Measures a trained network and writes its figures down, which it returns.
 
   Args:
     bench: the `Workbench` that it was trained on; without a hold-out nothing is said of one.
+    predict: its `keras_predictor`.
     seconds: {stage: how long it took} of what was done for this network alone.
     before: accuracy on the hold-out before the training, if it began with trained weights.
     begins_with: "full" or "super-network", whose weights these were.
   """
-  predict, folder = keras_predictor(model), bench.folder
   tested, metrics = measure(bench.task, predict, bench.datasets.test), {}
   if before is not None:
     metrics |= {"holdout_accuracy_before": before, "begins_with": begins_with}
@@ -254,7 +255,8 @@ def record(bench, model, spec, name, seconds, before=None, begins_with=None):
     **{count: int(COUNTS[count]().measure(spec)) for count in COUNTS},
     "seconds": seconds,
   }
-  folder.update_metrics(networks=folder.metrics().get("networks", {}) | {name: metrics})
+  networks = bench.folder.metrics().get("networks", {})
+  bench.folder.update_metrics(networks=networks | {name: metrics})
   return metrics
 
 

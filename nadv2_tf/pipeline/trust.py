@@ -39,8 +39,8 @@ def spread(entries, count):
     Entries of the journals with different widths, the smallest resource first: for each of `count`
     evenly spaced values the nearest that is left.
   """
-  left = {tuple(entry["widths"]): entry for entry in entries if entry["type"] == "sample"}
-  left = sorted(left.values(), key=lambda entry: (entry["resource"], entry["widths"]))
+  left = journal.samples(entries)
+  left = sorted(left, key=lambda entry: (entry["resource"], entry["widths"]))
   if len(left) <= count:
     return left
   low, high = left[0]["resource"], left[-1]["resource"]
@@ -89,7 +89,7 @@ def measure_trust(bench, super_model, finetune_options, options, progress, full=
       done = key | _trained(bench, model, entry["widths"], recipe, title, progress)
       known.append(done)
       folder.write_json(folder.trust, {"networks": known})
-    scored = {"score": entry["accuracy"], "resource": entry["resource"]}
+    scored = {"score": entry["first"], "resource": entry["resource"]}
     networks.append(done | scored)
   folder.update_metrics(
     trust=figures(networks, options), seconds={"trust": sum(one["seconds"] for one in networks)}

@@ -12,6 +12,7 @@ from nadv2_tf.search.problem import (
   UnreachableTarget,
   check_target,
 )
+from nadv2_tf.search.race import Race, RacingEvaluator
 from nadv2_tf.search.random_search import RandomSearch
 from nadv2_tf.search.registry import OPTIMIZERS
 from nadv2_tf.search.scd import SingleLayerCoordinateDescent
@@ -27,6 +28,8 @@ __all__ = [
   "MultiLayerCoordinateDescent",
   "NetAdaptV1",
   "Problem",
+  "Race",
+  "RacingEvaluator",
   "RandomSearch",
   "SearchResult",
   "SingleLayerCoordinateDescent",

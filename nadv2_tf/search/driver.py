@@ -24,13 +24,15 @@ class Iteration:
 class Found:
   """The network that was found for one target.
 
-  `accuracy` is its score on the hold-out, None if the start met the target already.
+  `accuracy` is its score on the hold-out, None if the start met the target already; `checked` that
+  on images that had no part in choosing it, None without a `Race`.
   """
 
   target: float
   spec: NetworkSpec
   resource: float
   accuracy: float | None
+  checked: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +57,14 @@ class SearchResult:
 
 
 def minimize(
-  problem, optimizer="mcd", evaluator=None, journal=None, seed=0, on_iteration=None, known=()
+  problem,
+  optimizer="mcd",
+  evaluator=None,
+  journal=None,
+  seed=0,
+  on_iteration=None,
+  known=(),
+  race=None,
 ):
   """Searches `problem.space` for the most accurate network within each target and all limits.
 
@@ -70,6 +79,8 @@ def minimize(
     on_iteration: called with an `Iteration` after each round.
     known: entries of journals of other searches with the same space, evaluator, meter and limits;
       what they scored and measured is not asked for again.
+    race: a `Race`, for which the evaluator must be a `RacingEvaluator`; None scores every sample on
+      all images.
 
   Returns:
     A `SearchResult`. The same seed gives the same journal, byte for byte.
@@ -81,8 +92,8 @@ def minimize(
   optimizer = OPTIMIZERS[optimizer]() if isinstance(optimizer, str) else optimizer
   iterations = []
   with Journal(journal) as record:
-    memory = Memory(problem, evaluator, record, known)
-    record.write(_header(problem, optimizer, seed, evaluator))
+    memory = Memory(problem, evaluator, record, known, race)
+    record.write(_header(problem, optimizer, seed, evaluator, race))
     problem = memory.problem
     check_target(problem)
     open_targets = tuple(
@@ -99,7 +110,7 @@ def minimize(
         chosen = stop.value
         break
       number = len(iterations) + 1
-      scored = tuple(memory.score(spec, number) for spec in specs)
+      scored = memory.score(specs, number)
       best = optimizer.choose(scored, iterations[-1].best if iterations else None)
       iterations.append(Iteration(number, best, len(specs), memory.samples_scored))
       record.write(_iteration_entry(problem.space, iterations[-1]))
@@ -140,10 +151,11 @@ def _found(memory, target, chosen, iterations, pick):
     spec=dataclasses.replace(spec, name=name),
     resource=problem.meter.measure(spec),
     accuracy=memory.accuracy_of(spec),
+    checked=memory.checked_accuracy_of(spec),
   )
 
 
-def _header(problem, optimizer, seed, evaluator):
+def _header(problem, optimizer, seed, evaluator, race):
   settings = dataclasses.asdict(optimizer) if dataclasses.is_dataclass(optimizer) else {}
   header = {
     "type": "search",
@@ -158,6 +170,8 @@ def _header(problem, optimizer, seed, evaluator):
   }
   if hasattr(evaluator, "digest"):
     header["scored_with"] = evaluator.digest()
+  if race:
+    header["race"] = {**dataclasses.asdict(race), "images": evaluator.part_sizes}
   # Only where there are any: a search of one target and no limits has the journal it always had.
   if problem.larger_targets:
     header["larger_targets"] = problem.larger_targets

@@ -4,6 +4,8 @@ import json
 import os
 import pathlib
 
+from nadv2_tf.search.race import pooled
+
 #: one line holds at most a few hundred integers
 LARGEST_LINE = 2**20
 
@@ -36,6 +38,29 @@ def read(path):
         raise JournalError(f"{path}, line {number} is damaged: {line[:80]!r}.")
       entries.append(entry)
   return entries
+
+
+def samples(entries):
+  """One entry for each network that was scored.
+
+  After a `Race` its "accuracy" is that over all images that it was scored on, and "first" that on
+  the images that every sample was scored on; otherwise both are the same.
+
+  Args:
+    entries: of journals of one run; a network that several have counts once.
+  """
+  sizes = next((entry["race"]["images"] for entry in entries if "race" in entry), None)
+  found = {}
+  for entry in entries:
+    if entry["type"] == "sample":
+      parts = found.setdefault(tuple(entry["widths"]), {})
+      parts[entry.get("part", 0)] = entry
+  merged = []
+  for parts in found.values():
+    scores = {part: entry["accuracy"] for part, entry in parts.items()}
+    accuracy = scores[0] if sizes is None else pooled(scores, sizes)
+    merged.append({**parts[0], "accuracy": accuracy, "first": scores[0]})
+  return merged
 
 
 class Journal:

@@ -22,6 +22,22 @@ def batches_of(examples, most=500):
   return count, len(examples) // count
 
 
+def parts_of(examples, most, shares):
+  """(number of batches, images in each, the batches [first, end) of each part).
+
+  The parts are as near to `shares` of the images as whole batches allow.
+
+  Raises:
+    ValueError: if there are fewer images than parts.
+  """
+  if len(examples) < len(shares):
+    raise ValueError(f"{len(examples)} images cannot be in {len(shares)} parts.")
+  smallest = max(int(min(shares) * len(examples)), 1)
+  count, size = batches_of(examples, min(most, smallest) if len(shares) > 1 else most)
+  ends = [round(sum(shares[: part + 1]) * count) for part in range(len(shares))]
+  return count, size, tuple(zip([0, *ends[:-1]], ends, strict=True))
+
+
 def measure(task, predict, examples):
   """The task's evaluation of a network.
 

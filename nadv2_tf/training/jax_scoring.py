@@ -5,7 +5,7 @@ import numpy as np
 
 from nadv2_tf.models import super_network
 from nadv2_tf.training.digests import digest_of
-from nadv2_tf.training.evaluation import batches_of
+from nadv2_tf.training.evaluation import parts_of
 
 
 class MaskedEvaluator:
@@ -21,17 +21,29 @@ class MaskedEvaluator:
       hold-out is normalised by its own.
     batch_size: images scored at once, at most; what fills no whole batch is left out.
     strategy: one device.
+    shares: of the images in each part, for a `Race`; a part has whole batches.
 
   Raises:
     ValueError: if the hold-out is empty.
   """
 
-  def __init__(self, super_model, task, holdout, calibration=None, batch_size=500, strategy=None):
+  def __init__(
+    self,
+    super_model,
+    task,
+    holdout,
+    calibration=None,
+    batch_size=500,
+    strategy=None,
+    shares=(1.0,),
+  ):
     if not len(holdout):
       raise ValueError("The hold-out has no images to score samples with.")
     self._space, self._task = super_model.space, task
     self._model, self._holdout = super_model, holdout
-    count, size = batches_of(holdout, batch_size)
+    count, size, self._bounds = parts_of(holdout, batch_size, shares)
+    #: see `RacingEvaluator`
+    self.part_sizes = tuple(size * (end - start) for start, end in self._bounds)
     self._batches = [holdout.take(slice(i * size, (i + 1) * size)) for i in range(count)]
     self._calibration = calibration
     # Without momentum the moving averages are the statistics of the last batch.
@@ -45,18 +57,19 @@ class MaskedEvaluator:
     """What scores depend on: {"weights", "holdout", "calibration": numbers}."""
     return digest_of(self._model, self._holdout, self._calibration)
 
-  def accuracy(self, specs):
-    """Mean quality of each spec on the hold-out, in [0, 1]."""
+  def accuracy(self, specs, part=None):
+    """Mean quality of each spec, in [0, 1], on the hold-out or one part of it."""
+    batches = self._batches if part is None else self._batches[slice(*self._bounds[part])]
     trainable = [variable.value for variable in self._model.trainable_variables]
     others = [variable.value for variable in self._model.non_trainable_variables]
-    return [self._accuracy(trainable, others, spec) for spec in specs]
+    return [self._accuracy(trainable, others, spec, batches) for spec in specs]
 
-  def _accuracy(self, trainable, others, spec):
+  def _accuracy(self, trainable, others, spec, batches):
     row = np.array(self._space.encode(spec), np.int32)
     if self._calibration is not None:
       others = self._calibrated(trainable, others, self._calibration.inputs(), row)
     scores = [
-      self._score(trainable, others, batch.inputs(), batch.labels, row) for batch in self._batches
+      self._score(trainable, others, batch.inputs(), batch.labels, row) for batch in batches
     ]
     return float(np.mean([np.float32(score) for score in scores]))
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from nadv2_tf.training.digests import digest_of
-from nadv2_tf.training.evaluation import batches_of
+from nadv2_tf.training.evaluation import parts_of
 from nadv2_tf.training.sliced import (
   GivenStatistics,
   MovingStatistics,
@@ -34,6 +34,7 @@ class SharedWeightsEvaluator:
     calibration: `Examples` whose batch-norm statistics each sample takes; None: each batch of the
       hold-out is normalised by its own; "moving": by the running averages of training.
     batch_size: images scored at once, at most.
+    shares: of the images in each part, for a `Race`; a part has whole batches.
     strategy: what `make_strategy` gives; None for one device. Samples are spread over its
       replicas, each scored whole on one of them, so that the answer is that of one device. With
       several workers, all must ask for the same samples.
@@ -42,19 +43,29 @@ class SharedWeightsEvaluator:
     ValueError: if the hold-out is empty.
   """
 
-  def __init__(self, super_model, task, holdout, calibration=None, batch_size=500, strategy=None):
+  def __init__(
+    self,
+    super_model,
+    task,
+    holdout,
+    calibration=None,
+    batch_size=500,
+    strategy=None,
+    shares=(1.0,),
+  ):
     if not len(holdout):
       raise ValueError("The hold-out has no images to score samples with.")
     self._model = super_model
     self._space = super_model.space
     self._task = task
     # What fills no whole batch is left out: one shape needs one trace.
-    self._batches, size = batches_of(holdout, batch_size)
-    used = self._batches * size
-    shape = (self._batches, size)
+    batches, size, self._bounds = parts_of(holdout, batch_size, shares)
+    used = batches * size
+    shape = (batches, size)
+    #: see `RacingEvaluator`
+    self.part_sizes = tuple(size * (end - start) for start, end in self._bounds)
     self._strategy = strategy or tf.distribute.get_strategy()
     data = {
-      "batches": np.int32(self._batches),
       "images": holdout.images[:used].reshape(*shape, *holdout.images.shape[1:]),
       "labels": holdout.labels[:used].reshape(*shape, *holdout.labels.shape[1:]),
     }
@@ -72,24 +83,26 @@ class SharedWeightsEvaluator:
     """
     if self._strategy.num_replicas_in_sync == 1:
       row = tf.constant(self._space.encode(self._space.smallest()), tf.int32)
-      self._score(row, self._data | {"batches": tf.constant(0)})
+      self._score(row, self._data, tf.constant([0, 0]))
     return self
 
   def digest(self):
     """What scores depend on: {"weights", "holdout", "calibration": numbers}."""
     return digest_of(self._model, self._holdout, self._calibration)
 
-  def accuracy(self, specs):
-    """Mean quality of each spec on the hold-out, in [0, 1]."""
+  def accuracy(self, specs, part=None):
+    """Mean quality of each spec, in [0, 1], on the hold-out or one part of it."""
+    bounds = (0, self._bounds[-1][1]) if part is None else self._bounds[part]
+    bounds = tf.constant(bounds)
     rows = np.array([self._space.encode(spec) for spec in specs], np.int32)
     replicas = self._strategy.num_replicas_in_sync
     scores = []
     for start in range(0, len(rows), replicas):
-      part = rows[start : start + replicas]
+      chunk = rows[start : start + replicas]
       # Replicas without a sample of their own score the last one again.
-      part = part[np.minimum(np.arange(replicas), len(part) - 1)]
-      given = self._on_every_replica(lambda replica, part=part: part[replica])
-      scores += self._score(given, self._data).numpy().tolist()
+      chunk = chunk[np.minimum(np.arange(replicas), len(chunk) - 1)]
+      given = self._on_every_replica(lambda replica, chunk=chunk: chunk[replica])
+      scores += self._score(given, self._data, bounds).numpy().tolist()
     return scores[: len(rows)]
 
   def _on_every_replica(self, make):
@@ -101,15 +114,16 @@ class SharedWeightsEvaluator:
       lambda context: to_tensors(make(context.replica_id_in_sync_group))
     )
 
-  def _traced_scores(self, row, data):
-    """Score of every replica's `row`, [replicas]."""
+  def _traced_scores(self, row, data, bounds):
+    """Score of every replica's `row` on the batches within `bounds`, [replicas]."""
     self.traces += 1
     if self._strategy.num_replicas_in_sync == 1:
-      return self._score_of(row, data)
-    scores = self._strategy.run(self._score_of, args=(row, data))
+      return self._score_of(row, data, bounds)
+    scores = self._strategy.run(self._score_of, args=(row, data, bounds))
     return self._strategy.gather(scores, axis=0)
 
-  def _score_of(self, row, data):
+  def _score_of(self, row, data, bounds):
+    first, end = tf.unstack(bounds)
     make_statistics = self._statistics(row, data)
 
     def score(batch, total):
@@ -118,9 +132,9 @@ class SharedWeightsEvaluator:
       return batch + 1, total + tf.reduce_mean(self._task.quality(labels, outputs))
 
     _, total = tf.while_loop(
-      lambda batch, total: batch < data["batches"], score, (0, 0.0), parallel_iterations=1
+      lambda batch, total: batch < end, score, (first, 0.0), parallel_iterations=1
     )
-    return tf.reshape(total / tf.cast(data["batches"], tf.float32), (1,))
+    return tf.reshape(total / tf.cast(end - first, tf.float32), (1,))
 
   def _statistics(self, row, data):
     """A function that gives what normalises one batch."""

@@ -43,6 +43,11 @@ specs = [space.decode(row) for row in data["rows"]]
 evaluator = MaskedEvaluator(model, task, examples, calibration, 32)
 scores = evaluator.accuracy(specs)
 own = MaskedEvaluator(model, task, examples, None, 32).accuracy(specs)
+racing = MaskedEvaluator(model, task, examples, calibration, 32, shares=(0.25, 0.5, 0.25))
+parts = [racing.accuracy(specs, part) for part in range(3)]
+pooled = [sum(n * s for n, s in zip(racing.part_sizes, each)) for each in zip(*parts)]
+whole = np.multiply(racing.accuracy(specs), sum(racing.part_sizes))
+assert np.allclose(pooled, whole, rtol=1e-5, atol=1e-5), (parts, whole)
 loop = TrainingLoop(model, task, Recipe(1, 16, "sgd", 0.05, l2=0.02), WidthSampler(space, 16, 4))
 reports = loop.run(examples, report_every=1)
 model.save_weights("after.weights.h5")

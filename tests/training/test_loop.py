@@ -108,6 +108,27 @@ def test_a_scoring_prepared_beside_a_training_scores_with_the_weights_of_its_end
   assert evaluator.traces == 1  # the number of batches is a value, not a part of the graph
 
 
+def test_scores_on_parts_make_up_the_score_on_all(space, examples, task):
+  model = super_network(space)
+  shares = {"batch_size": 500, "shares": (0.25, 0.5, 0.25)}
+  evaluator = SharedWeightsEvaluator(model, task, examples, examples.take(slice(64)), **shares)
+  assert evaluator.part_sizes == (64, 128, 64)
+  specs = [space.largest(), space.sample(random.Random(0))]
+  parts = [evaluator.accuracy(specs, part) for part in range(3)]
+  assert evaluator.accuracy(specs) == pytest.approx(
+    [(first + 2 * second + third) / 4 for first, second, third in zip(*parts, strict=True)]
+  )
+  # Part by part it is what an evaluator gives that has no other images.
+  for part, images in enumerate([slice(0, 64), slice(64, 192), slice(192, 256)]):
+    alone = SharedWeightsEvaluator(
+      model, task, examples.take(images), examples.take(slice(64)), batch_size=64
+    )
+    assert alone.accuracy(specs) == pytest.approx(parts[part])
+  assert evaluator.traces == 1
+  with pytest.raises(ValueError, match="2 images cannot be in 3 parts"):
+    SharedWeightsEvaluator(model, task, examples.take(slice(2)), **shares)
+
+
 def test_score_is_that_of_the_sliced_network_in_batch_statistics(space, examples, task, randomise):
   model = randomise(super_network(space), seed=3)
   evaluator = SharedWeightsEvaluator(model, task, examples, batch_size=128)

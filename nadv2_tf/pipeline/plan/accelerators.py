@@ -18,7 +18,6 @@ import re
 from nadv2_tf.pipeline.plan import paper
 from nadv2_tf.pipeline.plan.estimate import estimate
 from nadv2_tf.pipeline.plan.work import counts_of
-from nadv2_tf.pipeline.search_stage import CALIBRATION_IMAGES
 
 FORM = re.compile(r"\s*(\d{1,6})\s*x\s*(\d{1,9}(?:\.\d{1,9})?)\s*images/s\s*")
 #: forward passes in the time of a training step
@@ -94,7 +93,7 @@ def _on(accelerators, costs, space, given, images, simulation):
   full, found = space.largest().macs(), simulation.found[-1].macs()
   share = found / full
   larger = (given.finetune.finetune_batch_size or given.train.batch_size) / given.train.batch_size
-  scored = images["holdout"] + CALIBRATION_IMAGES
+  scored = paper.images_per_sample(given.search, images["holdout"])
   networks = {
     name: dataclasses.replace(
       getattr(costs, name), step=part * larger * step, image=part * one / FORWARD

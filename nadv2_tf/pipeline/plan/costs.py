@@ -33,6 +33,7 @@ class Costs:
     super_build: making the super-network and tracing its step.
     super_full_step, super_step: of training the full network alone, and with ordered dropout.
     found, full: `NetworkCosts` of a network like the found one, and of the full one.
+    uniform: of the uniformly scaled network; None where it counts as one like the found network.
     score_build: making what scores, and its trace.
     sample: scored, after its proposal.
     propose: of one sample.
@@ -52,6 +53,7 @@ class Costs:
   super_step: float = 0.0
   found: NetworkCosts = NetworkCosts()
   full: NetworkCosts = NetworkCosts()
+  uniform: NetworkCosts | None = None
   score_build: float = 0.0
   sample: float = 0.0
   propose: float = 0.0

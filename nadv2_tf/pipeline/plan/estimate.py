@@ -180,6 +180,8 @@ def _finetunes(costs, counts):
 
 
 def _of(costs, name):
+  if name == "uniform" and costs.uniform:
+    return costs.uniform
   return costs.full if name == "full" else costs.found
 
 

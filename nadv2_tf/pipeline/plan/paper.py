@@ -13,7 +13,7 @@ import numpy as np
 from nadv2_tf.pipeline import metering, optimizers
 from nadv2_tf.pipeline.plan.costs import Costs, NetworkCosts
 from nadv2_tf.pipeline.plan.simulation import Simulation, macs_meter
-from nadv2_tf.pipeline.search_stage import CALIBRATION_IMAGES
+from nadv2_tf.pipeline.search_stage import CALIBRATION_IMAGES, race_of
 from nadv2_tf.search import Problem
 from nadv2_tf.search.uniform import scaled_to
 
@@ -122,7 +122,7 @@ def costs_on_paper(space, given, images, simulation, speed):
   batch, layers = given.train.batch_size, _layers(full)
   step = speed.computing * (PASSES * MAC * batch * full.macs() + LAYER * layers)
   step *= SLICED if given.train.execution == "sliced" else 1.0
-  scored = images["holdout"] + CALIBRATION_IMAGES
+  scored = images_per_sample(given.search, images["holdout"])
   mean_macs = (full.macs() + found.macs()) / 2
   return Costs(
     start=START * speed.python,
@@ -137,6 +137,14 @@ def costs_on_paper(space, given, images, simulation, speed):
     report=REPORT * speed.python,
     **TIMING,
   )
+
+
+def images_per_sample(options, holdout):
+  """How many images a sample of a search is run on, on average."""
+  race = race_of(options, holdout)
+  if race is None:
+    return holdout + CALIBRATION_IMAGES
+  return race.images_per_sample(options.samples_per_iteration, holdout, CALIBRATION_IMAGES)
 
 
 def _network(spec, batch, speed):

@@ -42,9 +42,9 @@ def probe(bench, given, start_seconds, tell):
   tell("probing: the super-network")
   model, trained = training_probe.super_network_costs(bench)
   tell("probing: scoring")
-  scored = training_probe.score_costs(bench, model, _spread(simulated.trajectory))
+  scored = training_probe.score_costs(bench, model, _spread(simulated.trajectory), given.search)
   tell("probing: the networks cut out of it")
-  networks = _networks(bench, given, model, simulated.found[-1])
+  networks = _networks(bench, given, model, simulated)
   known = found | trained | scored | networks
   costs = Costs(
     start=start_seconds,
@@ -106,19 +106,23 @@ def _spread(trajectory):
   return [trajectory[0], trajectory[len(trajectory) // 2], trajectory[-1]]
 
 
-def _networks(bench, given, model, found):
-  """{cost: `NetworkCosts`} of a network like the found one, and of the full one if it counts."""
+def _networks(bench, given, model, simulated):
+  """{cost: `NetworkCosts`} of a network like the found one, and of the others if they count."""
   finetune, full = given.finetune, bench.space.largest()
   first = finetune.finetune_distillation or finetune.transfer == "full"
   teacher = None
   if finetune.finetune_distillation:
     network = training_stages.cut_out(bench, model, full)
     teacher = training_stages.teacher_of(bench, network, finetune.finetune_distillation)
-  costs = {
-    "found": training_probe.network_costs(bench, model, found, finetune, teacher, given.export)
-  }
+
+  def costs_of(spec, teacher):
+    return training_probe.network_costs(bench, model, spec, finetune, teacher, given.export)
+
+  costs = {"found": costs_of(simulated.found[-1], teacher)}
+  if given.references:
+    costs["uniform"] = costs_of(simulated.uniform, teacher)
   if given.references or first or is_full_first(given.train) or finetune.transfer == "trajectory":
-    costs["full"] = training_probe.network_costs(bench, model, full, finetune, None, given.export)
+    costs["full"] = costs_of(full, None)
   return costs
 
 
@@ -128,6 +132,7 @@ def _sources(bench, known):
     "super": f"steps of {images} images of the run's own, median; the first traces",
     "sample": "networks of the simulated search's beginning, middle and end, mean",
     "found": "the network that the simulated search ended with",
+    "uniform": "the uniformly scaled network that is as fast",
     "full": "the full network",
     "piece": f"{device_probe.PIECES} layers of the table at most",
   }

@@ -9,6 +9,8 @@ from nadv2_tf.pipeline import optimizers
 from nadv2_tf.resources import COUNTS
 from nadv2_tf.resources.latency_table import LatencyTable
 from nadv2_tf.search import Problem, minimize
+from nadv2_tf.search.uniform import scaled_to
+from nadv2_tf.spec import NetworkSpec
 
 #: of mcd; the number of iterations hardly depends on how many samples each of them has
 SAMPLES_PER_ITERATION = 8
@@ -25,6 +27,7 @@ class Simulation:
     propose: seconds for each sample.
     trajectory: the best network of each iteration.
     found: the network of each target.
+    uniform: the uniformly scaled network of the smallest target, None if that was not looked for.
   """
 
   iterations: int
@@ -32,6 +35,7 @@ class Simulation:
   propose: float
   trajectory: tuple
   found: tuple
+  uniform: NetworkSpec | None = None
 
 
 class _Coin:
@@ -74,6 +78,7 @@ def simulate(options, space, meter, targets, limits, seed):
     propose=seconds / max(result.samples_scored, 1),
     trajectory=result.trajectory,
     found=tuple(found.spec for found in result.found),
+    uniform=scaled_to(space, meter.measure, result.resource),
   )
 
 

@@ -79,20 +79,29 @@ def _usual(seconds):
   return statistics.median(seconds) if seconds else 0.0
 
 
-def score_costs(bench, model, specs):
-  """{cost: seconds} of scoring, on the networks `specs`."""
+def score_costs(bench, model, specs, options):
+  """{cost: seconds} of scoring, on the networks `specs`, as `SearchOptions` ask for."""
   start = time.monotonic()
-  evaluator = search_stage.make_evaluator(bench, model)
+  evaluator = search_stage.make_evaluator(bench, model, options)
+  race = search_stage.race_of(options, len(bench.datasets.holdout))
   first, *others = [bench.space.largest(), *specs]
   evaluator.accuracy([first])
   build = time.monotonic() - start
   times = []
   for spec in others:
-    start = time.monotonic()
-    evaluator.accuracy([spec])
-    times.append(time.monotonic() - start)
+    times.append(_sample_seconds(evaluator, spec, race, options.samples_per_iteration))
   sample = statistics.mean(times) if times else build
   return {"score_build": max(build - sample, 0.0), "sample": sample}
+
+
+def _sample_seconds(evaluator, spec, race, count):
+  """Of one of `count` samples, on average; in a race few are scored on all parts."""
+  total = 0.0
+  for part, entrants in enumerate(race.entrants(count)) if race else [(None, count)]:
+    start = time.monotonic()
+    evaluator.accuracy([spec], part)
+    total += (time.monotonic() - start) * entrants / count
+  return total
 
 
 def network_costs(bench, model, spec, finetune_options, teacher, export_options):

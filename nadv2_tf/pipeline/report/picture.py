@@ -1,6 +1,7 @@
 """`pareto.png`: accuracy over resource, the search's path and the finished networks."""
 
 from nadv2_tf.pipeline.report import tables
+from nadv2_tf.search import journal
 
 MARKERS = {"full": "s", "found": "*", "uniform": "D"}
 #: points of accuracy under the search's path that the picture shows
@@ -27,8 +28,7 @@ def draw_pareto(entries, metrics, path):
   figure = Figure(figsize=(7.2, 5.4), dpi=120, layout="constrained")
   FigureCanvasAgg(figure)
   axes = figure.add_subplot()
-  # A later round writes down again what it takes over from an earlier one.
-  samples = list({tuple(e["widths"]): e for e in entries if e["type"] == "sample"}.values())
+  samples = journal.samples(entries)
   paths = _paths(entries)
   path_entries = [entry for path in paths for entry in path]
   lowest = max(

@@ -1,5 +1,7 @@
 """Seconds of stages from unit costs and counts, by hand."""
 
+import dataclasses
+
 import pytest
 
 from nadv2_tf.pipeline.plan.costs import Costs, NetworkCosts
@@ -48,6 +50,15 @@ def test_several_targets_and_references():
   assert found["finetune full"] == pytest.approx(3 + 6)
   assert found["export"] == pytest.approx(4 * 2 + 3)
   assert found["time"] == pytest.approx(5 * 0.75)
+
+
+def test_the_uniformly_scaled_network_has_costs_of_its_own():
+  costs = dataclasses.replace(COSTS, uniform=FULL)
+  stages = estimate(costs, Counts(networks=("found", "uniform"), finetune_steps=10, test=100))
+  found = {stage.name: stage.seconds for stage in stages}
+  assert found["finetune found"] == pytest.approx(10 * 0.1 + 4 + 100 * 0.01)
+  assert found["finetune uniform"] == pytest.approx(10 * 0.3 + 6 + 100 * 0.02)
+  assert found["export"] == pytest.approx(2 + 100 * 0.02 + 3 + 100 * 0.04)
 
 
 def test_the_full_network_is_trained_once():
