@@ -4,25 +4,30 @@ import random
 import statistics
 import time
 
+import numpy as np
+
 from nadv2_tf.benchmarks.latency_table import (
   CALIBRATION_NETWORKS,
   TableMeasurement,
 )
+from nadv2_tf.benchmarks.meter import DeviceMeter
 from nadv2_tf.benchmarks.networks import network_file
 from nadv2_tf.benchmarks.table_plan import networks_over_range, planned_pieces
 from nadv2_tf.benchmarks.timing import built_as
 from nadv2_tf.pipeline import metering
-from nadv2_tf.search.uniform import scaled_to
+from nadv2_tf.search.uniform import scaled_to, uniformly_scaled
 
 #: files that are built and timed; of a device that must settle before each of them, fewer
 PIECES, NETWORKS = 24, 6
 SLOW_PIECES, SLOW_NETWORKS = 4, 2
+#: of the uniformly scaled networks that are timed
+SHARES = (0.2, 0.35, 0.5, 0.65, 0.8, 1.0)
 #: seconds of settling that make a device slow
 SLOW = 0.05
 
 
 def table_costs(options, space, table, seed=0):
-  """{cost: seconds} of a latency table; `table` is a likely one."""
+  """({cost: seconds} of a latency table, [(piece, ms)] of some); `table` is a likely one."""
   wanted = planned_pieces(space)
   with metering.device_of(options) as device:
     settings = metering.timing_settings(options)
@@ -32,7 +37,7 @@ def table_costs(options, space, table, seed=0):
       wanted, min(SLOW_PIECES if is_slow else PIECES, len(wanted))
     )
     start = time.monotonic()
-    measurement.pieces(pieces)
+    milliseconds = measurement.pieces(pieces)
     piece = (time.monotonic() - start) / len(pieces)
     networks = SLOW_NETWORKS if is_slow else NETWORKS
     start = time.monotonic()
@@ -42,7 +47,8 @@ def table_costs(options, space, table, seed=0):
     measurement.networks(specs)
     network = (time.monotonic() - start) / len(specs)
   choose = chosen * (CALIBRATION_NETWORKS + metering.CHECK_NETWORKS)
-  return {"piece": piece, "table_network": network, "choose": choose}
+  costs = {"piece": piece, "table_network": network, "choose": choose}
+  return costs, list(zip(pieces, milliseconds, strict=True))
 
 
 def timing_costs(options, space, specs, range_seconds, range_ms, table):
@@ -82,6 +88,18 @@ def timing_costs(options, space, specs, range_seconds, range_ms, table):
     "match": scaled + 2 * (file + found["match"]),
     "time": found["time"],
   }
+
+
+def uniform_as_fast(options, space, goal):
+  """The uniformly scaled network that takes `goal` milliseconds, nearly: a few shares are timed.
+
+  No table tells it well: widths that are no multiples of eight make layers slow.
+  """
+  settings = metering.timing_settings(options, seconds=0.1)
+  specs = [uniformly_scaled(space, share) for share in SHARES]
+  with metering.device_of(options) as device:
+    measured = DeviceMeter(device, settings).measure_all(specs)
+  return uniformly_scaled(space, float(np.interp(goal, sorted(measured), SHARES)))
 
 
 def nominal_seconds(settings, milliseconds):

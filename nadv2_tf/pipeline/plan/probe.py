@@ -69,7 +69,9 @@ def _search_side(bench, given):
   targets = [target for target, _ in metering.parse_targets(options.target, values["largest"])]
   if meter is None:
     meter = simulation.likely_table(space, values)
-    found = {"range": seconds} | device_probe.table_costs(options, space, meter)
+    costs, measured = device_probe.table_costs(options, space, meter)
+    found = {"range": seconds} | costs
+    meter = simulation.likely_table(space, values, measured)
     if bench.folder.latency_table.exists():
       meter = LatencyTable.from_csv(bench.folder.latency_table)
   elif not meter.is_exact:
@@ -80,6 +82,9 @@ def _search_side(bench, given):
     ]
   exact = [(one, most) for one, most in limits if one.is_exact]
   simulated = simulation.simulate(options, space, meter, targets, exact, bench.seed)
+  if given.references and metering.is_timed(options):
+    uniform = device_probe.uniform_as_fast(options, space, targets[-1])
+    simulated = dataclasses.replace(simulated, uniform=uniform)
   specs = _spread(simulated.trajectory) or [space.largest()]
   if not options.device.startswith(metering.TABLE_DEVICE):
     if not found:

@@ -1,11 +1,11 @@
 """The search of a run without its scores: how many iterations and samples, and what they are."""
 
 import dataclasses
-import random
 import time
+from collections import defaultdict
 
 from nadv2_tf.benchmarks.table_plan import planned_pieces
-from nadv2_tf.pipeline import optimizers
+from nadv2_tf.pipeline import metering, optimizers
 from nadv2_tf.resources import COUNTS
 from nadv2_tf.resources.latency_table import LatencyTable
 from nadv2_tf.search import Problem, minimize
@@ -38,18 +38,22 @@ class Simulation:
   uniform: NetworkSpec | None = None
 
 
-class _Coin:
-  """An evaluator that knows nothing: the schedule makes the iterations, not the scores."""
+class _Capacity:
+  """An evaluator that takes the network with more MACs for the better one.
 
-  def __init__(self, seed):
-    self._rng = random.Random(seed)
+  The schedule makes the iterations, not the scores. But what a search finds has more MACs than a
+  random network as fast, and a step of its training takes accordingly longer.
+  """
+
+  def __init__(self, largest):
+    self._most = largest.macs()
 
   def accuracy(self, specs):
-    return [self._rng.random() for _ in specs]
+    return [min(spec.macs() / self._most, 1.0) for spec in specs]
 
 
 def simulate(options, space, meter, targets, limits, seed):
-  """Runs the optimizer of the run on its space with random scores.
+  """Runs the optimizer of the run on its space, MACs standing for the scores.
 
   Args:
     options: `SearchOptions`.
@@ -70,7 +74,7 @@ def simulate(options, space, meter, targets, limits, seed):
     factor = options.samples_per_iteration / fewer
     optimizer = dataclasses.replace(optimizer, samples_per_iteration=fewer)
   start = time.monotonic()
-  result = minimize(problem, optimizer, _Coin(seed), seed=seed)
+  result = minimize(problem, optimizer, _Capacity(space.largest()), seed=seed)
   seconds = time.monotonic() - start
   return Simulation(
     iterations=len(result.iterations),
@@ -82,18 +86,54 @@ def simulate(options, space, meter, targets, limits, seed):
   )
 
 
-def likely_table(space, costs):
+def likely_table(space, costs, measured=()):
   """A `LatencyTable` before one is measured: by MACs, and as slow as the networks in `costs`.
+
+  A multiply-accumulate of a depthwise layer takes longer than one of a pointwise layer, and how
+  much longer depends on the device: a few measured pieces tell it for each kind and kernel. What a
+  layer takes however narrow it is, is what makes the middle network as slow as it is.
 
   Args:
     space: the `SearchSpace`.
-    costs: {"smallest": milliseconds, "largest": milliseconds}.
+    costs: {"smallest": milliseconds, "middle": milliseconds, "largest": milliseconds}.
+    measured: pairs (`Piece`, milliseconds) of some pieces.
   """
   macs = {piece: _macs(piece) + OPERATOR_MACS for piece in planned_pieces(space)}
-  raw = LatencyTable(macs)
-  largest = raw.measure(space.largest())
-  scale = costs["largest"] / largest
-  return LatencyTable({piece: value * scale for piece, value in macs.items()})
+  rates = _rates((piece, macs.get(piece, 0), value) for piece, value in measured)
+  values = {piece: count * _rate_of(piece, rates) for piece, count in macs.items()}
+  one_each = dict.fromkeys(values, 1.0)
+
+  def total(table, spec):
+    return LatencyTable(table).measure(spec)
+
+  largest, half = space.largest(), metering.middle(space)
+  # scale * values + constant, for the largest and for the middle network
+  (a, b), (c, d) = ((total(values, spec), total(one_each, spec)) for spec in (largest, half))
+  scale, constant = costs["largest"] / a, 0.0
+  if a * d != b * c:
+    solved = (
+      (costs["largest"] * d - b * costs["middle"]) / (a * d - b * c),
+      (a * costs["middle"] - c * costs["largest"]) / (a * d - b * c),
+    )
+    if min(solved) > 0:
+      scale, constant = solved
+  return LatencyTable({piece: value * scale + constant for piece, value in values.items()})
+
+
+def _rates(measured):
+  """{(kind, kernel), (kind,), (): milliseconds of a MAC} of triples (piece, MACs, milliseconds)."""
+  sums = defaultdict(lambda: [0.0, 0.0])
+  for piece, macs, milliseconds in measured:
+    for group in ((piece.kind, piece.kernel), (piece.kind,), ()):
+      sums[group][0] += milliseconds
+      sums[group][1] += macs
+  return {group: time / macs for group, (time, macs) in sums.items() if time and macs}
+
+
+def _rate_of(piece, rates):
+  """Of the nearest group that has one: pieces of that kind and kernel, of that kind, of any."""
+  groups = ((piece.kind, piece.kernel), (piece.kind,), ())
+  return next((rates[group] for group in groups if group in rates), 1.0)
 
 
 def _macs(piece):
