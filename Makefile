@@ -1,7 +1,7 @@
 # make demo   sets up .venv and runs the whole job on embedded data (2 cores: about 4 minutes)
 # make test   sets up .venv and runs the test suite                 (2 cores: about 10 minutes)
 # make quick  the part of the suite that another version of Python could break
-# make check  formatter and linter
+# make check  formatter, linter and type checker
 # With PYTHON=python3.13 they use that one, in .venv-python3.13; 3.11, 3.12 and 3.13 are tested.
 PYTHON ?= python3
 VENV ?= .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
@@ -30,6 +30,11 @@ quick: $(VENV)/installed-test
 check: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	@rm -rf build/types && mkdir -p build/types/nadv2_tf
+# flags, export and benchmarks lie at the top of the tree; a type checker wants them where they belong.
+	@for room in nadv2_tf/* flags export benchmarks; do \
+	  ln -s "$(CURDIR)/$$room" build/types/nadv2_tf/; done
+	cd build/types && $(abspath $(BIN))/mypy --config-file $(CURDIR)/setup.cfg -p nadv2_tf
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \

@@ -1,46 +1,27 @@
 """One export from beginning to end: convert, compare with Keras, describe, write."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from nadv2_tf.export import inspection, metadata, parity
-from nadv2_tf.export.quantization import INTEGER_MODES, Quantization, convert, layer_errors
+from nadv2_tf.export.quantization import Quantization, convert, layer_errors
 from nadv2_tf.export.tflite import concrete_function, write_atomically
+from nadv2_tf.options.export import INTEGER_QUANTIZATIONS
 
+if TYPE_CHECKING:
+  from collections.abc import Callable, Mapping
 
-@dataclasses.dataclass(frozen=True)
-class ExportOptions:
-  """What a file is to be.
+  import keras
 
-  Attributes:
-    quantization: one of `quantization.MODES`.
-    integer_io: int8 inputs and outputs.
-    float_layers: how many layers int8 leaves in float: those whose own error is largest.
-    calibration_images: training images that ranges are taken from.
-    max_accuracy_drop: points of accuracy that the file may lose on the hold-out images.
-    qat_epochs, qat_learning_rate: of quantization-aware training.
-    model_version, author, licence: for the metadata.
-  """
-
-  quantization: str = "none"
-  integer_io: bool = False
-  float_layers: int = 0
-  calibration_images: int = 256
-  max_accuracy_drop: float = 2.0
-  qat_epochs: float = 2.0
-  qat_learning_rate: float = 1e-4
-  model_version: str = "1"
-  author: str = "not given"
-  licence: str = "not given"
-
-  def __post_init__(self):
-    calibration = np.zeros(1) if self.quantization == "int8" else None
-    Quantization(
-      self.quantization,
-      calibration,
-      integer_io=self.integer_io,
-      float_layers=("",) * self.float_layers,
-    )
+  from nadv2_tf.options import ExportOptions
+  from nadv2_tf.spec import NetworkSpec
+  from nadv2_tf.tasks.examples import Examples
+  from nadv2_tf.tasks.stream import StreamedExamples
+  from nadv2_tf.types import AnyPath
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,19 +37,27 @@ class Evidence:
   """
 
   images: np.ndarray
-  quality: object = None
-  train: object = None
+  quality: Callable[[np.ndarray], float] | None = None
+  train: Examples | StreamedExamples | None = None
   mirror: bool = True
 
 
-def random_evidence(network):
+def random_evidence(network: keras.Model) -> Evidence:
   """`Evidence` where there is no data: noise from -1 to 1, of outputs alone."""
   shape = (64, *network.inputs[0].shape[1:])
   noise = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
   return Evidence(noise)
 
 
-def export(network, path, options, evidence, description, spec=None, report=None):
+def export(
+  network: keras.Model,
+  path: AnyPath,
+  options: ExportOptions,
+  evidence: Evidence,
+  description: metadata.Description | None,
+  spec: NetworkSpec | None = None,
+  report: Callable[[int, int, float], None] | None = None,
+) -> dict[str, Any]:
   """Writes a network as TFLite, if the file gives what the network gives.
 
   Args:
@@ -104,7 +93,7 @@ def export(network, path, options, evidence, description, spec=None, report=None
   if description is not None:
     content = metadata.described(content, description)
   write_atomically(path, content)
-  record = {"quantization": options.quantization, **vars(checked)}
+  record: dict[str, Any] = {"quantization": options.quantization, **vars(checked)}
   record |= {"accuracy_lost": checked.accuracy_lost, **vars(facts), "size_bytes": len(content)}
   if worst:
     record["layer_errors"] = [
@@ -117,14 +106,14 @@ def export(network, path, options, evidence, description, spec=None, report=None
   return record
 
 
-def _calibration(train, options):
+def _calibration(train: Examples | StreamedExamples, options: ExportOptions) -> np.ndarray:
   return train.take(slice(options.calibration_images)).inputs()
 
 
 def _converted(network, function, options, calibration, evidence, spec, report):
   """(the file as bytes, layer errors of int8)."""
   mode = options.quantization
-  if mode in INTEGER_MODES and calibration is None:
+  if mode in INTEGER_QUANTIZATIONS and calibration is None:
     raise ValueError(f"--quantization={mode} needs training images: name them with --data.")
   if mode == "int8_qat":
     from nadv2_tf.export import qat
@@ -148,12 +137,12 @@ def _converted(network, function, options, calibration, evidence, spec, report):
   return convert(function, dataclasses.replace(quantization, float_layers=left_float)), worst
 
 
-def _predict(network, images, batch_size=64):
+def _predict(network: keras.Model, images: np.ndarray, batch_size: int = 64) -> np.ndarray:
   parts = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
   return np.concatenate([np.asarray(network(part, training=False)) for part in parts])
 
 
-def sentences(path, record, quality="accuracy"):
+def sentences(path: AnyPath, record: Mapping[str, Any], quality: str = "accuracy") -> list[str]:
   """What an export found, as lines for people; `quality` is the task's word for accuracy."""
   spread = record["spread"]
   lines = [
@@ -189,5 +178,5 @@ def sentences(path, record, quality="accuracy"):
   return lines
 
 
-def _counts(operators):
+def _counts(operators: Mapping[str, int]) -> str:
   return ", ".join(f"{count} {name}" for name, count in operators.items())

@@ -1,10 +1,19 @@
 """What a TFLite file is made of: operators, what runs them, tensors, memory."""
 
+from __future__ import annotations
+
 import collections
 import dataclasses
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from nadv2_tf.export.tflite import dequantized, interpreter, quantized
+
+if TYPE_CHECKING:
+  from collections.abc import Iterable, Mapping, Sequence
+
+  from ai_edge_litert.interpreter import Interpreter
 
 DELEGATE = "DELEGATE"
 
@@ -24,14 +33,14 @@ class Inspection:
       not. The arena of an interpreter is at least as large.
   """
 
-  operators: dict
-  fallback: dict
+  operators: dict[str, int]
+  fallback: dict[str, int]
   partitions: int
   size_bytes: int
   peak_memory_bytes: int
 
 
-def inspect(content):
+def inspect(content: bytes) -> Inspection:
   """`Inspection` of a TFLite file given as bytes."""
   steps = interpreter(content)._get_ops_details()
   operators = [step for step in steps if step["op_name"] != DELEGATE]
@@ -46,14 +55,16 @@ def inspect(content):
   )
 
 
-def _counted(steps):
+def _counted(steps: Iterable[Mapping[str, Any]]) -> dict[str, int]:
   return dict(collections.Counter(step["op_name"] for step in steps).most_common())
 
 
-def _taken(operators, delegates):
+def _taken(
+  operators: Sequence[Mapping[str, Any]], delegates: Sequence[Mapping[str, Any]]
+) -> set[int]:
   """Indices of the operators between the inputs and the outputs of the delegates' parts."""
   made_by = {tensor: step for step in operators for tensor in map(int, step["outputs"])}
-  taken = set()
+  taken: set[int] = set()
   for delegate in delegates:
     borders = set(map(int, delegate["inputs"]))
     waiting = list(map(int, delegate["outputs"]))
@@ -66,7 +77,7 @@ def _taken(operators, delegates):
   return taken
 
 
-def _peak_memory(content):
+def _peak_memory(content: bytes) -> int:
   made = interpreter(content, delegates=False)
   steps = made._get_ops_details()
   sizes = {
@@ -74,7 +85,7 @@ def _peak_memory(content):
     for details in made.get_tensor_details()
   }
   steps = _that_run(made, steps)
-  last_use = {}
+  last_use: dict[int, int] = {}
   for position, step in enumerate(steps):
     last_use |= dict.fromkeys(map(int, step["inputs"]), position)
   outputs = {details["index"] for details in made.get_output_details()}
@@ -87,7 +98,7 @@ def _peak_memory(content):
   return peak
 
 
-def _that_run(made, steps):
+def _that_run(made: Interpreter, steps: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
   """Without the operators that only unpack constants, as float16 weights: they run once."""
   made_by_run = {details["index"] for details in made.get_input_details()}
   running = []
@@ -98,18 +109,18 @@ def _that_run(made, steps):
   return running
 
 
-def spreads(content, images):
+def spreads(content: bytes, images: np.ndarray) -> dict[str, float]:
   """{tensor name: standard deviation} of the outputs of every layer of a file."""
   return {name: float(values.std()) for name, values in layer_outputs(content, images).items()}
 
 
-def layer_outputs(content, images):
+def layer_outputs(content: bytes, images: np.ndarray) -> dict[str, np.ndarray]:
   """{tensor name: float32 outputs, [images, 1, ...]} of every operator, in the file's order."""
   made = interpreter(content, delegates=False, keep_all_tensors=True)
   details = {one["index"]: one for one in made.get_tensor_details()}
   produced = [int(step["outputs"][0]) for step in made._get_ops_details()]
   (image_input,) = made.get_input_details()
-  outputs = {details[index]["name"]: [] for index in produced}
+  outputs: dict[str, list[np.ndarray]] = {details[index]["name"]: [] for index in produced}
   for image in images:
     made.set_tensor(image_input["index"], quantized(image[None], image_input))
     made.invoke()
@@ -119,7 +130,9 @@ def layer_outputs(content, images):
   return {name: np.stack(values) for name, values in outputs.items()}
 
 
-def layer_differences(reference, content, images):
+def layer_differences(
+  reference: bytes, content: bytes, images: np.ndarray
+) -> list[tuple[str, float]]:
   """How far each layer of a file is from the same layer of a reference file.
 
   Args:

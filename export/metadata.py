@@ -1,12 +1,19 @@
 """What a TFLite file says about itself: name, author, licence, input, output, labels."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from nadv2_tf.export import metadata_schema as schema
 from nadv2_tf.export.metadata_file import file_of, metadata_of, with_metadata
 from nadv2_tf.export.metadata_flatbuffer import decode, encode
 from nadv2_tf.export.tflite import interpreter
+
+if TYPE_CHECKING:
+  from collections.abc import Mapping, Sequence
 
 #: `tasks.examples.normalise`: (pixel - mean) / standard deviation is in [-1, 1]
 PIXEL_MEAN = PIXEL_STD = 127.5
@@ -34,7 +41,7 @@ class Description:
   details: str = ""
 
 
-def described(content, description):
+def described(content: bytes, description: Description) -> bytes:
   """A TFLite file with metadata and, for a classifier, its labels.
 
   Args:
@@ -59,7 +66,7 @@ def described(content, description):
   return made
 
 
-def document(content, description):
+def document(content: bytes, description: Description) -> dict[str, Any]:
   """The metadata of a TFLite file as a dictionary: what `read` gives when it is written."""
   return {
     "name": description.name,
@@ -77,7 +84,7 @@ def document(content, description):
   }
 
 
-def _image(details):
+def _image(details: Mapping[str, Any]) -> dict[str, Any]:
   """The input: whoever reads the file normalises pixels by it, and then quantizes them."""
   scaling = {"mean": [PIXEL_MEAN], "std": [PIXEL_STD]}
   is_float = details["dtype"] == np.float32  # the range is of what goes in, and int8 has its own
@@ -95,7 +102,7 @@ def _image(details):
   }
 
 
-def _output(description):
+def _output(description: Description) -> dict[str, Any]:
   """The output; without a range, as logits and metres have none."""
   made = {
     "name": "output",
@@ -115,7 +122,7 @@ def _output(description):
   return {**made, **logits, "associated_files": [file]}
 
 
-def read(content):
+def read(content: bytes) -> dict[str, Any]:
   """The metadata of a TFLite file as a dictionary, like the JSON of its flatbuffer.
 
   Raises:
@@ -128,7 +135,7 @@ def read(content):
     raise ValueError(f"Cannot read the metadata of the TFLite file: {error}.") from None
 
 
-def read_labels(content):
+def read_labels(content: bytes) -> list[str]:
   """The labels packed into a TFLite file; [] without any.
 
   Raises:
@@ -144,7 +151,7 @@ def read_labels(content):
     return []
 
 
-def _check_labels(content, labels):
+def _check_labels(content: bytes, labels: Sequence[str]) -> None:
   shape = interpreter(content).get_output_details()[0]["shape"]
   if labels and shape[-1] != len(labels):
     raise ValueError(f"{len(labels)} labels do not fit {shape[-1]} outputs.")
@@ -153,7 +160,7 @@ def _check_labels(content, labels):
     raise ValueError(f"A label must be one line of text, got {broken[0]!r}.")
 
 
-def _purpose(description):
+def _purpose(description: Description) -> str:
   if description.labels:
     return f"Tells {len(description.labels)} classes of images apart."
   return f"Gives {description.output or 'an output'} for an image."

@@ -1,18 +1,25 @@
 """Where metadata stands in a TFLite file: one of its buffers, and files in an archive behind it."""
 
+from __future__ import annotations
+
 import io
 import zipfile
+from typing import TYPE_CHECKING, Any
 
 import flatbuffers
 import numpy as np
+
 from nadv2_tf.export import metadata_schema as schema
 from nadv2_tf.export.metadata_flatbuffer import decode
+
+if TYPE_CHECKING:
+  from collections.abc import Mapping
 
 #: bytes; the schema wants every buffer so, and the converter's last step does not keep it
 ALIGNMENT = 16
 
 
-def with_metadata(content, metadata, files):
+def with_metadata(content: bytes, metadata: bytes, files: Mapping[str, bytes]) -> bytes:
   """A TFLite file with metadata and files in it, in the place of those that it had.
 
   Args:
@@ -43,16 +50,16 @@ def with_metadata(content, metadata, files):
 class _Aligned:
   """A buffer whose data is aligned, which `BufferT` forgets."""
 
-  def __init__(self, buffer):
+  def __init__(self, buffer: Any) -> None:
     self._buffer = buffer
 
-  def Pack(self, builder):
+  def Pack(self, builder: flatbuffers.Builder) -> int:
     if self._buffer.data is not None:
       builder.Prep(ALIGNMENT, len(self._buffer.data))
     return self._buffer.Pack(builder)
 
 
-def _with_files(content, files):
+def _with_files(content: bytes, files: Mapping[str, bytes]) -> bytes:
   """Bytes with files packed behind them, not compressed: readers on phones take them so alone."""
   if not files:
     return content
@@ -65,7 +72,7 @@ def _with_files(content, files):
   return made.getvalue()
 
 
-def metadata_of(content):
+def metadata_of(content: bytes) -> memoryview:
   """The metadata of a TFLite file: a flatbuffer, seen in `content`.
 
   Raises:
@@ -83,7 +90,7 @@ def metadata_of(content):
   raise ValueError("The TFLite file has no metadata.")
 
 
-def file_of(content, name):
+def file_of(content: bytes, name: str) -> bytes:
   """A file packed behind a TFLite file, as bytes.
 
   Raises:

@@ -7,12 +7,19 @@ What is read may be damaged: every place is checked before it is read, and the f
 what is made of it. Source of the layout: flatbuffers.dev, "FlatBuffer Internals".
 """
 
+from __future__ import annotations
+
 import math
 import struct
+from typing import TYPE_CHECKING, Any
 
 import flatbuffers
 from flatbuffers import number_types
+
 from nadv2_tf.export.metadata_schema import ENUMERATIONS, SCALARS, TABLES, UNIONS
+
+if TYPE_CHECKING:
+  from collections.abc import Mapping
 
 NUMBERS = {
   "b": number_types.Int8Flags,
@@ -26,7 +33,7 @@ NUMBERS = {
 LARGEST_SHARE = 4
 
 
-def encode(value, table, identifier):
+def encode(value: Mapping[str, Any], table: str, identifier: bytes) -> bytes:
   """The flatbuffer, as bytes, of a dictionary.
 
   Raises:
@@ -37,7 +44,7 @@ def encode(value, table, identifier):
   return bytes(builder.Output())
 
 
-def decode(content, table, identifier):
+def decode(content: bytes | memoryview, table: str, identifier: bytes) -> dict[str, Any]:
   """The dictionary of a flatbuffer.
 
   Args:
@@ -56,7 +63,7 @@ def decode(content, table, identifier):
 # --- writing
 
 
-def _put_table(builder, value, table):
+def _put_table(builder: flatbuffers.Builder, value: Mapping[str, Any], table: str) -> int:
   """Writes a table after all that it points to; where it is."""
   fields = TABLES[table]
   unknown = value.keys() - {name for name, _ in fields}
@@ -77,7 +84,7 @@ def _put_table(builder, value, table):
   return builder.EndObject()
 
 
-def _put(builder, value, kind):
+def _put(builder: flatbuffers.Builder, value: Any, kind: Any) -> int:
   """Writes a string, a table or a vector; where it is."""
   if kind == "string":
     return builder.CreateString(value)
@@ -124,30 +131,30 @@ def _letter(kind):
 class _Reader:
   """Reads values at places of a flatbuffer that may be damaged."""
 
-  def __init__(self, content):
+  def __init__(self, content: bytes | memoryview) -> None:
     self._content = memoryview(content)
     self._left = len(content) * LARGEST_SHARE
 
-  def _numbers(self, letter, place, count=1):
+  def _numbers(self, letter: str, place: int, count: int = 1) -> tuple[Any, ...]:
     """`count` numbers from `place` on."""
     form = f"<{count}{letter}"
     if place < 0 or place + struct.calcsize(form) > len(self._content):
       raise ValueError(f"it points to byte {place} of {len(self._content)}")
     return struct.unpack_from(form, self._content, place)
 
-  def _count(self, place, size):
+  def _count(self, place: int, size: int) -> int:
     """The number of items of `size` bytes of the vector at `place`, all of them in the file."""
     (count,) = self._numbers("I", place)
     if place + 4 + count * size > len(self._content):
       raise ValueError(f"{count} items at byte {place} do not fit into {len(self._content)} bytes")
     return count
 
-  def _spend(self, count):
+  def _spend(self, count: int) -> None:
     self._left -= count
     if self._left < 0:
       raise ValueError("it points to the same bytes over and over")
 
-  def table(self, pointer, table):
+  def table(self, pointer: int, table: str) -> dict[str, Any]:
     """The table that `pointer` (a place) points to, as a dictionary."""
     place = pointer + self._numbers("I", pointer)[0]
     numbers = place - self._numbers("i", place)[0]
@@ -156,7 +163,7 @@ class _Reader:
       raise ValueError(f"{table} at byte {place} has a list of fields of {size} bytes")
     offsets = self._numbers("H", numbers + 4, size // 2 - 2)
     self._spend(1)
-    made = {}
+    made: dict[str, Any] = {}
     for (name, kind), offset in zip(TABLES[table], offsets, strict=False):
       if not offset or not kind:
         continue
@@ -169,7 +176,7 @@ class _Reader:
       made[name] = self._value(place + offset, kind)
     return made
 
-  def _value(self, place, kind):
+  def _value(self, place: int, kind: str) -> Any:
     letter = _letter(kind)
     if letter:
       return self._named(kind, self._scalars(letter, place, 1)[0])
@@ -181,7 +188,7 @@ class _Reader:
       return self._text(found, place) if kind == "string" else found
     return self._vector(place, kind[1:-1])
 
-  def _vector(self, place, item):
+  def _vector(self, place: int, item: str) -> list[Any]:
     letter = _letter(item)
     count = self._count(place, struct.calcsize(letter) if letter else 4)
     self._spend(count)
@@ -189,13 +196,13 @@ class _Reader:
       return list(self._scalars(letter, place + 4, count))
     return [self._value(place + 4 + 4 * number, item) for number in range(count)]
 
-  def _scalars(self, letter, place, count):
+  def _scalars(self, letter: str, place: int, count: int) -> tuple[Any, ...]:
     found = self._numbers(letter, place, count)
     if letter == "f" and not all(map(math.isfinite, found)):
       raise ValueError(f"a number at byte {place} is not finite")
     return found
 
-  def _text(self, found, place):
+  def _text(self, found: memoryview, place: int) -> str:
     self._spend(len(found))
     try:
       return str(found, "utf-8")
@@ -203,7 +210,7 @@ class _Reader:
       raise ValueError(f"the text at byte {place} is not UTF-8") from None
 
   @staticmethod
-  def _named(kind, number):
+  def _named(kind: str, number: int) -> str | int:
     """The name of an enumeration's number; a number that a newer schema has stays one."""
     names = _names(kind)
     return names[number] if names and 0 <= number < len(names) else number

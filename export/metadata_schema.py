@@ -9,6 +9,13 @@ A kind is a scalar ("int", "uint", "float"), "string", "bytes" (seen, not copied
 enumeration, a union or a table, or any of these in brackets for a vector. None: not read.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from collections.abc import Mapping
+
 METADATA, METADATA_IDENTIFIER = "ModelMetadata", b"M001"
 MODEL, MODEL_IDENTIFIER = "Model", b"TFL3"
 #: name of the entry of a TFLite file's metadata that is `METADATA`
@@ -59,7 +66,7 @@ UNIONS = {
   ),
 }
 
-_TABLES = {
+_TABLES: dict[str, dict[str, str | None]] = {
   "AssociatedFile": {
     "name": "string",
     "description": "string",
@@ -139,9 +146,9 @@ _TABLES = {
 }
 
 
-def _numbered(fields):
+def _numbered(fields: Mapping[str, str | None]) -> tuple[tuple[str, str | None], ...]:
   """(name, kind) by number; the type of a union stands before it, its kind is "type of" it."""
-  made = []
+  made: list[tuple[str, str | None]] = []
   for name, kind in fields.items():
     if kind in UNIONS:
       made.append((f"{name}_type", f"type of {kind}"))

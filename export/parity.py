@@ -1,10 +1,24 @@
 """The gate of every export: does the file give what the Keras network gives?"""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
+
 from nadv2_tf.export import inspection
+from nadv2_tf.export.quantization import LIMITS
 from nadv2_tf.export.tflite import predictor
+
+if TYPE_CHECKING:
+  from collections.abc import Callable
+
+  from numpy.typing import ArrayLike
+
+  from nadv2_tf.types import Tensor
+
+  Quality = Callable[[np.ndarray], float]
 
 #: images that the gate runs, or as many as there are
 IMAGES = 256
@@ -12,28 +26,6 @@ IMAGES = 256
 LAYER_IMAGES = 16
 #: layers that its message names
 NAMED_LAYERS = 5
-
-
-@dataclasses.dataclass(frozen=True)
-class Limits:
-  """What differences of the outputs a mode may have, as shares of the spread of Keras's outputs.
-
-  Rounding to float16 or int8 is noise on every output, so there the root mean square counts, and
-  the largest difference may be several times as much.
-  """
-
-  largest: float
-  rms: float
-
-
-#: measured on trained and random networks (`benchmarks/results/quantization.txt`), with a margin
-LIMITS = {
-  "none": Limits(1e-3, 1e-4),
-  "float16": Limits(1.5e-2, 3e-3),
-  "dynamic": Limits(0.5, 0.05),
-  "int8": Limits(1.5, 0.2),
-  "int8_qat": Limits(1.5, 0.2),
-}
 
 
 class ParityError(ValueError):
@@ -61,14 +53,14 @@ class Parity:
   accuracy_file: float | None = None
 
   @property
-  def accuracy_lost(self):
+  def accuracy_lost(self) -> float | None:
     """In points of a hundred; below 0 if the file is more accurate."""
-    if self.accuracy_keras is None:
+    if self.accuracy_keras is None or self.accuracy_file is None:
       return None
     return 100 * (self.accuracy_keras - self.accuracy_file)
 
 
-def compare(expected, actual, quality=None):
+def compare(expected: ArrayLike, actual: ArrayLike, quality: Quality | None = None) -> Parity:
   """`Parity` of outputs, [images, ...], of the Keras network and of the file.
 
   Args:
@@ -92,12 +84,12 @@ def compare(expected, actual, quality=None):
   )
 
 
-def faults(parity, mode, max_accuracy_drop):
+def faults(parity: Parity, mode: str, max_accuracy_drop: float) -> list[str]:
   """What is wrong, as sentences; none if the gate is open.
 
   Args:
     parity: a `Parity`.
-    mode: of `quantization.MODES`.
+    mode: of `QUANTIZATIONS`.
     max_accuracy_drop: points of accuracy that the file may lose.
   """
   found = []
@@ -120,7 +112,15 @@ def faults(parity, mode, max_accuracy_drop):
   return found
 
 
-def check(predict, content, reference, images, mode, max_accuracy_drop, quality=None):
+def check(
+  predict: Callable[[np.ndarray], Tensor],
+  content: bytes,
+  reference: Callable[[], bytes],
+  images: np.ndarray,
+  mode: str,
+  max_accuracy_drop: float,
+  quality: Quality | None = None,
+) -> Parity:
   """Runs network and file on the same images.
 
   Args:
@@ -147,7 +147,7 @@ def check(predict, content, reference, images, mode, max_accuracy_drop, quality=
   return parity
 
 
-def _layers(reference, content, images):
+def _layers(reference: bytes, content: bytes, images: np.ndarray) -> str:
   """The layers that differ most, in words; the first one that differs is named as such."""
   differences = inspection.layer_differences(reference, content, images)
   if not differences:
@@ -162,7 +162,7 @@ def _layers(reference, content, images):
   )
 
 
-def short_name(tensor):
+def short_name(tensor: str) -> str:
   """The Keras layer in a tensor's name: block07_add of model_1/block07_add_1/Add."""
   parts = tensor.split(";")[0].split("/")
   blocks = [part for part in parts if part.startswith("block")]

@@ -1,15 +1,28 @@
 """Quantization-aware training: the network learns to give its own float outputs in int8."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
+
 from nadv2_tf.export.quantizers import set_output_range, tfmot_keras
 from nadv2_tf.export.twin import twin
-
 from nadv2_tf.tasks.augmentation import Augmentation
+
+if TYPE_CHECKING:
+  from collections.abc import Callable
+
+  import keras
+
+  from nadv2_tf.spec import NetworkSpec
+  from nadv2_tf.tasks.examples import Examples
+  from nadv2_tf.tasks.stream import StreamedExamples
+  from nadv2_tf.types import Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,11 +45,18 @@ class QatOptions:
   shift: int = 1
   mirror: bool = True
 
-  def steps(self, examples):
+  def steps(self, examples: int) -> int:
     return max(round(self.epochs * max(examples // self.batch_size, 1)), 1)
 
 
-def train(network, spec, examples, calibration, options, report=None):
+def train(
+  network: keras.Model,
+  spec: NetworkSpec,
+  examples: Examples | StreamedExamples,
+  calibration: np.ndarray,
+  options: QatOptions,
+  report: Callable[[int, int, float], None] | None = None,
+) -> tf_keras.Model:
   """Trains a twin of a network under fake int8 quantization.
 
   The loss is the mean square difference to the float network's outputs, over their variance: no
@@ -79,7 +99,9 @@ def train(network, spec, examples, calibration, options, report=None):
   return model
 
 
-def calibrate(quantized, plain, images, batch_size=64):
+def calibrate(
+  quantized: tf_keras.Model, plain: tf_keras.Model, images: np.ndarray, batch_size: int = 64
+) -> None:
   """Sets the output ranges of a quantized twin to what the plain one gives on `images`."""
   wrappers = {
     layer.layer.name: layer
@@ -98,7 +120,9 @@ def calibrate(quantized, plain, images, batch_size=64):
     set_output_range(wrapper, lows[name], highs[name])
 
 
-def _step(network, model, optimizer):
+def _step(
+  network: keras.Model, model: tf_keras.Model, optimizer: tf_keras.optimizers.Optimizer
+) -> Callable[[Tensor], Tensor]:
   variables = model.trainable_variables
 
   def step(images):

@@ -1,21 +1,50 @@
 """How a network is written as TFLite: float32, float16, dynamic range, or int8 throughout."""
 
+from __future__ import annotations
+
 import contextlib
 import csv
 import dataclasses
 import io
 import warnings
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from nadv2_tf.export.quiet import quiet_stderr
 
 from nadv2_tf import stopwatch
+from nadv2_tf.export.quiet import quiet_stderr
+from nadv2_tf.options.export import QUANTIZATIONS, check_together
 
-#: how weights and activations are stored; int8_qat is int8 after quantization-aware training
-MODES = ("none", "float16", "dynamic", "int8", "int8_qat")
-INTEGER_MODES = ("int8", "int8_qat")
+if TYPE_CHECKING:
+  from collections.abc import Iterator, Mapping, Sequence, Sized
+
+  import tensorflow as tf
+  from tensorflow.types.experimental import ConcreteFunction
+
 #: images that layer errors are measured on
 DEBUG_IMAGES = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+  """What differences of the outputs a mode may have, as shares of the spread of Keras's outputs.
+
+  Rounding to float16 or int8 is noise on every output, so there the root mean square counts, and
+  the largest difference may be several times as much.
+  """
+
+  largest: float
+  rms: float
+
+
+#: measured on trained and random networks (`benchmarks/results/quantization.txt`), with a margin
+LIMITS = {
+  "none": Limits(1e-3, 1e-4),
+  "float16": Limits(1.5e-2, 3e-3),
+  "dynamic": Limits(0.5, 0.05),
+  "int8": Limits(1.5, 0.2),
+  "int8_qat": Limits(1.5, 0.2),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +52,7 @@ class Quantization:
   """What `to_tflite` does besides converting.
 
   Attributes:
-    mode: one of `MODES`.
+    mode: one of `QUANTIZATIONS`.
     calibration: training images, float32 [images, height, width, channels], that the ranges of
       activations are taken from; needed by int8, unused by the others.
     inputs: the same for a function of several arguments: a tuple of arrays for each call.
@@ -36,18 +65,17 @@ class Quantization:
 
   mode: str = "none"
   calibration: np.ndarray | None = None
-  inputs: tuple = ()
+  inputs: tuple[tuple[np.ndarray, ...], ...] = ()
   integer_io: bool = False
   float_layers: tuple[str, ...] = ()
 
-  def __post_init__(self):
-    if self.mode not in MODES:
-      raise ValueError(f"--quantization must be one of {', '.join(MODES)}, got {self.mode!r}.")
-    if self.integer_io and self.mode not in INTEGER_MODES:
-      raise ValueError(f"--integer_io needs --quantization=int8 or int8_qat, not {self.mode}.")
-    if self.float_layers and self.mode != "int8":
-      raise ValueError(f"--float_layers needs --quantization=int8, not {self.mode}.")
-    given = self.inputs if self.calibration is None else self.calibration
+  def __post_init__(self) -> None:
+    if self.mode not in QUANTIZATIONS:
+      raise ValueError(
+        f"--quantization must be one of {', '.join(QUANTIZATIONS)}, got {self.mode!r}."
+      )
+    check_together(self.mode, self.integer_io, len(self.float_layers))
+    given: Sized = self.inputs if self.calibration is None else self.calibration
     if self.mode == "int8" and not len(given):
       raise ValueError("--quantization=int8 needs training images to take the ranges from.")
 
@@ -61,7 +89,7 @@ class LayerError:
   relative_error: float
 
 
-def convert(concrete_function, quantization=None):
+def convert(concrete_function: ConcreteFunction, quantization: Quantization | None = None) -> bytes:
   """The TFLite file, as bytes, of a TensorFlow function; its variables become constants.
 
   Converted from the function itself, a whole 18-block network takes 3 seconds; through a saved
@@ -80,7 +108,9 @@ def convert(concrete_function, quantization=None):
     return converter.convert()
 
 
-def layer_errors(concrete_function, quantization, spreads):
+def layer_errors(
+  concrete_function: ConcreteFunction, quantization: Quantization, spreads: Mapping[str, float]
+) -> list[LayerError]:
   """`LayerError` of every layer that int8 quantizes, the largest first.
 
   Each layer is run in int8 and, on the same inputs, in float: errors do not add up along the
@@ -89,13 +119,21 @@ def layer_errors(concrete_function, quantization, spreads):
   Args:
     concrete_function, quantization: as `convert` takes them; of mode int8.
     spreads: {tensor name: standard deviation} in the float network (`inspection.spreads`).
+
+  Raises:
+    ValueError: if `quantization` has no `calibration`: its images are what layers are run on.
   """
+  images = quantization.calibration
+  if images is None:
+    raise ValueError("Errors of layers are measured on the images of `calibration`; it is None.")
   with _quietly():
     converter = _converter(concrete_function, quantization)
-    return _errors(_debugger(converter, quantization.calibration[:DEBUG_IMAGES]), spreads)
+    return _errors(_debugger(converter, images[:DEBUG_IMAGES]), spreads)
 
 
-def _converter(concrete_function, quantization):
+def _converter(
+  concrete_function: ConcreteFunction, quantization: Quantization
+) -> tf.lite.TFLiteConverter:
   import tensorflow as tf
 
   converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete_function])
@@ -112,14 +150,14 @@ def _converter(concrete_function, quantization):
   return converter
 
 
-def _calibration(quantization):
+def _calibration(quantization: Quantization) -> Iterator[list[np.ndarray]]:
   if quantization.calibration is None:
     yield from (list(arrays) for arrays in quantization.inputs)
   else:
     yield from ([image[None]] for image in quantization.calibration)
 
 
-def _partly_float(converter, names):
+def _partly_float(converter: tf.lite.TFLiteConverter, names: Sequence[str]) -> bytes:
   import tensorflow as tf
 
   converter.target_spec.supported_ops.append(tf.lite.OpsSet.TFLITE_BUILTINS)
@@ -138,7 +176,7 @@ def _debugger(converter, images):
   )
 
 
-def _errors(debugger, spreads):
+def _errors(debugger: Any, spreads: Mapping[str, float]) -> list[LayerError]:
   debugger.run()
   text = io.StringIO()
   debugger.layer_statistics_dump(text)
@@ -152,7 +190,7 @@ def _errors(debugger, spreads):
 
 
 @contextlib.contextmanager
-def _quietly():
+def _quietly() -> Iterator[None]:
   """The converter talks: on standard error, in warnings, and the debugger on standard output."""
   import absl.logging
 

@@ -4,10 +4,18 @@ Its own 8-bit scheme has no config for hard-swish and for the gates of squeeze-a
 one range for all channels of a depthwise kernel.
 """
 
+from __future__ import annotations
+
 import os
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 import tf_keras
+
+if TYPE_CHECKING:
+  from collections.abc import Mapping, Sequence
+
+  from nadv2_tf.types import Tensor
 
 
 def _import_quietly():
@@ -20,7 +28,7 @@ def _import_quietly():
   return tfmot.quantization.keras
 
 
-tfmot_keras = _import_quietly()
+tfmot_keras: Any = _import_quietly()
 
 
 class PerChannel(tfmot_keras.quantizers.LastValueQuantizer):
@@ -30,11 +38,13 @@ class PerChannel(tfmot_keras.quantizers.LastValueQuantizer):
     depthwise: the channels are on the axis before the last, of length 1.
   """
 
-  def __init__(self, depthwise):
+  def __init__(self, depthwise: bool) -> None:
     super().__init__(num_bits=8, per_axis=True, symmetric=True, narrow_range=True)
     self.depthwise = depthwise
 
-  def build(self, tensor_shape, name, layer):
+  def build(
+    self, tensor_shape: tf.TensorShape, name: str, layer: tf_keras.layers.Layer
+  ) -> dict[str, tf.Variable]:
     shape = (tensor_shape[-2] if self.depthwise else tensor_shape[-1],)
     return {
       f"{end}_var": layer.add_weight(
@@ -46,14 +56,20 @@ class PerChannel(tfmot_keras.quantizers.LastValueQuantizer):
       for end, value in (("min", -6.0), ("max", 6.0))
     }
 
-  def __call__(self, inputs, training, weights, **unused):
+  def __call__(
+    self,
+    inputs: Tensor,
+    training: bool | Tensor,
+    weights: Mapping[str, tf.Variable],
+    **unused: Any,
+  ) -> Tensor:
     if not self.depthwise:
       return super().__call__(inputs, training, weights)
     # The operator takes the last axis for the channels.
     turned = super().__call__(tf.transpose(inputs, (0, 1, 3, 2)), training, weights)
     return tf.transpose(turned, (0, 1, 3, 2))
 
-  def get_config(self):
+  def get_config(self) -> dict[str, Any]:
     return {"depthwise": self.depthwise}
 
 
@@ -64,41 +80,49 @@ class Config(tfmot_keras.QuantizeConfig):
     weight: "kernel", "depthwise_kernel" or None.
   """
 
-  def __init__(self, weight=None):
+  def __init__(self, weight: str | None = None) -> None:
     self.weight = weight
 
-  def get_weights_and_quantizers(self, layer):
+  def get_weights_and_quantizers(
+    self, layer: tf_keras.layers.Layer
+  ) -> list[tuple[tf.Variable, PerChannel]]:
     if self.weight is None:
       return []
     return [(getattr(layer, self.weight), PerChannel(self.weight == "depthwise_kernel"))]
 
-  def set_quantize_weights(self, layer, quantize_weights):
+  def set_quantize_weights(
+    self, layer: tf_keras.layers.Layer, quantize_weights: Sequence[Tensor]
+  ) -> None:
     if self.weight is not None:
       setattr(layer, self.weight, quantize_weights[0])
 
-  def get_activations_and_quantizers(self, layer):
+  def get_activations_and_quantizers(self, layer: tf_keras.layers.Layer) -> list[Any]:
     return []  # the output is quantized, after the activation
 
-  def set_quantize_activations(self, layer, quantize_activations):
+  def set_quantize_activations(
+    self, layer: tf_keras.layers.Layer, quantize_activations: Sequence[Tensor]
+  ) -> None:
     pass
 
-  def get_output_quantizers(self, layer):
+  def get_output_quantizers(self, layer: tf_keras.layers.Layer) -> list[Any]:
     return [
       tfmot_keras.quantizers.MovingAverageQuantizer(
         num_bits=8, per_axis=False, symmetric=False, narrow_range=False
       )
     ]
 
-  def get_config(self):
+  def get_config(self) -> dict[str, Any]:
     return {"weight": self.weight}
 
 
-def quantized_layer(layer, weight=None):
+def quantized_layer(
+  layer: tf_keras.layers.Layer, weight: str | None = None
+) -> tf_keras.layers.Layer:
   """A tf_keras layer under fake quantization; its name becomes quant_NAME."""
   return tfmot_keras.QuantizeWrapperV2(layer, Config(weight))
 
 
-def set_output_range(wrapper, low, high):
+def set_output_range(wrapper: tf_keras.layers.Layer, low: float, high: float) -> None:
   """Sets the range of a wrapped layer's output; 0 is always in it, as TFLite wants it."""
   ranges = wrapper._output_quantizer_vars
   ranges["min_var"].assign(min(float(low), 0.0))

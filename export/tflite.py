@@ -1,13 +1,31 @@
 """Stand-alone Keras network to a TFLite file, and running one with LiteRT."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+
 from nadv2_tf.export.quantization import convert
 from nadv2_tf.export.quiet import quiet_stderr
-
 from nadv2_tf.spec.files import write_atomically
 
+if TYPE_CHECKING:
+  import pathlib
+  from collections.abc import Callable, Mapping
 
-def to_tflite(network, path, quantization=None):
+  import keras
+  import tf_keras
+  from ai_edge_litert.interpreter import Interpreter
+  from tensorflow.types.experimental import ConcreteFunction
+
+  from nadv2_tf.export.quantization import Quantization
+  from nadv2_tf.types import AnyPath
+
+
+def to_tflite(
+  network: keras.Model, path: AnyPath, quantization: Quantization | None = None
+) -> pathlib.Path:
   """Writes a Keras network as a TFLite file of batch size 1.
 
   Args:
@@ -21,7 +39,7 @@ def to_tflite(network, path, quantization=None):
   return write_atomically(path, convert(concrete_function(network), quantization))
 
 
-def concrete_function(network):
+def concrete_function(network: keras.Model | tf_keras.Model) -> ConcreteFunction:
   """A Keras network, of Keras 3 or tf_keras, as a TensorFlow function of one image."""
   import tensorflow as tf
 
@@ -30,7 +48,12 @@ def concrete_function(network):
   return function.get_concrete_function(tf.TensorSpec(shape, tf.float32, name="images"))
 
 
-def interpreter(path_or_content, num_threads=1, delegates=True, keep_all_tensors=False):
+def interpreter(
+  path_or_content: AnyPath | bytes,
+  num_threads: int = 1,
+  delegates: bool = True,
+  keep_all_tensors: bool = False,
+) -> Interpreter:
   """A LiteRT interpreter with its tensors allocated; XNNPACK in it unless not `delegates`.
 
   With `keep_all_tensors` every tensor can be read after a run.
@@ -41,7 +64,7 @@ def interpreter(path_or_content, num_threads=1, delegates=True, keep_all_tensors
   from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
   if isinstance(path_or_content, bytes):
-    source = {"model_content": path_or_content}
+    source: dict[str, Any] = {"model_content": path_or_content}
   else:
     source = {"model_path": str(path_or_content)}
   try:
@@ -61,7 +84,9 @@ def interpreter(path_or_content, num_threads=1, delegates=True, keep_all_tensors
   return made
 
 
-def predictor(path_or_content, num_threads=2):
+def predictor(
+  path_or_content: AnyPath | bytes, num_threads: int = 2
+) -> Callable[[np.ndarray], np.ndarray]:
   """`predict` of a TFLite file: images, float32 [batch, ...] -> outputs, one image a time.
 
   Integer inputs and outputs are converted with the file's own scales: both ends are float32.
@@ -70,7 +95,7 @@ def predictor(path_or_content, num_threads=2):
   (input_details,) = made.get_input_details()
   (output_details,) = made.get_output_details()
 
-  def predict(images):
+  def predict(images: np.ndarray) -> np.ndarray:
     outputs = []
     for image in images:
       made.set_tensor(input_details["index"], quantized(image[None], input_details))
@@ -81,7 +106,7 @@ def predictor(path_or_content, num_threads=2):
   return predict
 
 
-def quantized(values, details):
+def quantized(values: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
   """Float values as the tensor of `details` takes them; float tensors take them as they are."""
   if not np.issubdtype(details["dtype"], np.integer):
     return values
@@ -92,7 +117,7 @@ def quantized(values, details):
   )
 
 
-def dequantized(values, details):
+def dequantized(values: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
   """A copy of a tensor's values as float32."""
   if not np.issubdtype(details["dtype"], np.integer):
     return values.copy()
@@ -100,7 +125,7 @@ def dequantized(values, details):
   return ((values.astype(np.float32) - zero_point) * scale).astype(np.float32)
 
 
-def operators(path):
+def operators(path: AnyPath) -> list[str]:
   """Names of the operators of a TFLite file's main graph, in order, as the file has them."""
   made = interpreter(path, delegates=False)
   return [details["op_name"] for details in made._get_ops_details()]

@@ -4,37 +4,50 @@ Batch norm is folded into kernel and bias, as the converter folds it: training u
 quantization then sees the very kernels that int8 will hold.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import tensorflow as tf
 import tf_keras
-from nadv2_tf.export.quantizers import quantized_layer
 
-from nadv2_tf.models.wiring import LayerMaker, wire
+from nadv2_tf.export.quantizers import quantized_layer
+from nadv2_tf.models.static_maker import StaticMaker
+from nadv2_tf.models.wiring import wire
 from nadv2_tf.spec import channels as channel_rules
+
+if TYPE_CHECKING:
+  from collections.abc import Callable
+
+  import keras
+
+  from nadv2_tf.spec import NetworkSpec
+  from nadv2_tf.spec.blocks import Filters
+  from nadv2_tf.types import Tensor
 
 layers = tf_keras.layers
 
 
-class _TwinMaker(LayerMaker):
+class _TwinMaker(StaticMaker):
   """Maker that reads a block's wiring as tf_keras layers; with `quantized`, fakes int8 in each."""
 
-  def __init__(self, spec, quantized):
-    super().__init__()
-    self._spec = spec
+  def __init__(self, spec: NetworkSpec, quantized: bool) -> None:
+    super().__init__(spec)
     self._quantized = quantized
 
-  def layer(self, layer, x, weight=None):
+  def layer(self, layer: tf_keras.layers.Layer, x: Tensor, weight: str | None = None) -> Tensor:
     """Output of a layer; `weight` names its kernel attribute."""
     return (quantized_layer(layer, weight) if self._quantized else layer)(x)
 
-  def activation(self, x, function, name):
+  def activation(self, x: Tensor, function: str | Callable[[Tensor], Tensor], name: str) -> Tensor:
     return self.layer(layers.Activation(function, name=name), x)
 
-  def hard_swish(self, x, name):
+  def hard_swish(self, x: Tensor, name: str) -> Tensor:
     # Written as the converter knows it: one HARD_SWISH operator.
     return self.activation(x, lambda v: v * tf.nn.relu6(v + 3.0) * (1.0 / 6.0), name)
 
-  def convolution(self, x, filters):
+  def convolution(self, x: Tensor, filters: Filters) -> Tensor:
     name, convolved = self.name(filters.field), None
     if filters.kept:
       conv = layers.Conv2D(
@@ -46,10 +59,9 @@ class _TwinMaker(LayerMaker):
         name=name,
       )
       convolved = self.activated(self.layer(conv, x, "kernel"), filters.activation, name)
-    cap = x.shape[-1] if filters.bypass_cap is None else min(x.shape[-1], filters.bypass_cap)
-    return self.joined(x, convolved, filters.kept, cap, filters.stride, name)
+    return self.joined(x, convolved, filters.kept, filters.bypass_cap, filters.stride, name)
 
-  def depthwise(self, x, filters):
+  def depthwise(self, x: Tensor, filters: Filters) -> Tensor:
     name, convolved = self.name(filters.field), None
     kept = channel_rules.depthwise_kept(x.shape[-1], filters.kept)
     if kept:
@@ -63,25 +75,33 @@ class _TwinMaker(LayerMaker):
       filtered = x if kept == x.shape[-1] else x[..., :kept]
       convolved = self.layer(conv, filtered, "depthwise_kernel")
       convolved = self.activated(convolved, filters.activation, name)
-    return self.joined(x, convolved, kept, x.shape[-1], filters.stride, name)
+    return self.joined(x, convolved, kept, None, filters.stride, name)
 
-  def activated(self, convolved, activation, name):
+  def activated(self, convolved: Tensor, activation: str, name: str) -> Tensor:
     if activation == "hard_swish":
       return self.hard_swish(convolved, f"{name}_activation")
     return convolved
 
-  def joined(self, x, convolved, kept, bypassed_until, stride, name):
-    """The filtered channels, and beside them those of `x` from `kept` on that go around."""
-    if bypassed_until <= kept:
-      return convolved
-    passed = x if (kept, bypassed_until) == (0, x.shape[-1]) else x[..., kept:bypassed_until]
-    if stride > 1:
-      passed = layers.AveragePooling2D(2, stride, padding="same", name=f"{name}_passed")(passed)
-    if convolved is None:
-      return passed
-    return self.layer(layers.Concatenate(name=f"{name}_bypass"), [convolved, passed])
+  def joined(
+    self,
+    x: Tensor,
+    convolved: Tensor | None,
+    kept: int,
+    bypass_cap: int | None,
+    stride: int,
+    name: str,
+  ) -> Tensor:
+    def downsampled(passed: Tensor) -> Tensor:
+      if stride == 1:
+        return passed
+      return layers.AveragePooling2D(2, stride, padding="same", name=f"{name}_passed")(passed)
 
-  def squeeze_excite(self, x, units, skipped):
+    def concatenated(parts: list[Tensor]) -> Tensor:
+      return self.layer(layers.Concatenate(name=f"{name}_bypass"), parts)
+
+    return channel_rules.join(x, convolved, kept, bypass_cap, downsampled, concatenated)
+
+  def squeeze_excite(self, x: Tensor, units: int, skipped: bool) -> Tensor:
     if skipped:
       return x
     name = self.name("squeeze")
@@ -94,38 +114,32 @@ class _TwinMaker(LayerMaker):
     gate = self.activation(gate, lambda v: v * (1.0 / 6.0), f"{name}_gate")
     return self.layer(layers.Multiply(name=name), [x, gate])
 
-  def add(self, shortcut, x):
+  def add(self, shortcut: Tensor, x: Tensor) -> Tensor:
     most = max(shortcut.shape[-1], x.shape[-1])
     operands = [_padded(shortcut, most), _padded(x, most)]
     return self.layer(layers.Add(name=self.name("add")), operands)
 
-  def upsample(self, x, factor):
+  def upsample(self, x: Tensor, factor: int) -> Tensor:
     size = (x.shape[1] * factor, x.shape[2] * factor)
     return layers.Resizing(*size, interpolation="nearest", name=self.name("upsample"))(x)
 
-  def global_pool(self, x):
+  def global_pool(self, x: Tensor) -> Tensor:
     return self.layer(layers.GlobalAveragePooling2D(keepdims=True, name=self.name("pool")), x)
 
-  def dropout(self, x, rate):
+  def dropout(self, x: Tensor, rate: float) -> Tensor:
     return x  # the twin learns to give the network's own outputs, which have none
 
-  def classifier(self, x, classes):
+  def classifier(self, x: Tensor, classes: int) -> Tensor:
     x = self.layer(layers.Conv2D(classes, 1, name=self.name("classes")), x, "kernel")
     return layers.Flatten(name="logits")(x)
 
-  def all_removed(self, fields):
-    return all(getattr(self._spec.blocks[self.block_index], field) == 0 for field in fields)
 
-  def choose(self, condition, if_true, if_false):
-    return if_true() if condition else if_false()
-
-
-def _padded(x, channels):
+def _padded(x: Tensor, channels: int) -> Tensor:
   missing = channels - x.shape[-1]
   return tf.pad(x, ((0, 0), (0, 0), (0, 0), (0, missing))) if missing else x
 
 
-def twin(network, spec, quantized=False):
+def twin(network: keras.Model, spec: NetworkSpec, quantized: bool = False) -> tf_keras.Model:
   """A tf_keras model that gives what a stand-alone Keras 3 network gives, without batch norm.
 
   Args:
@@ -150,10 +164,11 @@ def twin(network, spec, quantized=False):
   return model
 
 
-def folded_weights(network):
+def folded_weights(network: keras.Model) -> dict[str, tuple[np.ndarray, np.ndarray]]:
   """{layer name: (kernel, bias)} of a stand-alone network, its batch norms folded in."""
   names = {layer.name for layer in network.layers}
   folded = {}
+  bias: Any
   for layer in network.layers:
     if type(layer).__name__ not in ("Conv2D", "DepthwiseConv2D"):
       continue

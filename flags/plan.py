@@ -5,7 +5,7 @@ from absl import flags
 FLAGS = flags.FLAGS
 
 
-def define_plan():
+def define_plan() -> None:
   flags.DEFINE_bool(
     "plan",
     False,
@@ -27,7 +27,7 @@ def define_plan():
   )
 
 
-def check_plan():
+def check_plan() -> None:
   """Raises ValueError for flags of a plan that is not asked for."""
   for name in ("plan_as", "plan_images"):
     if FLAGS[name].value is not None and not FLAGS.plan:

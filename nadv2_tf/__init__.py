@@ -4,6 +4,7 @@ Sub-packages load when they are first used, so that counting starts without Tens
 """
 
 import importlib
+from typing import Any
 
 _SUBPACKAGES = (
   "backbones",
@@ -22,7 +23,7 @@ _SPECS = ("NetworkSpec", "SearchSpace", "Skip")
 __all__ = [*_SUBPACKAGES, *_SPECS]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
   if name in _SUBPACKAGES:
     return importlib.import_module(f"nadv2_tf.{name}")
   if name in _SPECS:
@@ -30,5 +31,5 @@ def __getattr__(name):
   raise AttributeError(f"module 'nadv2_tf' has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
   return sorted(__all__)

@@ -5,10 +5,20 @@ Whoever wants to know makes a `Stopwatch` the current one; the code in between s
 belongs to the innermost, so that all of them add up to the whole.
 """
 
+from __future__ import annotations
+
 import contextlib
 import contextvars
 import os
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from collections.abc import Iterator
+  from typing import TypeAlias
+
+  #: {stage: {part or "rest": [seconds, CPU seconds]}}
+  Stages: TypeAlias = dict[str, dict[str, list[float]]]
 
 #: what seconds are spent on, beside the rest of a stage: Python building graphs and their first
 #: run; training and scoring; making TFLite files; timing them
@@ -17,7 +27,9 @@ REST = "rest"
 #: before the first stage, and between two
 BETWEEN = "between"
 
-_current = contextvars.ContextVar("stopwatch", default=None)
+_current: contextvars.ContextVar[Stopwatch | None] = contextvars.ContextVar(
+  "stopwatch", default=None
+)
 
 
 class Stopwatch:
@@ -29,13 +41,13 @@ class Stopwatch:
     stages: {stage: {part or "rest": [seconds, CPU seconds]}}, in the order of their beginning.
   """
 
-  def __init__(self):
-    self.stages = {}
+  def __init__(self) -> None:
+    self.stages: Stages = {}
     self._labels = [(BETWEEN, REST)]
     self._last = _now()
 
   @contextlib.contextmanager
-  def current(self):
+  def current(self) -> Iterator[Stopwatch]:
     """While the block runs, `stage` and `part` count here."""
     token = _current.set(self)
     self._last = _now()
@@ -45,7 +57,7 @@ class Stopwatch:
       self.read()
       _current.reset(token)
 
-  def read(self):
+  def read(self) -> Stages:
     """Counts what passed up to now; returns `stages`."""
     now = _now()
     stage, part = self._labels[-1]
@@ -56,7 +68,7 @@ class Stopwatch:
     return self.stages
 
   @contextlib.contextmanager
-  def label(self, stage=None, part=REST):
+  def label(self, stage: str | None = None, part: str = REST) -> Iterator[None]:
     """What passes inside is counted under these words."""
     self.read()
     self._labels.append((stage or self._labels[-1][0], part))
@@ -67,31 +79,31 @@ class Stopwatch:
       self._labels.pop()
 
 
-def running():
+def running() -> contextlib.AbstractContextManager[Stopwatch]:
   """A context manager that gives the current `Stopwatch`, or makes one for the block."""
   watch = _current.get()
   return contextlib.nullcontext(watch) if watch else Stopwatch().current()
 
 
-def stage(name):
+def stage(name: str) -> contextlib.AbstractContextManager[None]:
   """A context manager: the block is the stage `name` of a run."""
   watch = _current.get()
   return watch.label(stage=name) if watch else contextlib.nullcontext()
 
 
-def part(name):
+def part(name: str) -> contextlib.AbstractContextManager[None]:
   """A context manager: the block is spent on `name`, one of `PARTS`, whatever the stage is."""
   watch = _current.get()
   return watch.label(part=name) if watch else contextlib.nullcontext()
 
 
-def _now():
+def _now() -> tuple[float, float]:
   times = os.times()
   cpu = times.user + times.system + times.children_user + times.children_system
   return time.monotonic(), cpu
 
 
-def added(before, stages):
+def added(before: Stages, stages: Stages) -> Stages:
   """{stage: {part: [seconds, CPU seconds]}}: the sum of two such."""
   total = {
     stage: {part: list(both) for part, both in parts.items()} for stage, parts in before.items()
@@ -105,9 +117,9 @@ def added(before, stages):
   return total
 
 
-def rows(stages):
+def rows(stages: Stages) -> list[tuple[str, list[float]]]:
   """[(stage, [seconds, CPU seconds, seconds of each of PARTS, of the rest])], their sum last."""
-  table = []
+  table: list[tuple[str, list[float]]] = []
   for name, parts in stages.items():
     whole = [sum(both[index] for both in parts.values()) for index in (0, 1)]
     split = [parts.get(one, [0.0, 0.0])[0] for one in (*PARTS, REST)]

@@ -91,8 +91,8 @@ def make_device():
 
   `milliseconds` makes a number of a file's bytes. After `most_files` files the device is gone.
   """
-  from nadv2_tf.benchmarks.errors import DeviceLost
-  from nadv2_tf.benchmarks.timing import Device, Identity, Repeat
+  from nadv2_tf.benchmarks.timing.device import Device, Identity, Repeat
+  from nadv2_tf.benchmarks.timing.errors import DeviceLost
 
   class CountingDevice(Device):
     identity = Identity("fake: stop watch", "x86_64", None, "runtime 1")

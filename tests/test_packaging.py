@@ -166,7 +166,7 @@ def test_licence_and_description_are_in_the_wheel(wheel, names):
 
 def test_the_installed_package_is_the_one_that_starts(installed):
   target, elsewhere = installed
-  code = "import nadv2_tf.flags.groups as g, nadv2_tf; print(nadv2_tf.__file__, g.__file__)"
+  code = "import nadv2_tf.flags.define as g, nadv2_tf; print(nadv2_tf.__file__, g.__file__)"
   done = _run([sys.executable, "-c", code], elsewhere, PYTHONPATH=str(target))
   assert done.returncode == 0, done.stderr
   assert all(path.startswith(str(target)) for path in done.stdout.split())
@@ -206,7 +206,7 @@ def test_a_command_lists_its_flags_and_loads_nothing_heavy(installed, command):
   ("arguments", "said"),
   [
     (["--output=x", "--optimizer=adagrad"], "adagrad"),
-    (["--output=x", "--search_optimizer=hill"], "must be one of mcd"),
+    (["--output=x", "--search_optimizer=hill"], "must be one of evolution, mcd"),
     (["--output=x", "--metric=watts"], "must be one of latency_ms"),
     (["--output=x", "--epoch=3"], "Unknown command line flag 'epoch'"),
     (["--output=x", "demo"], "unexpected argument 'demo'"),

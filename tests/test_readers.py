@@ -15,7 +15,8 @@ import pytest
 from file_readers import READERS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from nadv2_tf.benchmarks.errors import TimingError
+
+from nadv2_tf.benchmarks.timing.errors import TimingError
 
 #: seconds for all examples of one reader; far more than they take
 LONGEST = 300

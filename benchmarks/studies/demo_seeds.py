@@ -8,23 +8,30 @@ run again. The found and the uniformly scaled network are cut from the same full
 scratch for the epochs of full network, super-network and fine-tuning together.
 """
 
+from __future__ import annotations
+
 import json
 import pathlib
 import statistics
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import keras
 from absl import app, flags
 
 from nadv2_tf import flags as presets
 from nadv2_tf.models import stand_alone
+from nadv2_tf.options import FinetuneOptions
 from nadv2_tf.pipeline import workbench
-from nadv2_tf.pipeline.options import FinetuneOptions
 from nadv2_tf.pipeline.recipes import is_full_first
-from nadv2_tf.training.evaluation import evaluate, keras_predictor
 from nadv2_tf.training.loop import TrainingLoop
 from nadv2_tf.training.recipe import Recipe
+from nadv2_tf.training.scoring.evaluation import evaluate, keras_predictor
+
+if TYPE_CHECKING:
+  from collections.abc import Mapping, Sequence
+  from typing import Any
 
 DEMO_PRESET = pathlib.Path(presets.__file__).with_name("presets") / "demo.flags"
 
@@ -35,7 +42,7 @@ PRESET = flags.DEFINE_string("preset", str(DEMO_PRESET), "Flag file of the run."
 SCRATCH_LEARNING_RATE = 3e-3
 
 
-def run_demo(folder, seed):
+def run_demo(folder: pathlib.Path, seed: str) -> dict[str, Any]:
   """One run of the preset; its metrics."""
   if not (folder / "report.html").exists():
     command = [
@@ -50,7 +57,7 @@ def run_demo(folder, seed):
   return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
 
 
-def from_scratch(folder, name):
+def from_scratch(folder: pathlib.Path, name: str) -> float:
   """Test accuracy of a network of the run, trained from fresh weights for as many epochs."""
   record = folder / f"{name}_from_scratch.json"
   if record.exists():
@@ -73,7 +80,7 @@ def from_scratch(folder, name):
   return accuracy
 
 
-def table(rows):
+def table(rows: Sequence[tuple[str, Mapping[str, float]]]) -> str:
   """Text of [(seed, {column: value})] with mean and range."""
   columns = list(rows[0][1])
   lines = ["seed  " + "  ".join(f"{column:>18s}" for column in columns)]
@@ -84,7 +91,7 @@ def table(rows):
   return "\n".join(lines)
 
 
-def main(_):
+def main(_: list[str]) -> None:
   rows = []
   for seed in SEEDS.value:
     folder = pathlib.Path(OUTPUT.value) / seed

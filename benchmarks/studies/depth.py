@@ -6,16 +6,25 @@
 The constant is the median depth of the training pixels, the best that can be said without looking.
 """
 
+from __future__ import annotations
+
 import datetime
 import sys
+from typing import TYPE_CHECKING
 
 import numpy as np
 from absl import app, flags
-from nadv2_tf.benchmarks.devices.host import processor_name
 
+from nadv2_tf.benchmarks.timing.devices.host import processor_name
 from nadv2_tf.pipeline import workbench
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.tasks.depth.measures import RMSE, evaluate_maps
+
+if TYPE_CHECKING:
+  from collections.abc import Mapping
+  from typing import Any
+
+  from nadv2_tf.tasks.examples import Datasets
 
 OUTPUT = flags.DEFINE_string("output", None, "Folder of a finished run.", required=True)
 CONSTANT, FULL, FOUND = "constant: training median", "full", "found"
@@ -24,7 +33,7 @@ TITLES = {FULL: "full network", FOUND: "found network", "uniform": "uniformly sc
 MOST_LATENCY, MOST_RMSE, MOST_OF_CONSTANT = 0.5, 1.05, 0.85
 
 
-def constant_measures(datasets):
+def constant_measures(datasets: Datasets) -> dict[str, float]:
   """Measures of the training median, predicted for every test pixel."""
   maps = datasets.train.labels
   median = np.median(maps[maps > 0])
@@ -32,7 +41,9 @@ def constant_measures(datasets):
   return evaluate_maps([(prediction, datasets.test.labels)]).measures
 
 
-def table(rows):
+def table(
+  rows: Mapping[str, tuple[Mapping[str, float], float | None, float | None]],
+) -> list[str]:
   """Lines for {title: (measures, latency in ms or None, seconds of training or None)}."""
   names = list(next(iter(rows.values()))[0])
   lines = [
@@ -48,7 +59,7 @@ def table(rows):
   return lines
 
 
-def verdicts(rows):
+def verdicts(rows: Mapping[str, tuple[Mapping[str, float], Any, Any]]) -> list[str]:
   """What was asked for, and whether it holds, as lines."""
   constant, full, found = (rows[title] for title in (CONSTANT, TITLES[FULL], TITLES[FOUND]))
   asked = [
@@ -63,7 +74,7 @@ def verdicts(rows):
   ]
 
 
-def main(unused_arguments):
+def main(unused_arguments: list[str]) -> None:
   folder = RunFolder(OUTPUT.value)
   networks = folder.metrics().get("networks", {})
   for name in (FULL, FOUND):

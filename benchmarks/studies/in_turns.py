@@ -1,10 +1,18 @@
 """Times several things in turns: what slows the machine for a while slows all of them."""
 
+from __future__ import annotations
+
 import statistics
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from collections.abc import Callable, Collection, Iterable, Mapping
 
 
-def round_medians(calls, rounds, steps, once=()):
+def round_medians(
+  calls: Mapping[str, Callable[[int], object]], rounds: int, steps: int, once: Collection[str] = ()
+) -> dict[str, list[float]]:
   """{title: median seconds of a call, one for each round}.
 
   Args:
@@ -12,9 +20,9 @@ def round_medians(calls, rounds, steps, once=()):
       one title the indices never come twice.
     once: titles of those that take so long that one call a round is enough.
   """
-  medians = {title: [] for title in calls}
+  medians: dict[str, list[float]] = {title: [] for title in calls}
   for number in range(rounds):
-    times = {title: [] for title in calls}
+    times: dict[str, list[float]] = {title: [] for title in calls}
     for index in range(steps):
       for title, call in calls.items():
         if index and title in once:
@@ -27,7 +35,7 @@ def round_medians(calls, rounds, steps, once=()):
   return medians
 
 
-def ratio_text(seconds, others):
+def ratio_text(seconds: Iterable[float], others: Iterable[float]) -> str:
   """Median of the rounds' ratios with their range, such as "1.02 (0.98 to 1.05)"."""
   ratios = [one / other for one, other in zip(seconds, others, strict=True)]
   return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"

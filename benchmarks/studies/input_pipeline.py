@@ -9,6 +9,8 @@ training on one batch over and over and of training on the pipeline's, these two
 pipeline is the limit where "both" is about "pipeline", and not where it is about "training".
 """
 
+from __future__ import annotations
+
 import contextlib
 import datetime
 import itertools
@@ -18,22 +20,32 @@ import statistics
 import sys
 import tempfile
 import time
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 from absl import app, flags
-from nadv2_tf.benchmarks.devices.host import processor_name
 from PIL import Image, ImageFilter
 
 from nadv2_tf import backbones
+from nadv2_tf.benchmarks.timing.devices.host import processor_name
 from nadv2_tf.models import super_network
 from nadv2_tf.tasks import sources
 from nadv2_tf.tasks.augmentation import AUGMENTATIONS, Augmentation
 from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.training.loop import TrainingLoop
-from nadv2_tf.training.precision import computing_in
 from nadv2_tf.training.recipe import Recipe
+from nadv2_tf.training.steps.precision import computing_in
 from nadv2_tf.training.widths import WidthSampler
+
+if TYPE_CHECKING:
+  from collections.abc import Iterator
+  from typing import Any
+
+  from nadv2_tf.spec import SearchSpace
+  from nadv2_tf.tasks.examples import Examples
+  from nadv2_tf.tasks.stream import StreamedExamples
+  from nadv2_tf.types import Tensor
 
 BACKBONE = flags.DEFINE_string("backbone", "mobilenet_v3_cifar", "Initial network.")
 DATA = flags.DEFINE_string("data", None, "folder:DIR or tfds:NAME; default: generated files.")
@@ -52,7 +64,7 @@ ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds.", lower_bound=1)
 PICTURE = (500, 400)
 
 
-def write_pictures(folder):
+def write_pictures(folder: pathlib.Path) -> None:
   """FILES JPEG files of two classes under folder/train, and four under folder/val."""
   rng = np.random.default_rng(0)
   for part, count in (("train", FILES.value), ("val", 4)):
@@ -66,16 +78,16 @@ def write_pictures(folder):
 class InTurns:
   """Examples whose batches are, `STEPS` at a time: one and the same, streamed, streamed again."""
 
-  def __init__(self, examples):
+  def __init__(self, examples: Examples | StreamedExamples) -> None:
     self._examples = examples
 
-  def __len__(self):
+  def __len__(self) -> int:
     return len(self._examples)
 
-  def take(self, indices):
+  def take(self, indices: slice | np.ndarray) -> Examples | StreamedExamples:
     return self._examples.take(indices)
 
-  def training_batches(self, *how):
+  def training_batches(self, *how: Any) -> Iterator[tuple[Tensor, Tensor]]:
     streamed = self._examples.training_batches(*how)
     same = next(streamed)
     while True:
@@ -84,7 +96,9 @@ class InTurns:
       yield from itertools.islice(streamed, 2 * STEPS.value)
 
 
-def training_rates(examples, classes):
+def training_rates(
+  examples: Examples | StreamedExamples, classes: int
+) -> tuple[np.ndarray, np.ndarray]:
   """Images per second of every round: (training, both)."""
   batch, groups = BATCH_SIZE.value, GROUPS.value
   space = backbones.search_space(BACKBONE.value, examples.image_shape, classes)
@@ -101,18 +115,19 @@ def training_rates(examples, classes):
     mixed_precision=PRECISION.value,
   )
   loop = TrainingLoop(model, Classification("demo", 32, 1, 0), recipe, _sampler(space))
-  times = []
-  loop.run(InTurns(examples), lambda unused: times.append(time.perf_counter()), STEPS.value)
+  times: list[float] = []
+  in_turns: Any = InTurns(examples)  # has what the loop asks of examples
+  loop.run(in_turns, lambda unused: times.append(time.perf_counter()), STEPS.value)
   rates = STEPS.value * batch / np.diff(times)
   # Report 3 ends the first round; then each round has three intervals.
   return rates[2::3], rates[4::3]
 
 
-def _sampler(space):
+def _sampler(space: SearchSpace) -> WidthSampler:
   return WidthSampler(space, BATCH_SIZE.value, GROUPS.value)
 
 
-def pipeline_rates(examples):
+def pipeline_rates(examples: Examples | StreamedExamples) -> list[float]:
   """Images per second of every round."""
   augmentation = Augmentation(AUGMENTATION.value)
   batches = examples.training_batches(BATCH_SIZE.value, augmentation, 0)
@@ -125,7 +140,7 @@ def pipeline_rates(examples):
   return rates[1:]
 
 
-def main(_):
+def main(_: list[str]) -> None:
   with contextlib.ExitStack() as stack:
     data = DATA.value
     if data is None:

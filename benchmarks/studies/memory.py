@@ -9,6 +9,8 @@ growth is counted from the warm-up on, in which TensorFlow and oneDNN fill their
 with the largest network.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import datetime
 import pathlib
@@ -16,14 +18,16 @@ import random
 import resource
 import sys
 import tempfile
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
-from nadv2_tf.benchmarks.devices.host import processor_name
-from nadv2_tf.flags import groups
 
 from nadv2_tf import backbones
+from nadv2_tf.benchmarks.timing.devices.host import processor_name
+from nadv2_tf.flags.define import read
+from nadv2_tf.options import NetworkOptions, TrainOptions
 from nadv2_tf.pipeline.data import make_task
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.progress import Progress
@@ -33,14 +37,18 @@ from nadv2_tf.pipeline.workbench import Workbench, space_of
 from nadv2_tf.programs import run
 from nadv2_tf.tasks.examples import Datasets, Examples
 from nadv2_tf.training import strategies
-from nadv2_tf.training.scoring import SharedWeightsEvaluator
+from nadv2_tf.training.scoring.shared_weights import SharedWeightsEvaluator
+
+if TYPE_CHECKING:
+  from nadv2_tf.spec import NetworkSpec
+  from nadv2_tf.types import AnyPath
 
 FLAGS = flags.FLAGS
 CLASSES = {"demo": 10, "tfds:cifar10": 10}  # of --data; else as many as ImageNet
 MIB = 2**20
 
 
-def define_flags():
+def define_flags() -> None:
   run.define_flags()
   FLAGS.set_default("output", "")  # a run needs one; nothing is kept here
   flags.DEFINE_integer("steps", 10, "Training steps.")
@@ -52,7 +60,7 @@ def define_flags():
   flags.DEFINE_integer("scored", 2000, "Samples after the warm-up.")
 
 
-def random_examples(count, network, rng):
+def random_examples(count: int, network: NetworkSpec, rng: np.random.Generator) -> Examples:
   """`Examples` of the network's input, with labels or maps of its output's shape."""
   images = rng.integers(0, 256, (count, *network.input_shape), np.uint8)
   if network.blocks[-1].kind == "head":
@@ -60,10 +68,10 @@ def random_examples(count, network, rng):
   return Examples(images, rng.uniform(1, 9, (count, *network.input_shape[:2], 1)).astype("float32"))
 
 
-def make_workbench(folder):
+def make_workbench(folder: AnyPath) -> Workbench:
   """A `Workbench` with the settings of the flags and random images."""
-  network_options = dataclasses.replace(groups.read(groups.NetworkOptions), input="memory")
-  options = groups.read(groups.TrainOptions)
+  network_options = dataclasses.replace(read(NetworkOptions), input="memory")
+  options = read(TrainOptions)
   first = backbones.search_space(network_options.backbone).largest()
   size = network_options.image_size or first.input_shape[0]
   channels = 1 if network_options.data == "demo" else 3
@@ -82,23 +90,23 @@ def make_workbench(folder):
     augmentation="shift",
     encoder_weights=None,
   )
-  task = make_task(network_options, size, options.label_smoothing)
+  task = make_task(network_options, size, options)
   strategy = strategies.make_strategy(options.strategy)
   data = Datasets(train, holdout, holdout, ())
   return Workbench(RunFolder(folder), space, task, data, network_options, options, strategy)
 
 
-def resident():
+def resident() -> int:
   """Resident bytes of this process now."""
   pages = int(pathlib.Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
   return pages * resource.getpagesize()
 
 
-def peak():
+def peak() -> int:
   return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def main(_):
+def main(_: list[str]) -> None:
   started = resident()
   with tempfile.TemporaryDirectory() as folder:
     bench = make_workbench(folder)

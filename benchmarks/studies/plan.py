@@ -6,11 +6,17 @@ All flags are nadv2-run's. The plan runs in a process of its own, and then the r
 must be a new one: what is finished takes no time. Start it on an idle machine.
 """
 
+from __future__ import annotations
+
 import json
 import pathlib
 import re
 import subprocess
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from collections.abc import Iterable, Mapping, Sequence
 
 #: a stage over so many seconds must be planned within so much of what it takes
 LONG, WITHIN = 20.0, 0.25
@@ -18,13 +24,13 @@ ROW = re.compile(r"^(\w+(?: \w+)?) {2,}([\d.,]+) (s|min|h)(?: |$)")
 UNITS = {"s": 1, "min": 60, "h": 3600}
 
 
-def planned(text):
+def planned(text: str) -> dict[str, float]:
   """{stage: seconds} of a printed plan."""
   rows = filter(None, map(ROW.match, text.splitlines()))
   return {row[1]: float(row[2].replace(",", "")) * UNITS[row[3]] for row in rows}
 
 
-def taken(stages, confirm):
+def taken(stages: Mapping[str, Mapping[str, Sequence[float]]], confirm: float) -> dict[str, float]:
   """{stage: seconds} of stages.json, with what the search spent on confirming by itself."""
   found = {name: sum(seconds for seconds, _ in parts.values()) for name, parts in stages.items()}
   if confirm:
@@ -33,7 +39,7 @@ def taken(stages, confirm):
   return found
 
 
-def table(plan, run):
+def table(plan: Mapping[str, float], run: Mapping[str, float]) -> list[str]:
   """Lines: planned and taken seconds of every stage, and their ratio."""
   lines = [f"{'':18s}{'planned':>10s}{'taken':>10s}{'planned/taken':>15s}"]
   for name in [name for name in run if name != "all"] + ["all"]:
@@ -46,7 +52,7 @@ def table(plan, run):
   return lines
 
 
-def command(arguments, *more):
+def command(arguments: Iterable[str], *more: str) -> str:
   """What nadv2-run prints in a process of its own; raises RuntimeError if it fails."""
   words = [sys.executable, "-m", "nadv2_tf.programs.run", *arguments, *more]
   done = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -55,7 +61,7 @@ def command(arguments, *more):
   return done.stdout
 
 
-def main(arguments):
+def main(arguments: Sequence[str]) -> None:
   outputs = [value.partition("=")[2] for value in arguments if value.startswith("--output=")]
   if len(outputs) != 1 or pathlib.Path(outputs[0]).exists():
     sys.exit("error: give nadv2-run's flags, and with --output=FOLDER a folder that is new.")

@@ -5,27 +5,36 @@
 All are built, traced and stepped in one process, in turns; the ratio of the medians is what counts.
 """
 
+from __future__ import annotations
+
 import datetime
 import functools
 import statistics
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
-from nadv2_tf.benchmarks.devices.host import processor_name
-from nadv2_tf.benchmarks.studies.in_turns import ratio_text, round_medians
 
 from nadv2_tf import backbones
+from nadv2_tf.benchmarks.studies.in_turns import ratio_text, round_medians
+from nadv2_tf.benchmarks.timing.devices.host import processor_name
 from nadv2_tf.models import super_network
 from nadv2_tf.tasks.classification import Classification
-from nadv2_tf.training.precision import computing_in
 from nadv2_tf.training.recipe import Recipe
+from nadv2_tf.training.steps.precision import computing_in
+from nadv2_tf.training.steps.tensorflow import make_step
 from nadv2_tf.training.strategies import make_strategy
-from nadv2_tf.training.tensorflow_steps import make_step
 from nadv2_tf.training.widths import WidthSampler
+
+if TYPE_CHECKING:
+  from collections.abc import Callable
+
+  from nadv2_tf.spec import SearchSpace
+  from nadv2_tf.types import Tensor
 
 BACKBONE = flags.DEFINE_string("backbone", "mobilenet_v3_cifar", "Initial network.")
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Images per step.")
@@ -44,7 +53,7 @@ PLAIN = "float32"
 CHOSEN = flags.DEFINE_list("forms", list(FORMS), f"Some of {', '.join(FORMS)}; {PLAIN} always is.")
 
 
-def make_steps(space, batch):
+def make_steps(space: SearchSpace, batch: int) -> dict[str, Callable[..., tuple[Tensor, Tensor]]]:
   """{title: step(inputs, targets)}."""
   task, strategy = Classification("demo", 32, 1, 0), make_strategy("one")
   steps = {}
@@ -61,7 +70,7 @@ def make_steps(space, batch):
   return steps
 
 
-def main(_):
+def main(_: list[str]) -> None:
   batch = BATCH_SIZE.value
   space = backbones.search_space(BACKBONE.value)
   rng = np.random.default_rng(0)

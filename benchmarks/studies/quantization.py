@@ -5,24 +5,35 @@
 prints a table over the whole test set; benchmarks/results/quantization.txt is such an output.
 """
 
+from __future__ import annotations
+
 import pathlib
 import sys
 import tempfile
+from typing import TYPE_CHECKING
 
 import keras
 from absl import app, flags
-from nadv2_tf.benchmarks.devices import open_device
-from nadv2_tf.benchmarks.timing import TimingSettings
-from nadv2_tf.export import deployment, parity, predictor
 
+from nadv2_tf.benchmarks.timing.devices import open_device
+from nadv2_tf.export import deployment, parity, predictor
+from nadv2_tf.options import ExportOptions, TimingSettings
 from nadv2_tf.pipeline.export_stage import evidence_of
 from nadv2_tf.spec import NetworkSpec
 from nadv2_tf.tasks.classification import Classification
-from nadv2_tf.training.evaluation import evaluate
+from nadv2_tf.training.scoring.evaluation import evaluate
+
+if TYPE_CHECKING:
+  from collections.abc import Mapping, Sequence
+  from typing import Any
+
+  from nadv2_tf.benchmarks.timing.device import Timing
+  from nadv2_tf.tasks.examples import Datasets
+  from nadv2_tf.tasks.task import Task
 
 FLAGS = flags.FLAGS
 #: (title, options) of the rows
-ROWS = (
+ROWS: tuple[tuple[str, dict[str, Any]], ...] = (
   ("float32", {}),
   ("float16", {"quantization": "float16"}),
   ("dynamic", {"quantization": "dynamic"}),
@@ -32,14 +43,21 @@ ROWS = (
 )
 
 
-def define_flags():
+def define_flags() -> None:
   flags.DEFINE_string("network", None, "A .keras file; its .json beside it.", required=True)
   flags.DEFINE_string("data", "demo", "Images, as nadv2-run takes them.")
   flags.DEFINE_float("qat_epochs", 2.0, "Of quantization-aware training.")
   flags.DEFINE_float("qat_learning_rate", 1e-4, "Its largest learning rate.")
 
 
-def measure_row(network, spec, task, datasets, path, options):
+def measure_row(
+  network: keras.Model,
+  spec: NetworkSpec,
+  task: Task,
+  datasets: Datasets,
+  path: pathlib.Path,
+  options: ExportOptions,
+) -> tuple[float, dict[str, Any]]:
   """(accuracy on the test set, the export's record) of one mode."""
   record = deployment.export(
     network, path, options, evidence_of(task, datasets), None, spec, _progress
@@ -48,12 +66,18 @@ def measure_row(network, spec, task, datasets, path, options):
   return accuracy, record
 
 
-def _progress(step, steps, loss):
+def _progress(step: int, steps: int, loss: float) -> None:
   if step in (1, steps) or step % 50 == 0:
     print(f"  training: step {step} of {steps}, loss {loss:.3g}", file=sys.stderr, flush=True)
 
 
-def row_text(title, accuracy, record, first, latency_ms):
+def row_text(
+  title: str,
+  accuracy: float,
+  record: Mapping[str, Any],
+  first: Mapping[str, float],
+  latency_ms: float,
+) -> str:
   spread = record["spread"]
   return (
     f"{title:22s} {accuracy:7.2%} {100 * (first['accuracy'] - accuracy):+6.2f} "
@@ -65,7 +89,7 @@ def row_text(title, accuracy, record, first, latency_ms):
   )
 
 
-def main(unused_argv):
+def main(unused_argv: list[str]) -> None:
   source = pathlib.Path(FLAGS.network)
   network = keras.saving.load_model(source, compile=False, safe_mode=True)
   spec = NetworkSpec.from_json(source.with_suffix(".json").read_text(encoding="utf-8"))
@@ -74,7 +98,7 @@ def main(unused_argv):
   rows, paths = [], []
   with tempfile.TemporaryDirectory() as folder:
     for index, (title, changes) in enumerate(ROWS):
-      options = deployment.ExportOptions(
+      options = ExportOptions(
         max_accuracy_drop=100,
         qat_epochs=FLAGS.qat_epochs,
         qat_learning_rate=FLAGS.qat_learning_rate,
@@ -91,7 +115,13 @@ def main(unused_argv):
     print_table(source, spec, datasets, rows, timings)
 
 
-def print_table(source, spec, datasets, rows, timings):
+def print_table(
+  source: pathlib.Path,
+  spec: NetworkSpec,
+  datasets: Datasets,
+  rows: Sequence[tuple[str, float, Mapping[str, Any]]],
+  timings: Sequence[Timing],
+) -> None:
   print(
     f"{source}: {spec.name}, {spec.parameters():,} parameters, on {FLAGS.data}, all "
     f"{len(datasets.test)} test images; other figures on {parity.IMAGES} images that neither "

@@ -9,14 +9,22 @@ the eighths in random order. What a rule chose is worth its score on the eighths
 not see; what it cost is counted in images.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import random
 import statistics
+from typing import TYPE_CHECKING
 
 import numpy as np
 from absl import app, flags
 
 from nadv2_tf.search import Race
+
+if TYPE_CHECKING:
+  from collections.abc import Iterable, Sequence
+
+  from nadv2_tf.types import AnyPath
 
 FLAGS = flags.FLAGS
 RUN = flags.DEFINE_string("run", None, "Folder of a finished run.", required=True)
@@ -33,12 +41,13 @@ class Rule:
   kept: float = 0.25
   finalists: int = 3
 
-  def choose(self, scores):
+  def choose(self, scores: np.ndarray) -> tuple[int, tuple[int, ...], int]:
     """(the chosen sample, samples scored on each part, eighths seen) of scores [samples, 8]."""
     seen = sum(self.parts)
     if len(self.parts) == 1:
       return int(np.argmax(scores[:, :seen].mean(axis=1))), (len(scores),), seen
-    race = Race(tuple(part / seen for part in self.parts), self.kept, self.finalists)
+    first, second, third = (part / seen for part in self.parts)
+    race = Race((first, second, third), self.kept, self.finalists)
     ends = np.cumsum(self.parts)
 
     def scores_of(left, part):
@@ -48,7 +57,7 @@ class Rule:
     best = max(arrived, key=lambda sample: scores[sample, :seen].mean())
     return best, race.entrants(len(scores)), seen
 
-  def images(self, entrants, images, calibration):
+  def images(self, entrants: Sequence[int], images: int, calibration: int) -> float:
     """Images that a sample costs on average."""
     parts = zip(self.parts, entrants, strict=True)
     return sum(count * (part * images + calibration) for part, count in parts) / entrants[0]
@@ -61,7 +70,9 @@ RULES = (
 )  # fmt: skip
 
 
-def worth(rule, iterations, rng, replays):
+def worth(
+  rule: Rule, iterations: Iterable[np.ndarray], rng: np.random.Generator, replays: int
+) -> tuple[float, tuple[int, ...]]:
   """(mean score on unseen eighths, samples on each part) of what `rule` chooses."""
   values = []
   for scores in iterations:
@@ -72,14 +83,14 @@ def worth(rule, iterations, rng, replays):
   return statistics.mean(values), entrants
 
 
-def scored(run, every):
+def scored(run: AnyPath, every: int) -> tuple[list[np.ndarray], int]:
   """([scores [samples, 8] of an iteration], images of an eighth) of a run."""
-  from nadv2_tf.pipeline import metering, optimizers, search_stage, super_stage, workbench
-  from nadv2_tf.pipeline.options import SearchOptions
+  from nadv2_tf.options import SearchOptions
+  from nadv2_tf.pipeline import optimizers, search_stage, super_stage, workbench
+  from nadv2_tf.pipeline.aim.metric import metric_of
   from nadv2_tf.pipeline.progress import Progress
-  from nadv2_tf.resources.latency_table import LatencyTable
   from nadv2_tf.search import Problem, journal
-  from nadv2_tf.training.scoring import SharedWeightsEvaluator
+  from nadv2_tf.training.scoring.shared_weights import SharedWeightsEvaluator
 
   bench = workbench.reopen_workbench(run)
   options = bench.folder.options("search", SearchOptions)
@@ -88,8 +99,7 @@ def scored(run, every):
   evaluator = SharedWeightsEvaluator(
     model, bench.task, bench.datasets.holdout, calibration, shares=(1 / PARTS,) * PARTS
   )
-  meter = metering.ready_meter(options, space)
-  meter = meter or LatencyTable.from_csv(bench.folder.latency_table)
+  meter = metric_of(options).meter(space, bench.folder)
   entries = [e for e in journal.read(bench.folder.journal_of(1)) if e["type"] == "iteration"]
   bases = [space.largest(), *(space.decode(entry["widths"]) for entry in entries)]
   found, rng = [], random.Random(bench.seed)
@@ -102,7 +112,7 @@ def scored(run, every):
   return found, evaluator.part_sizes[0]
 
 
-def main(_):
+def main(_: list[str]) -> None:
   from nadv2_tf.pipeline.search_stage import CALIBRATION_IMAGES
   from nadv2_tf.programs.start import start_tensorflow
 

@@ -7,6 +7,8 @@ Kendall's tau against the accuracy alone, with its 95 % interval, and seconds pe
 --cache is not trained again, so the study can be killed and started anew.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import datetime
 import json
@@ -16,25 +18,35 @@ import random
 import statistics
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import keras
 import tensorflow as tf
 from absl import app, flags
-from nadv2_tf.benchmarks.devices.host import processor_name
-from nadv2_tf.benchmarks.partial_table import PartialTable
-from nadv2_tf.benchmarks.rank_correlation import kendall_tau, tau_interval
-from nadv2_tf.benchmarks.table_plan import networks_over_range
-from nadv2_tf.flags import groups
 
+from nadv2_tf.benchmarks.tables.partial import PartialTable
+from nadv2_tf.benchmarks.tables.plan import networks_over_range
+from nadv2_tf.benchmarks.timing.devices.host import processor_name
+from nadv2_tf.flags.define import define, read_space
 from nadv2_tf.models import stand_alone, super_network
+from nadv2_tf.options import NetworkOptions
 from nadv2_tf.resources import MacsMeter
 from nadv2_tf.tasks.classification import Classification
-from nadv2_tf.training.evaluation import evaluate, keras_predictor
 from nadv2_tf.training.loop import TrainingLoop
 from nadv2_tf.training.recalibration import recalibrate
 from nadv2_tf.training.recipe import Recipe
-from nadv2_tf.training.scoring import SharedWeightsEvaluator
+from nadv2_tf.training.scoring.evaluation import evaluate, keras_predictor
+from nadv2_tf.training.scoring.rank_correlation import kendall_tau, tau_interval
+from nadv2_tf.training.scoring.shared_weights import SharedWeightsEvaluator
 from nadv2_tf.training.widths import WidthSampler
+
+if TYPE_CHECKING:
+  from collections.abc import Callable, Sequence
+  from typing import Any
+
+  from nadv2_tf.spec import NetworkSpec, SearchSpace
+  from nadv2_tf.tasks.examples import Datasets
+  from nadv2_tf.tasks.task import Task
 
 FLAGS = flags.FLAGS
 CACHE = flags.DEFINE_string("cache", None, "Folder of what has been trained.", required=True)
@@ -100,7 +112,9 @@ VARIANTS = flags.DEFINE_list("variants", list(VARIANT), f"Some of {', '.join(VAR
 CALIBRATIONS = (128, 256, 512, 1000, 2000)
 
 
-def networks(space, spread, near, uneven=0):
+def networks(
+  space: SearchSpace, spread: int, near: int, uneven: int = 0
+) -> tuple[list[NetworkSpec], list[NetworkSpec], list[NetworkSpec]]:
   """(specs over the range of MACs, uneven ones, specs within 5 % of half of the largest)."""
   macs = MacsMeter().measure
   largest = macs(space.largest())
@@ -112,9 +126,16 @@ def networks(space, spread, near, uneven=0):
   return networks_over_range(space, spread, 0, macs), parts, close
 
 
-def _uneven(space, count, seed, least, fits):
+def _uneven(
+  space: SearchSpace,
+  count: int,
+  seed: int,
+  least: float,
+  fits: Callable[[NetworkSpec, int], bool],
+) -> list[NetworkSpec]:
   """`count` networks of which every block keeps another share, from `least` on; the n-th fits n."""
-  rng, found = random.Random(seed), {}
+  rng = random.Random(seed)
+  found: dict[tuple[int, ...], NetworkSpec] = {}
   while len(found) < count:
     shares = [rng.uniform(least, 1) for _ in space.network.blocks]
     row = []
@@ -127,7 +148,7 @@ def _uneven(space, count, seed, least, fits):
   return list(found.values())
 
 
-def accuracy_alone(spec, task, datasets, seed):
+def accuracy_alone(spec: NetworkSpec, task: Task, datasets: Datasets, seed: int) -> float:
   """Test accuracy of a sub-network trained from scratch."""
   keras.utils.set_random_seed(seed)
   model = stand_alone(spec)
@@ -137,7 +158,13 @@ def accuracy_alone(spec, task, datasets, seed):
   return evaluate(keras_predictor(model), datasets.test, len(datasets.class_names)).accuracy
 
 
-def accuracies_alone(specs, space, task, datasets, folder):
+def accuracies_alone(
+  specs: Sequence[NetworkSpec],
+  space: SearchSpace,
+  task: Task,
+  datasets: Datasets,
+  folder: pathlib.Path,
+) -> list[float]:
   """Test accuracies of sub-networks trained from scratch, those of --alone_from if it is given."""
   path, images = folder / "alone.jsonl", len(datasets.train)
   if ELSEWHERE.value:
@@ -155,7 +182,9 @@ def accuracies_alone(specs, space, task, datasets, folder):
   return [table[space.encode(spec)] for spec in specs]
 
 
-def trained(variant, space, task, datasets, folder):
+def trained(
+  variant: str, space: SearchSpace, task: Task, datasets: Datasets, folder: pathlib.Path
+) -> tuple[keras.Model, float | None]:
   """The super-network of a variant, and its training's seconds."""
   how, size = VARIANT[variant], SUPER_BATCH.value
   keras.utils.set_random_seed(0)
@@ -187,7 +216,9 @@ def trained(variant, space, task, datasets, folder):
   return model, time.monotonic() - start
 
 
-def scores(evaluator, specs):
+def scores(
+  evaluator: SharedWeightsEvaluator, specs: Sequence[NetworkSpec]
+) -> tuple[list[float], float]:
   """(accuracies, median seconds per sample), the trace not counted."""
   evaluator.accuracy(specs[:1])
   found, seconds = [], []
@@ -198,17 +229,19 @@ def scores(evaluator, specs):
   return found, statistics.median(seconds)
 
 
-def tau_line(title, found, alone, near, seconds):
+def tau_line(
+  title: str, found: Sequence[float], alone: Sequence[float], near: int, seconds: str
+) -> str:
   tau = kendall_tau(found, alone)
   low, high = tau_interval(found, alone)
   among = kendall_tau(found[-near:], alone[-near:])
   return f"{title:34s} {tau:6.2f} ({low:5.2f} to {high:4.2f}) {among:6.2f}   {seconds}"
 
 
-def main(_):
+def main(_: list[str]) -> None:
   folder = pathlib.Path(CACHE.value)
   folder.mkdir(parents=True, exist_ok=True)
-  space = groups.read_space()
+  space = read_space()
   task = Classification(FLAGS.data, space.network.input_shape[0], FLAGS.holdout, FLAGS.seed)
   datasets = task.datasets()
   spread, uneven, near = networks(space, SPREAD.value, NEAR.value, UNEVEN.value)
@@ -230,7 +263,7 @@ def main(_):
     model, seconds = trained(variant, space, task, datasets, folder)
     took = "trained before" if seconds is None else f"trained in {seconds:.0f} s"
     print(f"{variant} ({took})", flush=True)
-    ways = {"running statistics": "moving", "the scored batches": None}
+    ways: dict[str, Any] = {"running statistics": "moving", "the scored batches": None}
     ways |= {
       f"{count} training images": datasets.train.take(slice(count)) for count in CALIBRATIONS
     }
@@ -244,9 +277,7 @@ def main(_):
 
 
 if __name__ == "__main__":
-  groups.define_space()
-  groups.define_data()
-  groups.define_seed()
+  define(NetworkOptions, "backbone", "image_size", "data", "input", "input_cache_gib", "seed")
   flags.DEFINE_integer("holdout", 2000, "Images cut from the training set to score with.")
   FLAGS.set_default("backbone", "mobilenet_v3_cifar_small")
   app.run(main)

@@ -5,19 +5,28 @@
 Nothing is measured: see `pipeline/plan/accelerators.py` for what follows from what.
 """
 
+from __future__ import annotations
+
 import pathlib
 import sys
+from typing import TYPE_CHECKING
 
 from absl import app, flags
 
 from nadv2_tf.programs import run
+
+if TYPE_CHECKING:
+  from collections.abc import Iterable
+
+  from nadv2_tf.options import RunOptions
+  from nadv2_tf.pipeline.plan.estimate import Stage
 
 PRESETS = ("imagenet_latency", "imagenet_mac")
 ACCELERATORS, IMAGES_PER_SECOND = (1, 8, 64), 300.0
 COLUMNS = ("super-network", "samples", "found network", "rest", "all")
 
 
-def hours(stages):
+def hours(stages: Iterable[Stage]) -> list[float]:
   """Hours of each of `COLUMNS`."""
   seconds = {stage.name: stage.seconds for stage in stages}
   parts = [seconds.pop(name, 0.0) for name in ("train", "search", "finetune found")]
@@ -25,8 +34,8 @@ def hours(stages):
   return [value / 3600 for value in (*parts, rest, sum(parts) + rest)]
 
 
-def table(given):
-  """Markdown lines: hours by number of accelerators; `given` is a `Given`."""
+def table(given: RunOptions) -> list[str]:
+  """Markdown lines: hours by number of accelerators; `given` is a `RunOptions`."""
   from nadv2_tf import backbones
   from nadv2_tf.pipeline.plan.accelerators import Accelerators, images_of, plan_of
 
@@ -40,14 +49,14 @@ def table(given):
   return lines
 
 
-def main(_):
-  from nadv2_tf.pipeline.plan.given import Given
+def main(_: list[str]) -> None:
+  from nadv2_tf import flags as package
 
-  folder = pathlib.Path(run.groups.__file__).parent / "presets"
+  folder = pathlib.Path(package.__file__).parent / "presets"
   for preset in PRESETS:
     flags.FLAGS.unparse_flags()
     flags.FLAGS([sys.argv[0], f"--flagfile={folder / preset}.flags", "--output=unused"])
-    print(f"{preset}\n\n{chr(10).join(table(Given(**run.options())))}\n")
+    print(f"{preset}\n\n{chr(10).join(table(run.options()))}\n")
 
 
 if __name__ == "__main__":

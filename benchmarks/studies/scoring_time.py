@@ -6,26 +6,36 @@ The plain network is traced once for every sub-network, which is not timed, and 
 images with ready statistics; the shared weights include what batch norm needs. Both take turns.
 """
 
+from __future__ import annotations
+
 import datetime
 import functools
 import random
 import statistics
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
-from nadv2_tf.benchmarks.devices.host import processor_name
-from nadv2_tf.benchmarks.table_plan import networks_over_range
 
 from nadv2_tf import backbones
+from nadv2_tf.benchmarks.tables.plan import networks_over_range
+from nadv2_tf.benchmarks.timing.devices.host import processor_name
 from nadv2_tf.models import slice_network, super_network
 from nadv2_tf.resources import MacsMeter
 from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.tasks.examples import Examples
-from nadv2_tf.training.scoring import SharedWeightsEvaluator
+from nadv2_tf.training.scoring.shared_weights import SharedWeightsEvaluator
+
+if TYPE_CHECKING:
+  from collections.abc import Callable, Sequence
+  from typing import Any
+
+  from nadv2_tf.tasks.task import Task
+  from nadv2_tf.types import Tensor
 
 BACKBONE = flags.DEFINE_string("backbone", "mobilenet_v3_cifar", "Initial network.")
 HOLDOUT = flags.DEFINE_integer("holdout", 2000, "Images that are scored.")
@@ -36,13 +46,15 @@ REPEATS = flags.DEFINE_integer("repeats", 5, "Timings of each.")
 SAMPLES = 200
 
 
-def random_examples(count, shape, rng):
+def random_examples(count: int, shape: Sequence[int], rng: np.random.Generator) -> Examples:
   return Examples(
     rng.integers(0, 256, (count, *shape)).astype(np.uint8), rng.integers(0, 10, count)
   )
 
 
-def plain_scorer(network, task, holdout, batch):
+def plain_scorer(
+  network: keras.Model, task: Task, holdout: Examples, batch: int
+) -> Callable[[], Tensor]:
   """A traced function that scores a plain Keras network on the same images."""
   images, labels = tf.constant(holdout.inputs()), tf.constant(holdout.labels)
 
@@ -56,14 +68,14 @@ def plain_scorer(network, task, holdout, batch):
   return tf.function(score, autograph=False)
 
 
-def seconds_of(function):
+def seconds_of(function: Callable[[], Any]) -> float:
   start = time.perf_counter()
   result = function()
   float(result[0] if isinstance(result, list) else result)  # waits for it
   return time.perf_counter() - start
 
 
-def main(_):
+def main(_: Any) -> None:
   space = backbones.search_space(BACKBONE.value)
   rng = np.random.default_rng(0)
   keras.utils.set_random_seed(0)
@@ -75,12 +87,12 @@ def main(_):
     calibration = random_examples(count, space.network.input_shape, rng) if count else None
     evaluators[count] = SharedWeightsEvaluator(model, task, holdout, calibration, BATCH.value)
     evaluators[count].accuracy([space.largest()])
-  ratios = {count: [] for count in evaluators}
+  ratios: dict[int, list[float]] = {count: [] for count in evaluators}
   specs = networks_over_range(space, NETWORKS.value, 0, MacsMeter().measure)
   for spec in specs:
     plain = plain_scorer(slice_network(model, spec), task, holdout, BATCH.value)
     plain()
-    times = {count: [] for count in [None, *evaluators]}
+    times: dict[int | None, list[float]] = {count: [] for count in [None, *evaluators]}
     for _ in range(REPEATS.value):
       times[None].append(seconds_of(plain))
       for count, evaluator in evaluators.items():

@@ -1,10 +1,21 @@
 """One training from scratch for a given time: a cell of `worth`."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import pathlib
 import statistics
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from nadv2_tf.pipeline.folder import RunFolder
+  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.search import ResourceMeter
+  from nadv2_tf.spec import NetworkSpec, SearchSpace
+  from nadv2_tf.training.recipe import Recipe
+  from nadv2_tf.types import AnyPath
 
 START = time.monotonic()  # libraries count, as they do in a run
 
@@ -12,7 +23,7 @@ START = time.monotonic()  # libraries count, as they do in a run
 PROBE, WARM = 60, 10
 
 
-def cell(path):
+def cell(path: AnyPath) -> None:
   """Reads a job from a file and writes what came out.
 
   The job: "run" (a finished run's folder), "arm" ("found": its network, or "uniform": the scaled
@@ -20,9 +31,8 @@ def cell(path):
   "result", the file to write.
   """
   job = json.loads(pathlib.Path(path).read_text())
-  from nadv2_tf.pipeline import metering, training_stages, workbench
+  from nadv2_tf.pipeline import plain_training, training_stages, workbench
   from nadv2_tf.pipeline.folder import RunFolder
-  from nadv2_tf.pipeline.options import SearchOptions
   from nadv2_tf.programs import threads
   from nadv2_tf.programs.start import start_tensorflow
 
@@ -31,8 +41,9 @@ def cell(path):
 
   from nadv2_tf.models import stand_alone
   from nadv2_tf.search.uniform import scaled_to
-  from nadv2_tf.training.evaluation import keras_predictor, measure
+  from nadv2_tf.training.recalibration import recent_averages
   from nadv2_tf.training.recipe import Recipe
+  from nadv2_tf.training.scoring.evaluation import keras_predictor, measure
 
   folder = RunFolder(job["run"])
   bench = workbench.reopen_workbench(job["run"])
@@ -41,7 +52,7 @@ def cell(path):
   )
   spec = folder.read_spec("found")
   if job["arm"] == "uniform":
-    meter = metering.ready_meter(folder.options("search", SearchOptions), bench.space)
+    meter = meter_of(folder, bench.space)
     spec = scaled_to(bench.space, meter.measure, meter.measure(spec))
   there = bench if job["holdout"] else training_stages.with_holdout(bench)
   images, options = len(there.datasets.train), bench.train_options
@@ -54,8 +65,8 @@ def cell(path):
   recipe = dataclasses.replace(recipe, epochs=steps / (images // options.batch_size))
   keras.utils.set_random_seed(job["seed"])
   model, begun = stand_alone(spec), time.monotonic()
-  loop = training_stages.plain_loop(there, model, recipe)
-  with training_stages.recent_averages(model, steps):
+  loop = plain_training.plain_loop(there, model, recipe)
+  with recent_averages(model, steps):
     loop.run(there.datasets.train)
   result = {
     "seconds": started + time.monotonic() - begun,
@@ -68,14 +79,29 @@ def cell(path):
   pathlib.Path(job["result"]).write_text(json.dumps(result))
 
 
-def _seconds_of_step(bench, spec, recipe):
+def meter_of(folder: RunFolder, space: SearchSpace) -> ResourceMeter:
+  """What the run of a folder searched with.
+
+  Raises:
+    ValueError: if that is a device, which the study's runs have a table of.
+  """
+  from nadv2_tf.options import SearchOptions
+  from nadv2_tf.pipeline.aim.metric import metric_of
+
+  metric = metric_of(folder.options("search", SearchOptions))
+  if metric.is_timed:
+    raise ValueError(f"{folder.path} is of a run without --device=table:FILE.")
+  return metric.meter(space, folder)
+
+
+def _seconds_of_step(bench: Workbench, spec: NetworkSpec, recipe: Recipe) -> tuple[float, float]:
   """(seconds until a training's first step is done, of each later one)."""
   from nadv2_tf.models import stand_alone
-  from nadv2_tf.pipeline import training_stages
+  from nadv2_tf.pipeline import plain_training
 
   begun, times = time.monotonic(), []
   epochs = PROBE / (len(bench.datasets.train) // recipe.batch_size)
-  loop = training_stages.plain_loop(
+  loop = plain_training.plain_loop(
     bench, stand_alone(spec), dataclasses.replace(recipe, epochs=epochs)
   )
   loop.run(bench.datasets.train, lambda _: times.append(time.monotonic()), report_every=1)

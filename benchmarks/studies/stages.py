@@ -9,6 +9,8 @@ checkout. A version without stages.json has the seconds of
 metrics.json alone.
 """
 
+from __future__ import annotations
+
 import datetime
 import json
 import os
@@ -18,11 +20,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import TYPE_CHECKING
 
 from absl import app, flags
-from nadv2_tf.benchmarks.devices.host import processor_name
 
 from nadv2_tf import stopwatch
+from nadv2_tf.benchmarks.timing.devices.host import processor_name
+
+if TYPE_CHECKING:
+  from collections.abc import Mapping, Sequence
+  from typing import Any
 
 REPEATS = flags.DEFINE_integer("repeats", 3, "Runs of each.", lower_bound=1)
 PYTHON = flags.DEFINE_multi_string(
@@ -42,10 +49,10 @@ FIGURES = (
 )
 
 
-def main(arguments):
+def main(arguments: list[str]) -> None:
   given = dict(one.split("=", 1) for one in PYTHON.value or [f"this={sys.executable}"])
   folders = dict(one.split("=", 1) for one in IN.value or [])
-  taken = {name: [] for name in given}
+  taken: dict[str, list[dict[str, Any]]] = {name: [] for name in given}
   for number in range(REPEATS.value):
     for name, python in given.items():
       taken[name].append(_run(python, arguments[1:], folders.get(name)))
@@ -64,7 +71,7 @@ def main(arguments):
       print(f"  last run, {network}: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items()))
 
 
-def _told(arguments):
+def _told(arguments: Sequence[str]) -> list[str]:
   """The command line without the paths of this machine."""
   return [
     "=".join(one.split("=")[:2]) + "=..." if one.startswith(("--python", "--in=")) else one
@@ -72,7 +79,7 @@ def _told(arguments):
   ]
 
 
-def _run(python, arguments, place=None):
+def _run(python: str, arguments: Sequence[str], place: str | None = None) -> dict[str, Any]:
   """Seconds, stages and figures of one nadv2-run in a folder of its own."""
   with tempfile.TemporaryDirectory() as folder:
     output = pathlib.Path(folder) / "run"
@@ -100,7 +107,7 @@ def _run(python, arguments, place=None):
   return {"whole": (seconds, cpu), "stages": split, "networks": networks, "versions": versions}
 
 
-def _coarse(metrics):
+def _coarse(metrics: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
   """The stages of a version that knows no more than their seconds."""
   stages = {name: metrics["seconds"][name] for name in metrics["seconds"] if name != "finetune"}
   for name, network in metrics["networks"].items():
@@ -108,7 +115,7 @@ def _coarse(metrics):
   return {name: {stopwatch.REST: [seconds, 0.0]} for name, seconds in stages.items()}
 
 
-def _print_whole(runs, others):
+def _print_whole(runs: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]) -> None:
   print("  whole       " + _range([run["whole"][0] for run in runs]))
   print("  CPU seconds " + _range([run["whole"][1] for run in runs]))
   if runs is not others:
@@ -116,7 +123,7 @@ def _print_whole(runs, others):
     print("  whole, over the first one's of the same turn " + _range(ratios, 3))
 
 
-def _print_stages(runs):
+def _print_stages(runs: Sequence[Mapping[str, Any]]) -> None:
   tables = [dict(stopwatch.rows(run["stages"])) for run in runs]
   header = ["seconds", "CPU", *stopwatch.PARTS, stopwatch.REST]
   print(f"  {'':18s}" + "".join(f"{title:>9s}" for title in header))
@@ -126,7 +133,7 @@ def _print_stages(runs):
     print(f"  {name:18s}" + "".join(f"{value:9.1f}" for value in medians))
 
 
-def _range(values, digits=1):
+def _range(values: Sequence[float], digits: int = 1) -> str:
   low, high = min(values), max(values)
   return f"{statistics.median(values):.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 

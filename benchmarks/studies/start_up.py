@@ -7,6 +7,8 @@ Every run is a process of its own, from its start to its end, and all of them ta
 run of each, which may write .pyc files and fill the disk's cache, does not count.
 """
 
+from __future__ import annotations
+
 import datetime
 import functools
 import importlib.metadata
@@ -17,10 +19,16 @@ import statistics
 import subprocess
 import sys
 import sysconfig
+from typing import TYPE_CHECKING
 
 from absl import app, flags
-from nadv2_tf.benchmarks.devices.host import processor_name
+
 from nadv2_tf.benchmarks.studies.in_turns import round_medians
+from nadv2_tf.benchmarks.timing.devices.host import processor_name
+
+if TYPE_CHECKING:
+  from collections.abc import Mapping, Sequence
+  from typing import Any
 
 RUNS = flags.DEFINE_integer("runs", 20, "Counted runs of each.", lower_bound=1)
 SAMPLED = (
@@ -31,7 +39,7 @@ SAMPLED = (
 MOST_HELP, MOST_IMPORT, MOST_COUNTED = 0.2, 0.2, 0.3
 
 
-def commands():
+def commands() -> dict[str, tuple[list[str | pathlib.Path], float | None]]:
   """{title: (arguments, seconds asked for or None)} of all that is timed.
 
   Raises:
@@ -53,7 +61,7 @@ def commands():
   }
 
 
-def run_once(arguments, unused_index=0):
+def run_once(arguments: Sequence[str | pathlib.Path], unused_index: int = 0) -> None:
   """Runs a command to its end; raises RuntimeError if it fails, for that is no time."""
   done = subprocess.run(
     arguments, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
@@ -65,7 +73,7 @@ def run_once(arguments, unused_index=0):
     raise RuntimeError(f"{command} exits with {done.returncode}: {done.stderr[-1000:]}")
 
 
-def table(seconds, asked):
+def table(seconds: Mapping[str, Sequence[float]], asked: Mapping[str, float | None]) -> list[str]:
   """Lines for {title: seconds of each run} and {title: seconds asked for or None}."""
   lines = [f"{'':28s}{'median':>8s}{'min':>8s}{'max':>8s}  (ms)"]
   for title, values in seconds.items():
@@ -79,7 +87,7 @@ def table(seconds, asked):
   return lines
 
 
-def main(_):
+def main(_: Any) -> None:
   timed = commands()
   for arguments, _ in timed.values():
     run_once(arguments)

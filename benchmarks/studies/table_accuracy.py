@@ -6,17 +6,24 @@ Measures a table, then random networks spread evenly over the predicted range, e
 the passes are compared with the table and with each other.
 """
 
+from __future__ import annotations
+
 import datetime
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from absl import app, flags
-from nadv2_tf.benchmarks.calibration import agreement
-from nadv2_tf.benchmarks.devices import open_device
-from nadv2_tf.benchmarks.latency_table import TableMeasurement
-from nadv2_tf.benchmarks.table_plan import networks_over_range
-from nadv2_tf.benchmarks.timing import TimingSettings
-from nadv2_tf.flags import groups
+
+from nadv2_tf.benchmarks.tables.calibration import agreement
+from nadv2_tf.benchmarks.tables.measurement import TableMeasurement
+from nadv2_tf.benchmarks.tables.plan import networks_over_range
+from nadv2_tf.benchmarks.timing.devices import open_device
+from nadv2_tf.flags.define import define, read_space
+from nadv2_tf.options import NetworkOptions, SearchOptions, TimingSettings
+
+if TYPE_CHECKING:
+  from collections.abc import Mapping
 
 FLAGS = flags.FLAGS
 NETWORKS = flags.DEFINE_integer("networks", 50, "How many whole networks are predicted.")
@@ -24,15 +31,15 @@ NETWORKS = flags.DEFINE_integer("networks", 50, "How many whole networks are pre
 NETWORKS_SEED = 1000
 
 
-def agreement_line(title, found):
+def agreement_line(title: str, found: Mapping[str, float]) -> str:
   return (
     f"{title:28s} median error {found['error_median']:.1%}, p90 {found['error_p90']:.1%}, "
     f"max {found['error_max']:.1%}, Spearman {found['spearman']:.4f}"
   )
 
 
-def main(_):
-  space = groups.read_space()
+def main(_: list[str]) -> None:
+  space = read_space()
   settings = TimingSettings(FLAGS.num_threads, FLAGS.cpu_mask, FLAGS.delegate)
   with open_device(FLAGS.device, FLAGS.benchmark_binary, FLAGS.benchmark_url) as device:
     start = time.monotonic()
@@ -57,6 +64,7 @@ def main(_):
 
 
 if __name__ == "__main__":
-  groups.define_space()
-  groups.define_device()
+  define(NetworkOptions, "backbone", "image_size")
+  define(SearchOptions, "device", "benchmark_binary", "benchmark_url", "num_threads", "cpu_mask")
+  define(SearchOptions, "delegate")
   app.run(main)

@@ -7,8 +7,11 @@ Rank 1 is the most accurate of the networks within the target. Random search and
 many networks as MCD did with the same seed, whose settings stand above them.
 """
 
+from __future__ import annotations
+
 import random
 import statistics
+from typing import TYPE_CHECKING
 
 from absl import app, flags
 
@@ -22,31 +25,43 @@ from nadv2_tf.search import (
 )
 from nadv2_tf.search.tabular import TabularBenchmark
 
+if TYPE_CHECKING:
+  from collections.abc import Callable, Iterator, Sequence
+  from typing import Any
+
+  from nadv2_tf.search.problem import Optimizer
+
 TABLE = flags.DEFINE_string(
   "table", "tests/search/data/nas_bench_macro_cifar10.csv", "The benchmark's CSV file."
 )
 SEEDS = flags.DEFINE_integer("seeds", 50, "Seeds of each optimizer.", lower_bound=1)
 
 SHARES = (0.3, 0.5, 0.7)
-MCD = {
+MCD: dict[str, Optimizer] = {
   "MCD J=200 L=10 3 % x0.98 (published)": MultiLayerCoordinateDescent(),
   "MCD J=50 L=4 10 % x0.98": MultiLayerCoordinateDescent(50, 4, 0.1),
   "MCD J=10 L=4 10 % x0.98": MultiLayerCoordinateDescent(10, 4, 0.1),
 }
-ALONE = {
+ALONE: dict[str, Optimizer] = {
   "SCD 3 % x0.98": SingleLayerCoordinateDescent(),
   "NetAdaptV1 3 % x0.98, by ratio": NetAdaptV1(0.03, 0.98),
 }
 
 
-def evolution(samples):
+def evolution(samples: int) -> Evolution:
   """Evolution of about so many samples, in generations of ten at most."""
   size = min(10, max(samples // 4, 2))
   children = size // 2
   return Evolution(size, max(size // 2, 1), children, 0.2, children, max(samples // size, 1))
 
 
-def line(name, accuracies, samples, rank_of, feasible):
+def line(
+  name: str,
+  accuracies: Sequence[float],
+  samples: Sequence[int],
+  rank_of: Callable[[float], int],
+  feasible: int,
+) -> str:
   """One line of the table; `accuracies` and `samples` have one value for each seed."""
   ranks = sorted(map(rank_of, accuracies))
   median = statistics.median(ranks)
@@ -59,7 +74,7 @@ def line(name, accuracies, samples, rank_of, feasible):
   )
 
 
-def study(bench, share, seeds):
+def study(bench: TabularBenchmark, share: float, seeds: int) -> Iterator[str]:
   """The lines of one target."""
   problem = bench.problem(share)
   rank_of, feasible = bench.ranks(problem.target)
@@ -72,7 +87,7 @@ def study(bench, share, seeds):
   def run(name, optimizers):
     found = [minimize(problem, one, bench, seed=seed) for seed, one in enumerate(optimizers)]
     samples = [result.samples_scored for result in found]
-    accuracies = [result.accuracy for result in found]
+    accuracies: list[Any] = [result.accuracy for result in found]
     return line(name, accuracies, samples, rank_of, feasible), samples
 
   for name, optimizer in MCD.items():
@@ -87,7 +102,7 @@ def study(bench, share, seeds):
     yield run(name, [optimizer] * seeds)[0]
 
 
-def main(_):
+def main(_: list[str]) -> None:
   bench = TabularBenchmark.from_csv(TABLE.value)
   print(f"NAS-Bench-Macro, CIFAR-10, {len(bench.rows)} networks; {SEEDS.value} seeds\n")
   print(

@@ -7,24 +7,33 @@ Ordered dropout, channel bypass and superkernels are all on. Beside it stands wh
 ordered dropout costs: N passes over the same images, one sub-network each.
 """
 
+from __future__ import annotations
+
 import datetime
 import functools
 import statistics
 import sys
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
-from nadv2_tf.benchmarks.devices.host import processor_name
-from nadv2_tf.benchmarks.studies.in_turns import ratio_text, round_medians
 
 from nadv2_tf import backbones
+from nadv2_tf.benchmarks.studies.in_turns import ratio_text, round_medians
+from nadv2_tf.benchmarks.timing.devices.host import processor_name
 from nadv2_tf.models import stand_alone, super_network
 from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.training.fused_norms import with_fused_norms
-from nadv2_tf.training.gradients import gradients, sliced_gradients
+from nadv2_tf.training.steps.gradients import gradients, sliced_gradients
 from nadv2_tf.training.widths import WidthSampler
+
+if TYPE_CHECKING:
+  from collections.abc import Callable, Sequence
+
+  from nadv2_tf.spec import SearchSpace
+  from nadv2_tf.types import Tensor
 
 BACKBONE = flags.DEFINE_string("backbone", "mobilenet_v3_cifar", "Initial network.")
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images per step.")
@@ -47,7 +56,13 @@ class Step:
     traces: how often it was traced.
   """
 
-  def __init__(self, model, find, sampler, passes=1):
+  def __init__(
+    self,
+    model: keras.Model,
+    find: Callable[[tuple[Tensor, ...], Tensor], tuple[Tensor, Tensor, Sequence[Tensor]]],
+    sampler: WidthSampler | None,
+    passes: int = 1,
+  ) -> None:
     """`find` is gradients(inputs, targets); `passes` that many of them make one step."""
     self.subnetworks = passes if passes > 1 else sampler.subnetworks if sampler else 1
     self._sampler, self._passes = sampler, passes
@@ -65,7 +80,7 @@ class Step:
 
     self._step = tf.function(step, autograph=False)
 
-  def __call__(self, index, images, labels):
+  def __call__(self, index: int, images: Tensor, labels: Tensor) -> float:
     for number in range(self._passes):
       widths = None
       if self._sampler:
@@ -74,7 +89,7 @@ class Step:
     return float(loss)
 
 
-def make_steps(space, batch):
+def make_steps(space: SearchSpace, batch: int) -> dict[str, Step]:
   """{title: `Step`}."""
   task = Classification("demo", 32, 1, 0)
   plain = stand_alone(space.largest())
@@ -102,7 +117,7 @@ def make_steps(space, batch):
   return steps
 
 
-def main(_):
+def main(_: list[str]) -> None:
   batch = BATCH_SIZE.value
   space = backbones.search_space(BACKBONE.value)
   rng = np.random.default_rng(0)

@@ -17,6 +17,8 @@ Each cell is a process of its own on one core (--cores at once), and its result 
 a study that was killed goes on. Latency is that of one table, measured before everything else.
 """
 
+from __future__ import annotations
+
 import concurrent.futures
 import datetime
 import itertools
@@ -28,11 +30,18 @@ import statistics
 import subprocess
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from absl import app, flags
-from nadv2_tf.benchmarks.devices.host import processor_name
 
+from nadv2_tf.benchmarks.timing.devices.host import processor_name
 from nadv2_tf.programs import presets
+
+if TYPE_CHECKING:
+  from collections.abc import Callable, Iterator, Mapping, Sequence
+  from typing import Any, TypeAlias
+
+  Cores: TypeAlias = queue.SimpleQueue[int]
 
 FLAGS = flags.FLAGS
 #: learning rates of a training from scratch
@@ -48,19 +57,19 @@ TITLES = {
 CELL = "import sys; from nadv2_tf.benchmarks.studies import scratch; scratch.cell(sys.argv[1])"
 
 
-def define_flags():
+def define_flags() -> None:
   flags.DEFINE_string("output", None, "Folder of the cells.", required=True)
   flags.DEFINE_list("targets", ["50%", "30%"], "Targets of the runs.")
   flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds.")
   flags.DEFINE_integer("cores", os.cpu_count() or 1, "Cells at once.", lower_bound=1)
 
 
-def main(arguments):
+def main(arguments: list[str]) -> None:
   folder, given = pathlib.Path(FLAGS.output), arguments[1:]
   folder.mkdir(parents=True, exist_ok=True)
   _check_same(folder, given)
   given = _with_table(folder, given)
-  cores = queue.SimpleQueue()
+  cores: Cores = queue.SimpleQueue()
   for core in sorted(os.sched_getaffinity(0))[: FLAGS.cores]:
     cores.put(core)
   pairs = list(itertools.product(FLAGS.targets, FLAGS.seeds))
@@ -71,7 +80,12 @@ def main(arguments):
       zip(jobs, pool.map(lambda job: _best_rate(folder, cores, *job), jobs), strict=True)
     )
     cells = [(target, seed, arm) for target, seed in pairs for arm in ARMS]
-    done = pool.map(lambda cell: _scratch(folder, cores, *cell, rates[cell[0], cell[2]]), cells)
+
+    def scratch(cell: tuple[str, str, str]) -> dict[str, Any]:
+      target, seed, arm = cell
+      return _scratch(folder, cores, target, seed, arm, rates[target, arm])
+
+    done = pool.map(scratch, cells)
     results = dict(zip(cells, done, strict=True))
   for (target, seed), run in zip(pairs, runs, strict=True):
     results[target, seed, "run"] = run
@@ -79,7 +93,12 @@ def main(arguments):
     print(line)
 
 
-def lines(results, targets, seeds, rates):
+def lines(
+  results: Mapping[tuple[str, str, str], Mapping[str, Any]],
+  targets: Sequence[str],
+  seeds: Sequence[str],
+  rates: Mapping[tuple[str, str], float],
+) -> Iterator[str]:
   """The study's text.
 
   Args:
@@ -114,7 +133,7 @@ def lines(results, targets, seeds, rates):
       yield f"  the run against {TITLES[arm]}: {100 * statistics.mean(gains):+.2f} points ({told})"
 
 
-def _check_same(folder, given):
+def _check_same(folder: pathlib.Path, given: list[str]) -> None:
   """Cells of other flags in the folder would be mixed with these."""
   asked = {"flags": presets.expanded(given), "cores": FLAGS.cores}
   path = folder / "study.json"
@@ -123,7 +142,7 @@ def _check_same(folder, given):
   path.write_text(json.dumps(asked))
 
 
-def _with_table(folder, given):
+def _with_table(folder: pathlib.Path, given: list[str]) -> list[str]:
   """The flags of the runs: one table of latency for all."""
   if _metric(given) != "latency_ms":
     return given
@@ -134,7 +153,7 @@ def _with_table(folder, given):
   return [*given, f"--device=table:{path}"]
 
 
-def _metric(given):
+def _metric(given: list[str]) -> str:
   """The metric of the runs; the last flag counts, and the lines of a flag file are flags."""
   words = []
   for one in presets.expanded(given):
@@ -160,7 +179,9 @@ def _call(command, core=None):
     )
 
 
-def _cell(path, make, cores):
+def _cell(
+  path: pathlib.Path, make: Callable[[int], dict[str, Any]], cores: Cores
+) -> dict[str, Any]:
   """What stands in `path`, made by `make(core)` if nothing does."""
   if not path.exists():
     core = cores.get()
@@ -174,11 +195,13 @@ def _cell(path, make, cores):
   return json.loads(path.read_text())
 
 
-def _name(target, seed):
+def _name(target: str, seed: str) -> str:
   return f"{target.replace('%', 'pct')}_{seed}"
 
 
-def _run(folder, given, cores, target, seed):
+def _run(
+  folder: pathlib.Path, given: list[str], cores: Cores, target: str, seed: str
+) -> dict[str, Any]:
   """The cell of the run itself."""
   output = folder / f"run_{_name(target, seed)}"
 
@@ -196,19 +219,19 @@ def _run(folder, given, cores, target, seed):
   return _cell(folder / f"cell_run_{_name(target, seed)}.json", make, cores)
 
 
-def _shares(output):
-  from nadv2_tf.pipeline import metering, workbench
+def _shares(output: pathlib.Path) -> dict[str, float]:
+  from nadv2_tf.benchmarks.studies.scratch import meter_of
+  from nadv2_tf.pipeline import workbench
   from nadv2_tf.pipeline.folder import RunFolder
-  from nadv2_tf.pipeline.options import SearchOptions
 
   folder = RunFolder(output)
   space = workbench.reopen_workbench(output).space
-  meter = metering.ready_meter(folder.options("search", SearchOptions), space)
+  meter = meter_of(folder, space)
   own, full = meter.measure(folder.read_spec("found")), meter.measure(space.largest())
   return {"resource": own, "share": own / full}
 
 
-def _job(folder, target, seed, arm, **more):
+def _job(folder: pathlib.Path, target: str, seed: str, arm: str, **more: Any) -> dict[str, Any]:
   return {
     "run": str(folder / f"run_{_name(target, seed)}"),
     "arm": arm,
@@ -218,14 +241,14 @@ def _job(folder, target, seed, arm, **more):
   }
 
 
-def _train(job, path, core):
+def _train(job: dict[str, Any], path: pathlib.Path, core: int) -> dict[str, Any]:
   asked = path.with_suffix(".asked")
   asked.write_text(json.dumps(job | {"result": str(path.with_suffix(".made"))}))
   _call([sys.executable, "-c", CELL, str(asked)], core)
   return json.loads(path.with_suffix(".made").read_text())
 
 
-def _best_rate(folder, cores, target, arm):
+def _best_rate(folder: pathlib.Path, cores: Cores, target: str, arm: str) -> float:
   """The rate of a training from scratch, chosen on the hold-out."""
   found = {}
   for rate in RATES:
@@ -236,10 +259,12 @@ def _best_rate(folder, cores, target, arm):
       return _train(job | {"seconds": job["seconds"] * SHARE}, path, core)
 
     found[rate] = _cell(path, make, cores)["holdout_accuracy"]
-  return max(found, key=found.get)
+  return max(found, key=found.__getitem__)
 
 
-def _scratch(folder, cores, target, seed, arm, rate):
+def _scratch(
+  folder: pathlib.Path, cores: Cores, target: str, seed: str, arm: str, rate: float
+) -> dict[str, Any]:
   path = folder / f"cell_{arm}_{_name(target, seed)}.json"
 
   def make(core):

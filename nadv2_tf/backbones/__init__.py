@@ -1,14 +1,5 @@
 """Backbones: tables of blocks, their search spaces, and the published networks."""
 
-from nadv2_tf.backbones import (  # noqa: F401  (they register themselves)
-  cifar,
-  demo,
-  fastdepth,
-  mobilenet_v1,
-  mobilenet_v3,
-  netadaptv2,
-  single_path,
-)
 from nadv2_tf.backbones.registry import (
   BACKBONES,
   NETWORKS,
@@ -16,5 +7,8 @@ from nadv2_tf.backbones.registry import (
   network_names,
   search_space,
 )
+from nadv2_tf.spec.registry import load_modules
+
+load_modules(__name__, __path__)  # they register themselves
 
 __all__ = ["BACKBONES", "NETWORKS", "network", "network_names", "search_space"]

@@ -5,10 +5,21 @@ widths, 8 kernel sizes. `mobilenet_v3_cifar_small` has a third of its MACs, 18 w
 sizes: small enough that two cores train many of its sub-networks alone, to be compared with.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from nadv2_tf.backbones.netadaptv2 import HS, RE
 from nadv2_tf.backbones.registry import BACKBONES
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head, InvertedResidual
+
+if TYPE_CHECKING:
+  from collections.abc import Iterable
+
+  from nadv2_tf.spec import SearchSpace
+  from nadv2_tf.spec.blocks import Block
+  from nadv2_tf.spec.shapes import Shape
 
 WIDTH_LEVELS = 8
 #: kernel, stride, expansion, projection, squeeze, activation
@@ -32,19 +43,25 @@ SMALL_BLOCKS = (
 
 
 @BACKBONES.register("mobilenet_v3_cifar")
-def cifar_space(input_shape=(32, 32, 3), classes=10):
+def cifar_space(input_shape: Shape = (32, 32, 3), classes: int = 10) -> SearchSpace:
   """The search space of the CIFAR-10 studies of speed."""
   return _space("mobilenet_v3_cifar", BLOCKS, 128, input_shape, classes)
 
 
 @BACKBONES.register("mobilenet_v3_cifar_small")
-def small_cifar_space(input_shape=(32, 32, 3), classes=10):
+def small_cifar_space(input_shape: Shape = (32, 32, 3), classes: int = 10) -> SearchSpace:
   """The search space of the CIFAR-10 studies that train many networks."""
   return _space("mobilenet_v3_cifar_small", SMALL_BLOCKS, 64, input_shape, classes)
 
 
-def _space(name, table, features, input_shape, classes):
-  blocks = [Conv(16, 3, 2, HS, bypass_cap=8)]
+def _space(
+  name: str,
+  table: Iterable[tuple[int, int, int, int, int | None, str]],
+  features: int,
+  input_shape: Shape,
+  classes: int,
+) -> SearchSpace:
+  blocks: list[Block] = [Conv(16, 3, 2, HS, bypass_cap=8)]
   for kernel, stride, expansion, projection, squeeze, activation in table:
     blocks.append(
       InvertedResidual(

@@ -3,10 +3,18 @@
 Source: NetAdaptV2, appendix A.2 and Table 10.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from nadv2_tf.backbones.mobilenet_v1 import encoder_blocks
 from nadv2_tf.backbones.registry import BACKBONES, NETWORKS
 from nadv2_tf.spec import NetworkSpec, Skip, space_of
 from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Upsample
+
+if TYPE_CHECKING:
+  from nadv2_tf.spec import SearchSpace
+  from nadv2_tf.spec.shapes import Shape
 
 WIDTH_LEVELS = 8
 
@@ -49,7 +57,7 @@ TABLE_10_DECODER = (
 
 
 @BACKBONES.register("fastdepth")
-def fastdepth_space(input_shape=(224, 224, 3), classes=1):
+def fastdepth_space(input_shape: Shape = (224, 224, 3), classes: int = 1) -> SearchSpace:
   """FastDepth; each skip's encoder and decoder layers share one width.
 
   `classes` must be 1: the output is a depth map in metres.
@@ -67,7 +75,7 @@ def fastdepth_space(input_shape=(224, 224, 3), classes=1):
 
 
 @NETWORKS.register("netadaptv2_depth_87ms")
-def table_10():
+def table_10() -> NetworkSpec:
   """Found for 87 ms on a Pixel 1 CPU: RMSE 0.576 m, delta-1 77.9 % (Table 10).
 
   Its last depthwise layer keeps 28 of 64 filters, which is not on the grid.

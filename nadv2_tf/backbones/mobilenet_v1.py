@@ -1,8 +1,17 @@
 """MobileNetV1 1.0 (Howard et al., MobileNets, 2017, Table 1), with NetAdaptV2's bypass caps."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from nadv2_tf.backbones.registry import BACKBONES
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head
+
+if TYPE_CHECKING:
+  from nadv2_tf.spec import SearchSpace
+  from nadv2_tf.spec.blocks import Block
+  from nadv2_tf.spec.shapes import Shape
 
 WIDTH_LEVELS = 8
 STEM = Conv(32, 3, 2, "relu", bypass_cap=16)
@@ -26,7 +35,7 @@ ENCODER = (
 )
 
 
-def encoder_blocks():
+def encoder_blocks() -> tuple[Block, ...]:
   """The first convolution and the 13 depthwise-separable blocks."""
   return (
     STEM,
@@ -38,7 +47,7 @@ def encoder_blocks():
 
 
 @BACKBONES.register("mobilenet_v1")
-def mobilenet_v1_space(input_shape=(224, 224, 3), classes=1000):
+def mobilenet_v1_space(input_shape: Shape = (224, 224, 3), classes: int = 1000) -> SearchSpace:
   """MobileNetV1 with its 27 searched layers."""
   blocks = (*encoder_blocks(), Head(classes, dropout=0.001))
   return space_of(NetworkSpec("mobilenet_v1", input_shape, blocks), WIDTH_LEVELS)

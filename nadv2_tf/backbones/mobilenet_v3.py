@@ -1,8 +1,17 @@
 """MobileNetV3-Large 1.0 (Howard et al., Searching for MobileNetV3, 2019, Table 1)."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from nadv2_tf.backbones.registry import BACKBONES
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head, InvertedResidual
+
+if TYPE_CHECKING:
+  from nadv2_tf.spec import SearchSpace
+  from nadv2_tf.spec.blocks import Block
+  from nadv2_tf.spec.shapes import Shape
 
 RE, HS = "relu", "hard_swish"
 WIDTH_LEVELS = 8
@@ -29,10 +38,10 @@ BLOCKS = (
 
 
 @BACKBONES.register("mobilenet_v3_large")
-def large_space(input_shape=(224, 224, 3), classes=1000):
+def large_space(input_shape: Shape = (224, 224, 3), classes: int = 1000) -> SearchSpace:
   """MobileNetV3-Large as a largest network; residuals where the plain network has them."""
   channels = 16
-  blocks = [Conv(channels, 3, 2, HS, bypass_cap=8)]
+  blocks: list[Block] = [Conv(channels, 3, 2, HS, bypass_cap=8)]
   for cap, kernel, stride, expansion, projection, squeeze, activation in BLOCKS:
     residual = stride == 1 and channels == projection
     depthwise = channels if expansion is None else expansion

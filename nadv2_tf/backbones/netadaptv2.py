@@ -4,9 +4,20 @@ Source: appendices A.1 and B, Tables 8 and 9. Where text and tables differ (bypa
 sizes), the tables are followed.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from nadv2_tf.backbones.registry import BACKBONES, NETWORKS
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head, InvertedResidual
+
+if TYPE_CHECKING:
+  from collections.abc import Iterable
+
+  from nadv2_tf.spec import SearchSpace
+  from nadv2_tf.spec.blocks import Block
+  from nadv2_tf.spec.shapes import Shape
 
 RE, HS = "relu", "hard_swish"
 WIDTH_LEVELS = {"netadaptv2_latency": 8, "netadaptv2_mac": 10}
@@ -100,9 +111,17 @@ TABLE_9 = (
 )
 
 
-def initial_network(name, rows, stem, last, hidden, input_shape, classes):
+def initial_network(
+  name: str,
+  rows: Iterable[tuple[int, int, int, int | None, int, int | None, str]],
+  stem: int,
+  last: int,
+  hidden: int,
+  input_shape: Shape,
+  classes: int,
+) -> NetworkSpec:
   """The initial network of a table of rows, all stride-1 blocks with residuals."""
-  blocks = [Conv(stem, 3, 2, HS, bypass_cap=8)]
+  blocks: list[Block] = [Conv(stem, 3, 2, HS, bypass_cap=8)]
   for cap, kernel, stride, expansion, projection, squeeze, activation in rows:
     depthwise = stem if expansion is None else expansion
     blocks.append(
@@ -124,7 +143,7 @@ def initial_network(name, rows, stem, last, hidden, input_shape, classes):
 
 
 @BACKBONES.register("netadaptv2_latency")
-def latency_space(input_shape=IMAGENET, classes=1000):
+def latency_space(input_shape: Shape = IMAGENET, classes: int = 1000) -> SearchSpace:
   """Initial network of the latency-guided search: 54 widths, 17 kernel sizes."""
   name = "netadaptv2_latency"
   network = initial_network(name, LATENCY_BLOCKS, 16, 1024, 2048, input_shape, classes)
@@ -132,14 +151,21 @@ def latency_space(input_shape=IMAGENET, classes=1000):
 
 
 @BACKBONES.register("netadaptv2_mac")
-def mac_space(input_shape=IMAGENET, classes=1000):
+def mac_space(input_shape: Shape = IMAGENET, classes: int = 1000) -> SearchSpace:
   """Initial network of the MAC-guided search: 1.25 times as wide, one more block."""
   name = "netadaptv2_mac"
   network = initial_network(name, MAC_BLOCKS, 24, 1280, 2560, input_shape, classes)
   return space_of(network, WIDTH_LEVELS[name])
 
 
-def _found(name, space, rows, stem, last, hidden):
+def _found(
+  name: str,
+  space: SearchSpace,
+  rows: Iterable[tuple[int, int | None, int, int]],
+  stem: int,
+  last: int,
+  hidden: int,
+) -> NetworkSpec:
   spec = space.largest().with_block(0, filters=stem).with_block(-2, filters=last)
   spec = spec.with_block(-1, hidden=hidden)
   for index, (kernel, expansion, depthwise, projection) in enumerate(rows, start=1):
@@ -150,12 +176,12 @@ def _found(name, space, rows, stem, last, hidden):
 
 
 @NETWORKS.register("netadaptv2_51ms")
-def table_8():
+def table_8() -> NetworkSpec:
   """Found for 51 ms on a Pixel 1 CPU: 77.0 % top-1, 225M MACs (Table 8)."""
   return _found("netadaptv2_51ms", latency_space(), TABLE_8, stem=16, last=1024, hidden=1792)
 
 
 @NETWORKS.register("netadaptv2_314m")
-def table_9():
+def table_9() -> NetworkSpec:
   """Found for 314M MACs: 78.5 % top-1 (Table 9)."""
   return _found("netadaptv2_314m", mac_space(), TABLE_9, stem=24, last=1152, hidden=2048)

@@ -1,6 +1,14 @@
 """Names of backbones (initial networks with their search space) and of fixed networks."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from nadv2_tf.spec.registry import Registry
+
+if TYPE_CHECKING:
+  from nadv2_tf.spec import NetworkSpec, SearchSpace
+  from nadv2_tf.spec.shapes import Shape
 
 #: name -> function (input_shape, classes) -> SearchSpace
 BACKBONES = Registry("backbone")
@@ -8,7 +16,9 @@ BACKBONES = Registry("backbone")
 NETWORKS = Registry("network")
 
 
-def search_space(name, input_shape=None, classes=None):
+def search_space(
+  name: str, input_shape: Shape | None = None, classes: int | None = None
+) -> SearchSpace:
   """The search space of backbone `name`.
 
   Args:
@@ -23,7 +33,7 @@ def search_space(name, input_shape=None, classes=None):
   return BACKBONES[name](**{key: value for key, value in arguments.items() if value is not None})
 
 
-def network(name):
+def network(name: str) -> NetworkSpec:
   """A known network by name: published ones, and the largest network of every backbone."""
   if name in NETWORKS:
     return NETWORKS[name]()
@@ -33,5 +43,5 @@ def network(name):
   raise ValueError(f"Unknown network {name!r}. Known: {known}.")
 
 
-def network_names():
+def network_names() -> list[str]:
   return sorted({*NETWORKS, *BACKBONES})

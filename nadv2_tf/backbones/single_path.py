@@ -5,10 +5,18 @@ Source: Stamoulis et al. 2019, "Single-Path NAS: Designing Hardware-Efficient Co
 the first and the last block, all output widths and the depth are fixed. No bypass.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from nadv2_tf.backbones.registry import BACKBONES
 from nadv2_tf.spec import NetworkSpec
 from nadv2_tf.spec.blocks import Conv, Head, InvertedResidual
 from nadv2_tf.spec.space import Decision, SearchSpace
+
+if TYPE_CHECKING:
+  from nadv2_tf.spec.blocks import Block
+  from nadv2_tf.spec.shapes import Shape
 
 STEM, LAST = 32, 1280
 FIRST, FINAL = 16, 320
@@ -20,9 +28,9 @@ KERNELS = (3, 5)
 
 
 @BACKBONES.register("single_path")
-def single_path_space(input_shape=(224, 224, 3), classes=1000):
+def single_path_space(input_shape: Shape = (224, 224, 3), classes: int = 1000) -> SearchSpace:
   """The search space, 40 decisions of two choices each."""
-  blocks = [Conv(STEM, 3, 2), InvertedResidual(None, STEM, FIRST, residual=False)]
+  blocks: list[Block] = [Conv(STEM, 3, 2), InvertedResidual(None, STEM, FIRST, residual=False)]
   decisions = []
   channels = FIRST
   for outputs, stride in STAGES:
@@ -39,7 +47,7 @@ def single_path_space(input_shape=(224, 224, 3), classes=1000):
   return SearchSpace(network, tuple(decisions))
 
 
-def _block(inputs, outputs, kernel, stride):
+def _block(inputs: int, outputs: int, kernel: int, stride: int) -> InvertedResidual:
   # The depthwise layer follows the expansion: filters without a live channel do not exist.
   wide = EXPANSIONS[-1] * inputs
   residual = stride == 1 and inputs == outputs

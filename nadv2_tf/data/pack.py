@@ -6,13 +6,21 @@ FOLDER holds the four original `*-ubyte.gz` files (Debian: package dataset-fashi
 /usr/share/datasets/fashion-mnist). The first images of each part are taken, unchanged.
 """
 
+from __future__ import annotations
+
 import gzip
 import io
 import pathlib
 import zipfile
+from typing import TYPE_CHECKING
 
 import numpy as np
 from absl import app, flags
+
+if TYPE_CHECKING:
+  import os
+  from collections.abc import Sequence
+  from typing import Any
 
 TRAIN_IMAGES = 10_000
 TEST_IMAGES = 3_500
@@ -21,16 +29,18 @@ SIDE = 28
 ZIP_DATE = (2017, 8, 25, 0, 0, 0)
 
 
-def read_part(folder, part, count):
+def read_part(
+  folder: str | os.PathLike[str], part: str, count: int
+) -> tuple[np.ndarray, np.ndarray]:
   """The first `count` images, uint8 [count, 28, 28, 1], and labels, uint8 [count]."""
   folder = pathlib.Path(folder)
-  images = gzip.decompress((folder / f"{part}-images-idx3-ubyte.gz").read_bytes())
+  images: Any = gzip.decompress((folder / f"{part}-images-idx3-ubyte.gz").read_bytes())
   labels = gzip.decompress((folder / f"{part}-labels-idx1-ubyte.gz").read_bytes())
   images = np.frombuffer(images, np.uint8, offset=16).reshape(-1, SIDE, SIDE, 1)
   return images[:count], np.frombuffer(labels, np.uint8, offset=8)[:count]
 
 
-def pack(folder, output):
+def pack(folder: str | os.PathLike[str], output: str | os.PathLike[str]) -> None:
   """Writes x_train, y_train, x_test, y_test to the .npz file `output`."""
   x_train, y_train = read_part(folder, "train", TRAIN_IMAGES)
   x_test, y_test = read_part(folder, "t10k", TEST_IMAGES)
@@ -44,7 +54,7 @@ def pack(folder, output):
       archive.writestr(entry, buffer.getvalue())
 
 
-def main(_):
+def main(_: Sequence[str]) -> None:
   pack(SOURCE.value, OUTPUT.value)
 
 

@@ -7,8 +7,17 @@ ordered-dropout mask folded in: every activation used here maps 0 to 0, so maski
 masking after it, and ordered dropout costs no pass over the features.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import ops
+
+if TYPE_CHECKING:
+  from typing import Any
+
+  from nadv2_tf.types import Tensor
 
 EPSILON = 1e-3
 STATISTICS = ("mixture", "live")
@@ -31,13 +40,13 @@ class MaskedBatchNorm(keras.layers.Layer):
 
   def __init__(
     self,
-    groups=1,
-    statistics="mixture",
-    inference=None,
-    momentum=0.99,
-    synchronized=False,
-    **kwargs,
-  ):
+    groups: int = 1,
+    statistics: str = "mixture",
+    inference: str | None = None,
+    momentum: float = 0.99,
+    synchronized: bool = False,
+    **kwargs: Any,
+  ) -> None:
     super().__init__(**kwargs)
     if inference is None:
       inference = "moving" if groups == 1 else "batch"
@@ -57,19 +66,19 @@ class MaskedBatchNorm(keras.layers.Layer):
     self.inference = inference
     self.momentum = momentum
 
-  def build(self, features_shape, keep_shape):
+  def build(self, features_shape: tuple[Any, ...], keep_shape: tuple[Any, ...]) -> None:
     channels = (features_shape[-1],)
     self.gamma = self.add_weight(name="gamma", shape=channels, initializer="ones")
     self.beta = self.add_weight(name="beta", shape=channels, initializer="zeros")
     self.moving_mean = self._statistic("moving_mean", channels, "zeros")
     self.moving_variance = self._statistic("moving_variance", channels, "ones")
 
-  def _statistic(self, name, shape, initializer):
+  def _statistic(self, name: str, shape: tuple[Any, ...], initializer: str) -> Any:
     return self.add_weight(
       name=name, shape=shape, initializer=initializer, trainable=False, aggregation="mean"
     )
 
-  def call(self, features, keep, training=False):
+  def call(self, features: Tensor, keep: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:
     """Scale and shift, both [batch, channels].
 
     Args:
@@ -90,7 +99,7 @@ class MaskedBatchNorm(keras.layers.Layer):
     shift = self.beta - mean * scale
     return ops.reshape(scale * keep, (-1, channels)), ops.reshape(shift * keep, (-1, channels))
 
-  def normalised(self, features, keep):
+  def normalised(self, features: Tensor, keep: Tensor) -> Tensor:
     """Features normalised by their group's statistics and masked, for training.
 
     The same as `features` times the scale of `call` plus its shift, with the gradient written out:
@@ -111,11 +120,13 @@ class MaskedBatchNorm(keras.layers.Layer):
     return _normalised(features, keep, gamma, beta, mean, ops.rsqrt(variance + EPSILON))
 
   @property
-  def is_written_out(self):
+  def is_written_out(self) -> bool:
     """Whether `normalised` can be used in training."""
     return self.statistics == "mixture" and not self.synchronized
 
-  def _moments(self, features, keep, by_group, synchronized):
+  def _moments(
+    self, features: Tensor, keep: Tensor, by_group: tuple[int, ...], synchronized: bool
+  ) -> tuple[Tensor, Tensor]:
     """Mean and variance of every group, [groups, 1, channels]."""
     # Per image first: one pass over the features, then a few numbers per group.
     mean = ops.reshape(ops.mean(features, axis=(1, 2)), by_group)
@@ -136,13 +147,15 @@ class MaskedBatchNorm(keras.layers.Layer):
       square = ops.mean(square, axis=1, keepdims=True)
     return mean, ops.maximum(square - ops.square(mean), 0.0)
 
-  def _move(self, mean, variance):
+  def _move(self, mean: Tensor, variance: Tensor) -> None:
     for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
       value = ops.stop_gradient(ops.mean(value, axis=(0, 1)))
       average.assign(average * self.momentum + value * (1.0 - self.momentum))
 
 
-def _normalised(features, keep, gamma, beta, mean, inverse):
+def _normalised(
+  features: Tensor, keep: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, inverse: Tensor
+) -> Tensor:
   """See `MaskedBatchNorm.normalised`.
 
   Gamma and beta are [1, 1, channels], mean and inverse standard deviation [groups, 1, channels].

@@ -3,12 +3,19 @@
 Source: NetAdaptV2, section 2.2, Figs. 3 and 5.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from keras import ops
+
+if TYPE_CHECKING:
+  from nadv2_tf.types import Tensor
 
 BYPASS_POOL = 2
 
 
-def downsample(features, stride):
+def downsample(features: Tensor, stride: int) -> Tensor:
   """How bypassed channels cross a layer of `stride`: 2x2 average pool, no MACs.
 
   The paper does not say how; a pool keeps all of the signal (centre taps would drop three of four
@@ -19,7 +26,7 @@ def downsample(features, stride):
   return ops.average_pool(features, BYPASS_POOL, strides=stride, padding="same")
 
 
-def pad_channels(features, channels):
+def pad_channels(features: Tensor, channels: int) -> Tensor:
   """Appends zero channels up to `channels`."""
   missing = channels - features.shape[-1]
   if missing == 0:
@@ -27,7 +34,9 @@ def pad_channels(features, channels):
   return ops.pad(features, ((0, 0), (0, 0), (0, 0), (0, missing)))
 
 
-def join_bypass(filtered, features, keep_mask, bypass_cap, stride):
+def join_bypass(
+  filtered: Tensor, features: Tensor, keep_mask: Tensor, bypass_cap: int | None, stride: int
+) -> Tensor:
   """Output of a layer with bypass, when filtered channels that are dropped are already 0.
 
   Args:

@@ -3,11 +3,20 @@
 Source: NetAdaptV2, section 2.3 and Fig. 4.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from keras import ops
 
+if TYPE_CHECKING:
+  from typing import Any
 
-def channel_mask(kept_channels, channels, dtype="float32"):
+  from nadv2_tf.types import Tensor
+
+
+def channel_mask(kept_channels: Tensor, channels: int, dtype: Any = "float32") -> Tensor:
   """1 for the first `kept_channels` of each example, 0 for the rest.
 
   Args:
@@ -22,7 +31,7 @@ def channel_mask(kept_channels, channels, dtype="float32"):
   return ops.cast(index < ops.expand_dims(kept_channels, 1), dtype)
 
 
-def keep_first_channels(features, kept_channels):
+def keep_first_channels(features: Tensor, kept_channels: Tensor) -> Tensor:
   """Zeroes every channel after the first `kept_channels` of each example.
 
   Args:

@@ -3,11 +3,20 @@
 Source: NetAdaptV2, section 2.1.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from keras import ops
 
+if TYPE_CHECKING:
+  from typing import Any
 
-def centre_mask(full, kernel_size, dtype="float32"):
+  from nadv2_tf.types import Tensor
+
+
+def centre_mask(full: int, kernel_size: Tensor, dtype: Any = "float32") -> Tensor:
   """1 on the centre `kernel_size` x `kernel_size` taps of a `full` x `full` kernel.
 
   Args:

@@ -5,12 +5,24 @@ channels, as long as all that reads or adds to them is ordered alike; so pruning
 prefixes.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from keras import ops
 
 from nadv2_tf.models.wiring import LayerMaker, wire
+
+if TYPE_CHECKING:
+  from collections.abc import Callable
+  from typing import Any, TypeAlias
+
+  from nadv2_tf.models.super_network import SuperNetwork
+  from nadv2_tf.spec import NetworkSpec
+  from nadv2_tf.spec.blocks import Filters
+
+  _Value: TypeAlias = "_Channels | _Scaled"
 
 
 class _Channels:
@@ -24,17 +36,20 @@ class _Channels:
     is_fixed: the order is given: the images' or the network's outputs'.
   """
 
-  def __init__(self, is_fixed=False):
-    self.axes, self.producers, self.readers, self.is_fixed = [], [], [], is_fixed
+  def __init__(self, is_fixed: bool = False) -> None:
+    self.axes: list[tuple[Any, int]] = []
+    self.producers: list[tuple[Any, int, int]] = []
+    self.readers: list[tuple[Any, list[Any]]] = []
+    self.is_fixed = is_fixed
     #: batch norms that gave the channels their present scale
-    self.norms = []
-    self._joined_to = None
+    self.norms: list[Any] = []
+    self._joined_to: _Channels | None = None
 
-  def all(self):
+  def all(self) -> _Channels:
     """What stands for these channels and those that they were joined with."""
     return self if self._joined_to is None else self._joined_to.all()
 
-  def join(self, other):
+  def join(self, other: _Channels) -> _Channels:
     one, other = self.all(), other.all()
     if one is not other:
       one.axes += other.axes
@@ -45,7 +60,7 @@ class _Channels:
       other._joined_to = one
     return one
 
-  def norms_of_producers(self):
+  def norms_of_producers(self) -> np.ndarray:
     """Of each channel: the sum of the L2 norms of the filters that it comes out of."""
     norms = np.zeros(max(kernel.shape[-1] for kernel, _, _ in self.producers))
     for kernel, live, kept in self.producers:
@@ -53,7 +68,7 @@ class _Channels:
       norms[:kept] += np.sqrt(np.sum(np.square(filters, dtype=np.float64), axis=(0, 1, 2)))
     return norms
 
-  def norms_of_readers(self):
+  def norms_of_readers(self) -> np.ndarray:
     """Of each channel: the L2 norms of the weights that read it, times how large it is."""
     norms = np.zeros(max(kernel.shape[-1] for kernel, _, _ in self.producers))
     for kernel, scales in self.readers:
@@ -66,15 +81,15 @@ class _Channels:
       norms[: len(rows)] += rows * size
     return norms
 
-  def order(self, norms):
+  def order(self, norms: np.ndarray) -> np.ndarray:
     """Old positions in their new order: the largest of `norms` first.
 
     Where producers have different widths, positions stay among those that the same producers have.
     """
-    ends = {0}
+    widths = {0}
     for kernel, _, kept in self.producers:
-      ends |= {kept, kernel.shape[-1]}
-    ends = sorted(ends)
+      widths |= {kept, kernel.shape[-1]}
+    ends = sorted(widths)
     parts = [
       low + np.argsort(-norms[low:high], kind="stable")
       for low, high in zip(ends, ends[1:], strict=False)
@@ -86,28 +101,28 @@ class _Scaled(NamedTuple):
   """Channels behind a depthwise layer, whose norm scales them for those that read them there."""
 
   channels: _Channels
-  norms: list
+  norms: list[Any]
 
-  def all(self):
+  def all(self) -> _Channels:
     return self.channels.all()
 
 
 class _TyingMaker(LayerMaker):
   """Maker whose values are `_Channels`."""
 
-  def __init__(self, super_model, spec, refuses_bypass):
+  def __init__(self, super_model: SuperNetwork, spec: NetworkSpec, refuses_bypass: bool) -> None:
     super().__init__()
     self._refuses_bypass = refuses_bypass
     self._model = super_model
     self._shapes = {
       (index, shape.field): shape for index, layers in enumerate(spec.layers()) for shape in layers
     }
-    self.made = []
+    self.made: list[_Channels] = []
 
-  def _layer(self, field):
+  def _layer(self, field: str) -> Any:
     return self._model.get_layer(self.name(field))
 
-  def _meets_bypass(self, x, field, passes):
+  def _meets_bypass(self, x: _Value, field: str, passes: bool) -> bool:
     """Whether channels pass a layer without a filter, so that none of `x` can move."""
     if passes and self._refuses_bypass:
       raise ValueError(
@@ -117,7 +132,7 @@ class _TyingMaker(LayerMaker):
     x.all().is_fixed |= passes
     return passes
 
-  def convolution(self, x, filters):
+  def convolution(self, x: _Value, filters: Filters) -> _Channels:
     layer, shape = self._layer(filters.field), self._shapes[self.block_index, filters.field]
     passes = filters.bypass_cap != 0 if self._refuses_bypass else shape.bypassed > 0
     norms, x, out = list(x.norms), x.all(), _Channels()
@@ -130,44 +145,46 @@ class _TyingMaker(LayerMaker):
     self.made.append(out)
     return out
 
-  def depthwise(self, x, filters):
+  def depthwise(self, x: _Value, filters: Filters) -> _Scaled:
     layer, shape = self._layer(filters.field), self._shapes[self.block_index, filters.field]
     searched = filters.field in self._model.space.columns(self.block_index)
     self._meets_bypass(x, filters.field, shape.bypassed > 0 or (searched and self._refuses_bypass))
     x.all().axes += [(layer.kernel, 2), *_vectors(layer)]
     return _Scaled(x.all(), [layer.norm])
 
-  def squeeze_excite(self, x, units, skipped):
+  def squeeze_excite(self, x: _Value, units: int, skipped: None) -> _Value:
     layer = self._layer("squeeze")
     x.all().axes += [(layer.reduce.kernel, 0), (layer.expand.kernel, 1), (layer.expand.bias, 0)]
     return x
 
-  def add(self, shortcut, x):
+  def add(self, shortcut: _Value, x: _Value) -> _Channels:
     return shortcut.all().join(x.all())
 
-  def upsample(self, x, factor):
+  def upsample(self, x: _Value, factor: int) -> _Value:
     return x
 
-  def global_pool(self, x):
+  def global_pool(self, x: _Value) -> _Value:
     return x
 
-  def dropout(self, x, rate):
+  def dropout(self, x: _Value, rate: float) -> _Value:
     return x
 
-  def classifier(self, x, classes):
+  def classifier(self, x: _Value, classes: int) -> _Channels:
     layer = self._layer("classes")
     x.all().axes.append((layer.kernel, 0))
     x.all().readers.append((layer.kernel, list(x.norms)))
     return _Channels(is_fixed=True)
 
-  def all_removed(self, fields):
+  def all_removed(self, fields: tuple[str, ...]) -> None:
     return None
 
-  def choose(self, condition, if_true, if_false):
+  def choose(
+    self, condition: None, if_true: Callable[[], _Value], if_false: Callable[[], _Value]
+  ) -> _Value:
     return if_false()
 
 
-def _vectors(layer):
+def _vectors(layer: Any) -> list[tuple[Any, int]]:
   """(variable, axis) of a filtered layer's bias or batch norm."""
   if layer.norm is None:
     return [(layer.bias, 0)]
@@ -175,7 +192,7 @@ def _vectors(layer):
   return [(array, 0) for array in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)]
 
 
-def order_by_norm(super_model, spec):
+def order_by_norm(super_model: SuperNetwork, spec: NetworkSpec) -> None:
   """Orders the filters of every layer by L2 norm, the largest first; changes no output of `spec`.
 
   Depthwise filters, batch norms and squeeze-and-excite follow the channels they belong to. Layers
@@ -198,7 +215,7 @@ def order_by_norm(super_model, spec):
   _order(super_model, _TyingMaker(super_model, spec, True), _Channels.norms_of_producers)
 
 
-def order_by_importance(super_model):
+def order_by_importance(super_model: SuperNetwork) -> None:
   """Orders the channels of every layer by how much the full network makes of them; it stays as is.
 
   A channel matters as much as the weights that read it are large (their L2 norm), times how large
@@ -215,7 +232,9 @@ def order_by_importance(super_model):
   _order(super_model, maker, _Channels.norms_of_readers)
 
 
-def _order(super_model, maker, importance):
+def _order(
+  super_model: SuperNetwork, maker: _TyingMaker, importance: Callable[[_Channels], np.ndarray]
+) -> None:
   images = _Channels(is_fixed=True)
   outputs = wire(super_model.space.largest(), maker, images)
   outputs.all().is_fixed = True

@@ -1,33 +1,49 @@
 """Cuts a sub-network's weights out of a trained super-network, and puts the largest one's in."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from keras import ops
 
 from nadv2_tf.models.parts import classifier, convolution, depthwise, squeeze_excite
 from nadv2_tf.models.parts.names import layer_name
 from nadv2_tf.models.stand_alone import stand_alone
 
+if TYPE_CHECKING:
+  from collections.abc import Iterable
+  from typing import Any
 
-def _set_filtered(part, model, super_layer, shape, name):
+  import keras
+
+  from nadv2_tf.models.super_network import SuperNetwork
+  from nadv2_tf.spec import NetworkSpec
+  from nadv2_tf.spec.shapes import LayerShape
+
+
+def _set_filtered(
+  part: Any, model: keras.Model, super_layer: Any, shape: LayerShape, name: str
+) -> None:
   kernel_and_bias, norm = part.sliced_weights(super_layer, shape)
   model.get_layer(name).set_weights(kernel_and_bias)
   if norm is not None:
     model.get_layer(f"{name}_norm").set_weights(norm)
 
 
-def _set_convolution(model, super_layer, shape, name):
+def _set_convolution(model: keras.Model, super_layer: Any, shape: LayerShape, name: str) -> None:
   _set_filtered(convolution, model, super_layer, shape, name)
 
 
-def _set_depthwise(model, super_layer, shape, name):
+def _set_depthwise(model: keras.Model, super_layer: Any, shape: LayerShape, name: str) -> None:
   _set_filtered(depthwise, model, super_layer, shape, name)
 
 
-def _set_squeeze_excite(model, super_layer, shape, name):
+def _set_squeeze_excite(model: keras.Model, super_layer: Any, shape: LayerShape, name: str) -> None:
   for suffix, arrays in squeeze_excite.sliced_weights(super_layer, shape).items():
     model.get_layer(f"{name}_{suffix}").set_weights(arrays)
 
 
-def _set_classifier(model, super_layer, shape, name):
+def _set_classifier(model: keras.Model, super_layer: Any, shape: LayerShape, name: str) -> None:
   model.get_layer(name).set_weights(classifier.sliced_weights(super_layer, shape))
 
 
@@ -40,7 +56,7 @@ SETTERS = {
 }
 
 
-def slice_network(super_model, spec):
+def slice_network(super_model: SuperNetwork, spec: NetworkSpec) -> keras.Model:
   """The sub-network `spec` of a super-network as a plain Keras model with its weights.
 
   Args:
@@ -60,7 +76,7 @@ def slice_network(super_model, spec):
   return model
 
 
-def set_sliced_weights(super_model, model, spec):
+def set_sliced_weights(super_model: SuperNetwork, model: keras.Model, spec: NetworkSpec) -> None:
   """Gives `model`, what `stand_alone(spec)` returns, the weights that `slice_network` gives it."""
   for index, layers in enumerate(spec.layers()):
     for shape in layers:
@@ -77,7 +93,7 @@ def set_sliced_weights(super_model, model, spec):
           ) from None
 
 
-def fill_super_network(super_model, model):
+def fill_super_network(super_model: SuperNetwork, model: keras.Model) -> None:
   """Gives a super-network the weights of a plain model of its largest network, statistics too.
 
   The inverse of `slice_network(super_model, super_model.space.largest())`.
@@ -95,7 +111,7 @@ def fill_super_network(super_model, model):
         variable.assign(ops.reshape(array, variable.shape))
 
 
-def _pairs(layer, kind, model, name):
+def _pairs(layer: Any, kind: str, model: keras.Model, name: str) -> Iterable[tuple[Any, Any]]:
   """[(variable of the super-network's layer, array of the plain model)]."""
   if kind == "squeeze_excite":
     parts = {squeeze_excite.REDUCE: layer.reduce, squeeze_excite.EXPAND: layer.expand}

@@ -1,60 +1,60 @@
 """Stand-alone networks: a spec as a plain Keras model, without masks or custom objects."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 
 from nadv2_tf.layers import pad_channels
 from nadv2_tf.models.parts import classifier, convolution, depthwise, squeeze_excite
+from nadv2_tf.models.static_maker import StaticMaker
 from nadv2_tf.models.stochastic_depth import branch_rates, drop_branches
-from nadv2_tf.models.wiring import LayerMaker, wire
+from nadv2_tf.models.wiring import wire
+
+if TYPE_CHECKING:
+  from nadv2_tf.spec import NetworkSpec
+  from nadv2_tf.spec.blocks import Filters
+  from nadv2_tf.types import Tensor
 
 
-class _StandAloneMaker(LayerMaker):
+class _StandAloneMaker(StaticMaker):
   """Maker that reads a block's wiring as plain Keras layers."""
 
-  def __init__(self, spec, branch_rates):
-    super().__init__(branch_rates)
-    self._spec = spec
-
-  def convolution(self, x, filters):
+  def convolution(self, x: Tensor, filters: Filters) -> Tensor:
     return convolution.stand_alone(x, filters, self.name(filters.field))
 
-  def depthwise(self, x, filters):
+  def depthwise(self, x: Tensor, filters: Filters) -> Tensor:
     return depthwise.stand_alone(x, filters, self.name(filters.field))
 
-  def squeeze_excite(self, x, units, skipped):
+  def squeeze_excite(self, x: Tensor, units: int, skipped: bool) -> Tensor:
     return x if skipped else squeeze_excite.stand_alone(x, units, self.name("squeeze"))
 
-  def add(self, shortcut, x):
+  def add(self, shortcut: Tensor, x: Tensor) -> Tensor:
     channels = max(shortcut.shape[-1], x.shape[-1])
     operands = [pad_channels(shortcut, channels), pad_channels(x, channels)]
     return keras.layers.Add(name=self.name("add"))(operands)
 
-  def drop_branch(self, x, rate):
+  def drop_branch(self, x: Tensor, rate: float) -> Tensor:
     return drop_branches(rate, self.name("branch"))(x)
 
-  def upsample(self, x, factor):
+  def upsample(self, x: Tensor, factor: int) -> Tensor:
     # UpSampling2D repeats rows and columns, which TFLite runs as tiles and reshapes; this is one
     # operator with the same values, which GPU delegates and integer kernels have too.
     size = (x.shape[1] * factor, x.shape[2] * factor)
     return keras.layers.Resizing(*size, interpolation="nearest", name=self.name("upsample"))(x)
 
-  def global_pool(self, x):
+  def global_pool(self, x: Tensor) -> Tensor:
     return keras.layers.GlobalAveragePooling2D(keepdims=True, name=self.name("pool"))(x)
 
-  def dropout(self, x, rate):
+  def dropout(self, x: Tensor, rate: float) -> Tensor:
     return keras.layers.Dropout(rate, name=self.name("dropout"))(x) if rate else x
 
-  def classifier(self, x, classes):
+  def classifier(self, x: Tensor, classes: int) -> Tensor:
     return classifier.stand_alone(x, classes, self.name("classes"))
 
-  def all_removed(self, fields):
-    return all(getattr(self._spec.blocks[self.block_index], field) == 0 for field in fields)
 
-  def choose(self, condition, if_true, if_false):
-    return if_true() if condition else if_false()
-
-
-def stand_alone(spec, stochastic_depth=0.0):
+def stand_alone(spec: NetworkSpec, stochastic_depth: float = 0.0) -> keras.Model:
   """A plain Keras model of `spec` with fresh weights: images -> outputs.
 
   Args:
@@ -72,5 +72,5 @@ def stand_alone(spec, stochastic_depth=0.0):
   return keras.Model(images, outputs, name=_model_name(spec.name))
 
 
-def _model_name(name):
+def _model_name(name: str) -> str:
   return "".join(char if char.isalnum() or char in "_-." else "_" for char in name) or "network"

@@ -4,10 +4,17 @@ Source: Huang et al., Deep Networks with Stochastic Depth, ECCV 2016, section 3 
 What is kept is scaled up in training, so that inference needs no change.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 
+if TYPE_CHECKING:
+  from nadv2_tf.spec import NetworkSpec
 
-def branch_rates(network, rate):
+
+def branch_rates(network: NetworkSpec, rate: float) -> dict[int, float]:
   """{index of a block with a residual add: share of images that skip its branch}.
 
   The share rises linearly with the block's number, up to `rate` in the last. Blocks whose widths
@@ -24,6 +31,6 @@ def branch_rates(network, rate):
   return {block: rate * number / len(residual) for number, block in enumerate(residual, start=1)}
 
 
-def drop_branches(rate, name):
+def drop_branches(rate: float, name: str) -> keras.layers.Dropout:
   """A Keras layer that zeroes the branch of some images; a plain `Dropout` in saved files."""
   return keras.layers.Dropout(rate, noise_shape=(None, 1, 1, 1), name=name)

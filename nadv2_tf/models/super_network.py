@@ -1,6 +1,8 @@
 """The super-network: every sub-network of a search space in one Keras model with shared weights."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
@@ -11,35 +13,50 @@ from nadv2_tf.models.parts import classifier, convolution, depthwise, squeeze_ex
 from nadv2_tf.models.stochastic_depth import branch_rates, drop_branches
 from nadv2_tf.models.wiring import LayerMaker, wire
 
+if TYPE_CHECKING:
+  from collections.abc import Callable, Mapping, Sequence
+
+  from nadv2_tf.models.parts.filtered import SuperFiltered
+  from nadv2_tf.spec import SearchSpace
+  from nadv2_tf.spec.blocks import Filters
+  from nadv2_tf.types import Tensor
+
 
 class _Value(NamedTuple):
   """What the maker passes along: features, and how many channels of each image are live."""
 
-  features: Any
-  live: Any
+  features: Tensor
+  live: Tensor
 
 
 class _AllRemoved(keras.layers.Layer):
   """bool [batch]: the images whose listed columns of `widths` are all 0."""
 
-  def __init__(self, columns, **kwargs):
+  def __init__(self, columns: Sequence[int], **kwargs: Any) -> None:
     super().__init__(**kwargs)
     self.columns = columns
 
-  def call(self, widths):
+  def call(self, widths: Tensor) -> Tensor:
     removed = widths[:, self.columns[0]] == 0
     for column in self.columns[1:]:
       removed = ops.logical_and(removed, widths[:, column] == 0)
     return removed
 
-  def compute_output_spec(self, widths):
+  def compute_output_spec(self, widths: Tensor) -> keras.KerasTensor:
     return keras.KerasTensor((widths.shape[0],), "bool")
 
 
 class _Choose(keras.layers.Layer):
   """Per image one of two values, the narrower padded with zero channels."""
 
-  def call(self, condition, true_features, true_live, false_features, false_live):
+  def call(
+    self,
+    condition: Tensor,
+    true_features: Tensor,
+    true_live: Tensor,
+    false_features: Tensor,
+    false_live: Tensor,
+  ) -> tuple[Tensor, Tensor]:
     channels = max(true_features.shape[-1], false_features.shape[-1])
     features = ops.where(
       condition[:, None, None, None],
@@ -52,7 +69,9 @@ class _Choose(keras.layers.Layer):
 class _PaddedAdd(keras.layers.Layer):
   """Residual or skip add; the narrower operand is padded with zero channels."""
 
-  def call(self, shortcut, shortcut_live, features, live):
+  def call(
+    self, shortcut: Tensor, shortcut_live: Tensor, features: Tensor, live: Tensor
+  ) -> tuple[Tensor, Tensor]:
     channels = max(shortcut.shape[-1], features.shape[-1])
     total = pad_channels(shortcut, channels) + pad_channels(features, channels)
     return total, ops.maximum(shortcut_live, live)
@@ -61,23 +80,35 @@ class _PaddedAdd(keras.layers.Layer):
 class _InputLive(keras.layers.Layer):
   """int32 [batch]: every image starts with all its channels live."""
 
-  def call(self, images, widths):
+  def call(self, images: Tensor, widths: Tensor) -> Tensor:
     return ops.full_like(widths[:, 0], images.shape[-1])
 
-  def compute_output_spec(self, images, widths):
+  def compute_output_spec(self, images: Tensor, widths: Tensor) -> keras.KerasTensor:
     return keras.KerasTensor((widths.shape[0],), "int32")
 
 
 class _SuperMaker(LayerMaker):
   """Maker that reads a block's wiring as layers of the super-network."""
 
-  def __init__(self, space, widths, norm, branch_rates):
+  def __init__(
+    self,
+    space: SearchSpace,
+    widths: Tensor,
+    norm: Mapping[str, Any],
+    branch_rates: Mapping[int, float],
+  ) -> None:
     super().__init__(branch_rates)
     self._space = space
     self._widths = widths
     self._norm = norm
 
-  def _filtered(self, layer_type, x, filters, kernel_column=None):
+  def _filtered(
+    self,
+    layer_type: type[SuperFiltered],
+    x: _Value,
+    filters: Filters,
+    kernel_column: int | None = None,
+  ) -> _Value:
     layer = layer_type(
       filters,
       width_column=self._space.columns(self.block_index).get(filters.field),
@@ -87,50 +118,52 @@ class _SuperMaker(LayerMaker):
     )
     return _Value(*layer(x.features, x.live, self._widths))
 
-  def convolution(self, x, filters):
+  def convolution(self, x: _Value, filters: Filters) -> _Value:
     return self._filtered(convolution.SuperConvolution, x, filters)
 
-  def depthwise(self, x, filters):
+  def depthwise(self, x: _Value, filters: Filters) -> _Value:
     column = self._space.columns(self.block_index).get("kernel")
     return self._filtered(depthwise.SuperDepthwise, x, filters, column)
 
-  def squeeze_excite(self, x, units, skipped):
+  def squeeze_excite(self, x: _Value, units: int, skipped: Tensor | None) -> _Value:
     layer = squeeze_excite.SuperSqueezeExcite(units, name=self.name("squeeze"))
     features = layer(x.features) if skipped is None else layer(x.features, skipped)
     return _Value(features, x.live)
 
-  def add(self, shortcut, x):
+  def add(self, shortcut: _Value, x: _Value) -> _Value:
     layer = _PaddedAdd(name=self.name("add"))
     return _Value(*layer(shortcut.features, shortcut.live, x.features, x.live))
 
-  def drop_branch(self, x, rate):
+  def drop_branch(self, x: _Value, rate: float) -> _Value:
     return _Value(drop_branches(rate, self.name("branch"))(x.features), x.live)
 
-  def upsample(self, x, factor):
+  def upsample(self, x: _Value, factor: int) -> _Value:
     layer = keras.layers.UpSampling2D(factor, name=self.name("upsample"))
     return _Value(layer(x.features), x.live)
 
-  def global_pool(self, x):
+  def global_pool(self, x: _Value) -> _Value:
     layer = keras.layers.GlobalAveragePooling2D(keepdims=True, name=self.name("pool"))
     return _Value(layer(x.features), x.live)
 
-  def dropout(self, x, rate):
+  def dropout(self, x: _Value, rate: float) -> _Value:
     if not rate:
       return x
     return _Value(keras.layers.Dropout(rate, name=self.name("dropout"))(x.features), x.live)
 
-  def classifier(self, x, classes):
+  def classifier(self, x: _Value, classes: int) -> _Value:
     layer = classifier.SuperClassifier(classes, name=self.name("classes"))
     return _Value(layer(x.features), x.live)
 
-  def all_removed(self, fields):
+  def all_removed(self, fields: tuple[str, ...]) -> Tensor | None:
     columns = self._space.columns(self.block_index)
     if not all(field in columns for field in fields):
       return None
     layer = _AllRemoved([columns[field] for field in fields], name=self.name("removed"))
     return layer(self._widths)
 
-  def choose(self, condition, if_true, if_false):
+  def choose(
+    self, condition: Tensor | None, if_true: Callable[[], _Value], if_false: Callable[[], _Value]
+  ) -> _Value:
     if condition is None:
       return if_false()
     true, false = if_true(), if_false()
@@ -144,19 +177,28 @@ class SuperNetwork(keras.Model):
   Inside a traced function there are no values to check: whoever feeds it calls `check_widths`.
   """
 
-  def __init__(self, inputs, outputs, space, name, branch_rates):
+  def __init__(
+    self,
+    inputs: Sequence[Tensor],
+    outputs: Tensor,
+    space: SearchSpace,
+    name: str,
+    branch_rates: Mapping[int, float],
+  ) -> None:
     super().__init__(inputs=inputs, outputs=outputs, name=name)
     self.space = space
     self.branch_rates = branch_rates
 
-  def call(self, inputs, training=None, mask=None):
+  def call(
+    self, inputs: Sequence[Tensor], training: bool | None = None, mask: Any = None
+  ) -> Tensor:
     values = _values(inputs[1])
     if values is not None:
       check_widths(self.space, values)
     return super().call(inputs, training=training, mask=mask)
 
 
-def _values(widths):
+def _values(widths: Any) -> np.ndarray | None:
   """`widths` as a NumPy array, or None if it is symbolic."""
   if isinstance(widths, keras.KerasTensor):
     return None
@@ -167,14 +209,14 @@ def _values(widths):
 
 
 def super_network(
-  space,
-  groups=1,
-  statistics="mixture",
-  inference=None,
-  momentum=0.99,
-  synchronized=False,
-  stochastic_depth=0.0,
-):
+  space: SearchSpace,
+  groups: int = 1,
+  statistics: str = "mixture",
+  inference: str | None = None,
+  momentum: float = 0.99,
+  synchronized: bool = False,
+  stochastic_depth: float = 0.0,
+) -> SuperNetwork:
   """The super-network of a search space: a Keras model, [images, widths] -> outputs.
 
   Image i of a batch runs through the sub-network of row i of `widths`; the active sub-networks
@@ -222,7 +264,7 @@ def super_network(
   )
 
 
-def check_widths(space, widths):
+def check_widths(space: SearchSpace, widths: np.ndarray) -> None:
   """Raises ValueError unless `widths` is a batch that the super-network can run.
 
   Args:

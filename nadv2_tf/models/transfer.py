@@ -1,12 +1,14 @@
 """Weights from one stand-alone network to another of the same search space."""
 
+from __future__ import annotations
+
 import keras
 import numpy as np
 
 from nadv2_tf.spec import channels
 
 
-def copy_overlap(source, target):
+def copy_overlap(source: keras.Model, target: keras.Model) -> None:
   """Copies what two stand-alone networks have in common; the rest of `target` stays as it is.
 
   Live channels are a prefix and kernels are centred, so the first channels and the centre taps of
@@ -25,7 +27,7 @@ def copy_overlap(source, target):
       layer.set_weights([_overlaid(old, new, is_kernel) for old, new in pairs])
 
 
-def _overlaid(old, new, is_kernel):
+def _overlaid(old: np.ndarray, new: np.ndarray, is_kernel: bool) -> np.ndarray:
   """`new` with the part of `old` that fits into it."""
   parts_of_old, parts_of_new = [], []
   for axis, (size, wanted) in enumerate(zip(old.shape, new.shape, strict=True)):

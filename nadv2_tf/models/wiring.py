@@ -1,35 +1,48 @@
 """Walks a network's blocks and skips with a maker."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from nadv2_tf.models.parts.names import layer_name
 
+if TYPE_CHECKING:
+  from collections.abc import Mapping
+  from typing import Any
 
-class LayerMaker:
+  from nadv2_tf.spec import NetworkSpec
+  from nadv2_tf.spec.blocks import Maker
+else:
+  Maker = object  # a protocol, which says nothing at run time
+
+
+class LayerMaker(Maker):
   """What makers of Keras layers share: which block they are in, and what its layers are called.
 
   Args:
     branch_rates: of stochastic depth, see `models/stochastic_depth.py`.
   """
 
-  def __init__(self, branch_rates=None):
+  def __init__(self, branch_rates: Mapping[int, float] | None = None) -> None:
     self.block_index = 0
     self._branch_rates = branch_rates or {}
 
-  def name(self, field):
+  def name(self, field: str) -> str:
     return layer_name(self.block_index, field)
 
-  def residual(self, shortcut, branch):
+  def residual(self, shortcut: Any, branch: Any) -> Any:
     """The residual add of a block whose branch some images may skip."""
     rate = self._branch_rates.get(self.block_index)
     return self.add(shortcut, self.drop_branch(branch, rate) if rate else branch)
 
-  def drop_branch(self, x, rate):
+  def drop_branch(self, x: Any, rate: float) -> Any:
     """The branch without a share `rate` of the images, in training."""
     raise NotImplementedError
 
 
-def wire(network, make, x):
+def wire(network: NetworkSpec, make: LayerMaker, x: Any) -> Any:
   """Output of `network` on `x`, both whatever `make`, a `LayerMaker`, passes along."""
-  outputs = []
+  outputs: list[Any] = []
   for index, block in enumerate(network.blocks):
     make.block_index = index
     x = block.wire(make, x)

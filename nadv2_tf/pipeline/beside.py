@@ -1,6 +1,13 @@
 """Work that does not wait for what comes before it, done in a thread beside the main one."""
 
+from __future__ import annotations
+
 import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+  from collections.abc import Callable
+  from typing import Self
 
 
 class Beside:
@@ -13,24 +20,24 @@ class Beside:
       the work again, where errors are seen.
   """
 
-  def __init__(self, work):
+  def __init__(self, work: Callable[[], Any]) -> None:
     self._work = work
-    self._given = []
+    self._given: list[Any] = []
     self._thread = threading.Thread(target=self._run, name="beside")
 
-  def _run(self):
+  def _run(self) -> None:
     try:
       self._given.append(self._work())
     except Exception:
       self._given.clear()
 
-  def __enter__(self):
+  def __enter__(self) -> Self:
     self._thread.start()
     return self
 
-  def __exit__(self, *_):
+  def __exit__(self, *_: object) -> None:
     self._thread.join()
 
-  def result(self):
+  def result(self) -> Any:
     """What the work gave; done now if it has not been, or failed."""
     return self._given[0] if self._given else self._work()

@@ -1,17 +1,25 @@
 """The task of a run: the one that the outputs of its backbone are for."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from nadv2_tf import backbones, tasks
+from nadv2_tf.options.training import PLAIN
 from nadv2_tf.tasks.augmentation import Augmentation
 
+if TYPE_CHECKING:
+  from nadv2_tf.options import NetworkOptions, TrainOptions
+  from nadv2_tf.tasks.task import Task
 
-def make_task(options, image_size, label_smoothing=0.0, augmentation="shift"):
+
+def make_task(options: NetworkOptions, image_size: int, train: TrainOptions = PLAIN) -> Task:
   """The task of a run.
 
   Args:
     options: `NetworkOptions`.
     image_size: height and width of the network's input.
-    label_smoothing: of the loss.
-    augmentation: of the super-network's training.
+    train: `TrainOptions`: what the loss is made of, and how images are augmented.
 
   Raises:
     ValueError: for a flag that the task does not take.
@@ -20,14 +28,15 @@ def make_task(options, image_size, label_smoothing=0.0, augmentation="shift"):
   task = tasks.task_type(tasks.output_shape(network))
   settings = options.task_settings
   tasks.check_settings(task, settings)
+  tasks.check_loss(task, train)
   return task(
     options.data,
     image_size,
     options.holdout,
     options.seed,
-    label_smoothing,
+    train,
     how=options.input,
-    whole_pictures=Augmentation(augmentation).is_by_picture,
+    whole_pictures=Augmentation(train.augmentation).is_by_picture,
     cache_bytes=round(options.input_cache_gib * 2**30),
     **settings,
   )

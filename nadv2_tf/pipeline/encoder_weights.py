@@ -6,8 +6,11 @@ Published MobileNetV1 files clip their activations at 6 (ReLU6), the backbones h
 weights are a start, not the same function.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import pathlib
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -16,6 +19,15 @@ from nadv2_tf.layers.batch_norm import EPSILON
 from nadv2_tf.models import slice_network
 from nadv2_tf.models.parts.names import layer_name
 from nadv2_tf.training.network_files import load_keras
+
+if TYPE_CHECKING:
+  from nadv2_tf.models.super_network import SuperNetwork
+  from nadv2_tf.spec import NetworkSpec
+  from nadv2_tf.tasks.examples import Examples, Joined
+  from nadv2_tf.tasks.stream import StreamedExamples
+  from nadv2_tf.types import AnyPath
+
+  AnyExamples = Examples | Joined | StreamedExamples
 
 #: training images that the statistics of folded layers are measured on, so many at once
 IMAGES, BATCH = 128, 16
@@ -35,10 +47,10 @@ class TrainedLayer:
   name: str
   kernel: np.ndarray
   bias: np.ndarray | None
-  norm: tuple | None
+  norm: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None
 
 
-def load(path, super_model, train):
+def load(path: AnyPath, super_model: SuperNetwork, train: AnyExamples) -> int:
   """Puts the file's weights into the super-network's first layers.
 
   Args:
@@ -61,7 +73,7 @@ def load(path, super_model, train):
   return len(matched)
 
 
-def match(path, network):
+def match(path: AnyPath, network: NetworkSpec) -> list[tuple[str, TrainedLayer]]:
   """[(name of a layer of `network`, `TrainedLayer`)]; raises ValueError, see `load`."""
   layers, places = read(path), _places(network)
   matched = []
@@ -81,9 +93,9 @@ def match(path, network):
   return matched
 
 
-def _places(network):
+def _places(network: NetworkSpec) -> list[tuple[str, Any]]:
   """[(layer name, kernel shape)] of the convolutions in order."""
-  places = []
+  places: list[tuple[str, Any]] = []
   for index, layers in enumerate(network.layers()):
     for shape in layers:
       size = (shape.kernel, shape.kernel)
@@ -94,7 +106,7 @@ def _places(network):
   return places
 
 
-def _set(layer, trained):
+def _set(layer: Any, trained: TrainedLayer) -> None:
   """Weights of one layer; with moving averages of 0 and 1, a folded one is what it was."""
   layer.kernel.assign(trained.kernel)
   count = layer.norm.gamma.shape[0]
@@ -106,7 +118,7 @@ def _set(layer, trained):
   layer.norm.moving_variance.assign(variance)
 
 
-def _unfold(super_model, names, train):
+def _unfold(super_model: SuperNetwork, names: list[str], train: AnyExamples) -> None:
   """Gives folded layers the statistics of their outputs: the function stays what it is.
 
   gamma * (y - mean) / sqrt(variance + EPSILON) + beta with gamma = sqrt(variance + EPSILON) and
@@ -116,7 +128,7 @@ def _unfold(super_model, names, train):
     return
   plain = slice_network(super_model, super_model.space.largest())
   watched = keras.Model(plain.inputs[0], [plain.get_layer(name).output for name in names])
-  sums = [0.0] * len(names)
+  sums: list[Any] = [0.0] * len(names)
   batches = 0
   for start in range(0, min(IMAGES, len(train)), BATCH):
     outputs = watched(train.take(slice(start, start + BATCH)).inputs(), training=False)
@@ -134,7 +146,7 @@ def _unfold(super_model, names, train):
     norm.moving_variance.assign(variance)
 
 
-def read(path):
+def read(path: AnyPath) -> list[TrainedLayer]:
   """The convolutions of a file in order, [`TrainedLayer`].
 
   Raises:
@@ -154,7 +166,7 @@ def read(path):
   return layers
 
 
-def _of_tflite(path):
+def _of_tflite(path: pathlib.Path) -> list[TrainedLayer]:
   from nadv2_tf.export.tflite import interpreter
 
   made = interpreter(path, delegates=False)
@@ -178,7 +190,7 @@ def _of_tflite(path):
   return layers
 
 
-def _keras_model(path):
+def _keras_model(path: pathlib.Path) -> keras.Model:
   """The model of a .keras or whole .h5 file, or MobileNetV1 with the weights of an .h5 file."""
   try:
     if path.suffix == ".keras":
@@ -200,8 +212,8 @@ def _keras_model(path):
   )
 
 
-def _of_keras(model):
-  layers = []
+def _of_keras(model: keras.Model) -> list[TrainedLayer]:
+  layers: list[TrainedLayer] = []
   for layer in model.layers:
     if isinstance(layer, keras.layers.BatchNormalization) and layers:
       # Bias and norm of one convolution become the norm alone.
@@ -216,7 +228,7 @@ def _of_keras(model):
   return layers
 
 
-def _norm_weights(layer):
+def _norm_weights(layer: Any) -> Any:
   """gamma, beta, mean, variance for this package's epsilon."""
   count = layer.moving_mean.shape[0]
   gamma = np.asarray(layer.gamma) if layer.scale else np.ones(count)

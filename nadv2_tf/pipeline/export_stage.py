@@ -1,27 +1,49 @@
 """The stages that export and time, and the reference networks."""
 
+from __future__ import annotations
+
 import dataclasses
 import time
+from typing import TYPE_CHECKING, Any
 
 import keras
 
-from nadv2_tf.benchmarks.meter import DeviceMeter
 from nadv2_tf.export import deployment, parity, predictor
 from nadv2_tf.export.metadata import Description
-from nadv2_tf.export.quantization import INTEGER_MODES
-from nadv2_tf.pipeline import metering
-from nadv2_tf.resources import COUNTS
-from nadv2_tf.search.uniform import scaled_to
-from nadv2_tf.training.evaluation import measure
+from nadv2_tf.options.export import INTEGER_QUANTIZATIONS, ExportOptions
+from nadv2_tf.pipeline.aim.device import device_of, timing_settings
+from nadv2_tf.pipeline.aim.metric import metric_of
+from nadv2_tf.training.scoring.evaluation import measure
 
-#: a reference counts as equally fast within this share of the found network's latency
-SAME_LATENCY = 0.02
+if TYPE_CHECKING:
+  import pathlib
+  from collections.abc import Iterable, Sequence
+
+  import numpy as np
+
+  from nadv2_tf.benchmarks.timing.device import Timing
+  from nadv2_tf.options import SearchOptions
+  from nadv2_tf.pipeline.aim.metric import Metric
+  from nadv2_tf.pipeline.folder import RunFolder
+  from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.search import Problem
+  from nadv2_tf.spec import NetworkSpec
+  from nadv2_tf.tasks.examples import Datasets
+  from nadv2_tf.tasks.task import Task
+
 GATE_IMAGES = parity.IMAGES
-SCALING_ROUNDS = 4
 SUMMARY = ("test_accuracy", "test_accuracy_tflite", "macs", "parameters", "latency_ms")
 
 
-def export(bench, model, name, options=None, spec=None, progress=None):
+def export(
+  bench: Workbench,
+  model: keras.Model,
+  name: str,
+  options: ExportOptions | None = None,
+  spec: NetworkSpec | None = None,
+  progress: Progress | None = None,
+) -> list[pathlib.Path]:
   """Writes `NAME.tflite` in float32, and `NAME_MODE.tflite` if `options` quantize it.
 
   Every file is compared with the Keras network on hold-out images first; its quality on the test
@@ -31,7 +53,7 @@ def export(bench, model, name, options=None, spec=None, progress=None):
     bench: a `Workbench`.
     model: the Keras network.
     name: of the network in the run.
-    options: `deployment.ExportOptions`; None is float32.
+    options: `ExportOptions`; None is float32.
     spec: the network's `NetworkSpec`; None reads it from the folder.
     progress: a `Progress`, told what was found; None tells nobody.
 
@@ -41,7 +63,9 @@ def export(bench, model, name, options=None, spec=None, progress=None):
   Raises:
     ParityError: if a file does not give what the network gives.
   """
-  options, folder = options or deployment.ExportOptions(), bench.folder
+  options, folder = options or ExportOptions(), bench.folder
+  paths: list[pathlib.Path]
+  exports: dict[str, dict[str, Any]]
   start, paths, exports = time.monotonic(), [], {}
   quality = bench.task.quality_name
   spec = spec or folder.read_spec(name)
@@ -73,12 +97,12 @@ def export(bench, model, name, options=None, spec=None, progress=None):
   return paths
 
 
-def file_of(folder, name, quantization):
+def file_of(folder: RunFolder, name: str, quantization: str) -> pathlib.Path:
   """Where the file of a network is written: found.tflite, found_int8.tflite."""
   return folder.tflite(name if quantization == "none" else f"{name}_{quantization}")
 
 
-def timed_quantization(search_options, export_options):
+def timed_quantization(search_options: SearchOptions, export_options: ExportOptions | None) -> str:
   """Which files of a run are timed at its end: those of --search_precision.
 
   Raises:
@@ -87,7 +111,7 @@ def timed_quantization(search_options, export_options):
   if search_options.search_precision == "float32":
     return "none"
   exported = export_options.quantization if export_options else "none"
-  if exported not in INTEGER_MODES:
+  if exported not in INTEGER_QUANTIZATIONS:
     raise ValueError(
       "--search_precision=int8 searches for files that --quantization=int8 or int8_qat makes; got "
       f"--quantization={exported}."
@@ -95,28 +119,30 @@ def timed_quantization(search_options, export_options):
   return exported
 
 
-def _float32(options):
+def _float32(options: ExportOptions) -> ExportOptions:
   return dataclasses.replace(options, quantization="none", integer_io=False, float_layers=0)
 
 
-def evidence_of(task, datasets):
+def evidence_of(task: Task, datasets: Datasets) -> deployment.Evidence:
   """Hold-out images for the gate, training images for int8; test images for neither."""
   holdout = datasets.holdout.take(slice(GATE_IMAGES))
 
-  def quality(outputs):
+  def quality(outputs: np.ndarray) -> float:
     values = task.quality(holdout.labels, outputs.astype("float32"))
     return float(keras.ops.mean(values))
 
   return deployment.Evidence(holdout.inputs(), quality, datasets.train)
 
 
-def describe(name, class_names, options, output=""):
+def describe(
+  name: str, class_names: Iterable[str], options: ExportOptions, output: str = ""
+) -> Description:
   """What goes into the metadata, as a `Description`.
 
   Args:
     name: of the network.
     class_names: of a classifier; else empty.
-    options: `deployment.ExportOptions`.
+    options: `ExportOptions`.
     output: what the output means, see `Task.output`.
   """
   return Description(
@@ -130,7 +156,12 @@ def describe(name, class_names, options, output=""):
   )
 
 
-def time_networks(networks, options, progress, quantization="none"):
+def time_networks(
+  networks: Sequence[tuple[RunFolder, str]],
+  options: SearchOptions,
+  progress: Progress,
+  quantization: str = "none",
+) -> list[Timing]:
   """Times the files of all networks in turns; the record goes into their metrics.
 
   With --device=table:FILE there is no device, and nothing is timed.
@@ -141,15 +172,15 @@ def time_networks(networks, options, progress, quantization="none"):
     progress: a `Progress`.
     quantization: which files of theirs are timed.
   """
-  if options.device.startswith(metering.TABLE_DEVICE):
+  if not metric_of(options).has_device:
     progress.line(f"the networks were not timed: --device={options.device} is no device")
     return []
   start = time.monotonic()
   paths = [
     folder.need(file_of(folder, name, quantization), "nadv2-export") for folder, name in networks
   ]
-  settings = metering.timing_settings(options, runs=100, repeats=7, seconds=0.1)
-  with metering.device_of(options) as device:
+  settings = timing_settings(options, runs=100, repeats=7, seconds=0.1)
+  with device_of(options) as device:
     timings = device.time_files(paths, settings)
   seconds = (time.monotonic() - start) / len(networks)
   for (folder, name), timing in zip(networks, timings, strict=True):
@@ -163,50 +194,22 @@ def time_networks(networks, options, progress, quantization="none"):
   return timings
 
 
-def record_resource(folder, name, spec, problem, options):
+def record_resource(
+  folder: RunFolder, name: str, spec: NetworkSpec, problem: Problem, metric: Metric
+) -> None:
   """Notes what a meter of the user's own gives for a network; counts and latency stand there."""
-  if options.metric not in (metering.LATENCY, *COUNTS):
-    _add(folder, name, resource=problem.meter.measure(spec))
+  figures = metric.figures(spec, problem)
+  if figures:
+    _add(folder, name, **figures)
 
 
-def equally_fast(bench, problem, found, options):
-  """The widest uniformly scaled network that is as fast as `found`.
-
-  For a counted metric the count decides, for --device=table:FILE the table. For latency on a device
-  the table leads and whole networks decide: found and scaled network are timed in turns, and the
-  table's goal is corrected by their ratio.
-  """
-  goal = problem.meter.measure(found)
-  if not metering.is_timed(options):
-    return scaled_to(bench.space, problem.meter.measure, goal)
-  with metering.device_of(options) as device:
-    settings = metering.timing_settings(options, repeats=7, seconds=0.1)
-    return _timed_equally_fast(
-      bench.space, problem.meter, found, goal, DeviceMeter(device, settings)
-    )
-
-
-def _timed_equally_fast(space, table, found, goal, meter):
-  best = None
-  for _ in range(SCALING_ROUNDS):
-    candidate = scaled_to(space, table.measure, goal)
-    found_ms, candidate_ms = meter.measure_all([found, candidate])
-    ratio = candidate_ms / found_ms
-    if best is None or abs(ratio - 1) < best[0]:
-      best = (abs(ratio - 1), candidate)
-    if abs(ratio - 1) <= SAME_LATENCY:
-      break
-    goal /= ratio
-  return best[1]
-
-
-def summarise(folder, options):
+def summarise(folder: RunFolder, metric: Metric) -> None:
   """Copies the figures of the found networks to the top of metrics.json.
 
   With several targets, to the top of each target's metrics.json, and in short into the run's.
   """
   places = folder.found_folders()
-  summaries = [_summarise(place, options) for place in places]
+  summaries = [_summarise(place, metric) for place in places]
   if places != [folder]:
     targets = folder.metrics()["targets"]
     folder.update_metrics(
@@ -214,23 +217,23 @@ def summarise(folder, options):
     )
 
 
-def _summarise(folder, options):
+def _summarise(folder: RunFolder, metric: Metric) -> dict[str, Any]:
   metrics = folder.metrics()
   found = metrics["networks"]["found"]
-  metric = dict(metrics["metric"])
-  if metering.is_timed(options):
-    metric["measured"] = found["latency_ms"]
+  values = dict(metrics["metric"])
+  if metric.is_timed:
+    values["measured"] = found["latency_ms"]
   summary = {key: found[key] for key in SUMMARY if key in found}
-  folder.update_metrics(seconds=found["seconds"], metric=metric, **summary)
-  return {"predicted": metric["predicted"], "measured": metric["measured"], **summary}
+  folder.update_metrics(seconds=found["seconds"], metric=values, **summary)
+  return {"predicted": values["predicted"], "measured": values["measured"], **summary}
 
 
-def _add_seconds(folder, name, **seconds):
+def _add_seconds(folder: RunFolder, name: str, **seconds: float) -> None:
   before = folder.metrics()["networks"][name].get("seconds", {})
   _add(folder, name, seconds=before | {key: round(value, 1) for key, value in seconds.items()})
 
 
-def _add(folder, name, **values):
+def _add(folder: RunFolder, name: str, **values: Any) -> None:
   networks = folder.metrics().get("networks", {})
   networks[name] = networks.get(name, {}) | values
   folder.update_metrics(networks=networks)

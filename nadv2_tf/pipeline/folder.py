@@ -1,5 +1,7 @@
 """The folder of a run: its settings, the files of its stages, its metrics."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import importlib.metadata
@@ -8,12 +10,19 @@ import json
 import pathlib
 import platform
 import subprocess
+from typing import TYPE_CHECKING, Any
 
+from nadv2_tf.options import is_how
 from nadv2_tf.pipeline.lock import LOCK, locked
-from nadv2_tf.pipeline.options import HOW_IT_RUNS
 from nadv2_tf.spec import NetworkSpec
 from nadv2_tf.spec.files import is_partial, read_bounded, remove_partial_files, write_atomically
 from nadv2_tf.spec.serialization import LARGEST_TEXT
+
+if TYPE_CHECKING:
+  from collections.abc import Iterator, Mapping, Sequence
+
+  from nadv2_tf.training.checkpoints.state import StepReport
+  from nadv2_tf.types import AnyPath
 
 #: of run.json and metrics.json, which have some kilobytes
 LARGEST_JSON = 64 * 2**20
@@ -22,9 +31,9 @@ SETBACKS = "setbacks"
 PACKAGES = ("nadv2-tf", "tensorflow", "keras", "ai-edge-litert", "numpy")
 
 
-def versions():
+def versions() -> dict[str, str | None]:
   """Versions of what a result depends on, and the commit if this is a checkout."""
-  found = {"python": platform.python_version()}
+  found: dict[str, str | None] = {"python": platform.python_version()}
   for package in PACKAGES:
     try:
       found[package] = importlib.metadata.version(package)
@@ -34,7 +43,7 @@ def versions():
   return found
 
 
-def _commit():
+def _commit() -> str | None:
   root = pathlib.Path(__file__).resolve().parents[2]
   if not (root / ".git").exists():
     return None
@@ -53,7 +62,7 @@ class RunFolder:
     path: the folder.
   """
 
-  def __init__(self, path):
+  def __init__(self, path: AnyPath) -> None:
     self.path = pathlib.Path(path)
 
   settings_file = property(lambda self: self.path / "run.json")
@@ -69,50 +78,50 @@ class RunFolder:
   report = property(lambda self: self.path / "report.html")
   pareto = property(lambda self: self.path / "pareto.png")
 
-  def journal_of(self, number):
+  def journal_of(self, number: int) -> pathlib.Path:
     """The journal of one round of a search; the first is `journal`."""
     return self.journal if number == 1 else self.path / f"search_{number}.jsonl"
 
-  def journals(self):
+  def journals(self) -> list[pathlib.Path]:
     """The journals of all rounds so far."""
     numbers = itertools.count(1)
     return list(itertools.takewhile(lambda path: path.exists(), map(self.journal_of, numbers)))
 
-  def found_folders(self):
+  def found_folders(self) -> list[RunFolder]:
     """A `RunFolder` for each target, the largest first; this one if there is one target alone."""
     names = [entry["folder"] for entry in self.metrics().get("targets", [])]
     return [RunFolder(self.path / name) for name in names] or [self]
 
-  def checkpoints(self, training):
+  def checkpoints(self, training: str) -> pathlib.Path:
     """The folder of the checkpoints of one training."""
     return self.path / "checkpoints" / training
 
   @contextlib.contextmanager
-  def locked(self):
+  def locked(self) -> Iterator[None]:
     """Keeps other commands out while the block runs; what a killed one left half is removed."""
     with locked(self.path):
       for place in (self.path, *(path for path in self.path.iterdir() if path.is_dir())):
         remove_partial_files(place)
       yield
 
-  def transferred(self, number):
+  def transferred(self, number: int | str) -> pathlib.Path:
     """The weights of one network of the trajectory while the found network is not finished."""
     return self.path / f"transferred_{number}.weights.h5"
 
-  def spec(self, name):
+  def spec(self, name: str) -> pathlib.Path:
     return self.path / f"{name}.json"
 
-  def keras(self, name):
+  def keras(self, name: str) -> pathlib.Path:
     return self.path / f"{name}.keras"
 
-  def tflite(self, name):
+  def tflite(self, name: str) -> pathlib.Path:
     return self.path / f"{name}.tflite"
 
-  def examples(self, name):
+  def examples(self, name: str) -> pathlib.Path:
     """The picture of what a network makes of test images."""
     return self.path / f"examples_{name}.png"
 
-  def settings(self):
+  def settings(self) -> dict[str, dict[str, Any]]:
     """{group: {option: value}} as saved; {} for a new folder."""
     if not self.settings_file.exists():
       return {}
@@ -122,7 +131,7 @@ class RunFolder:
         raise ValueError(f"{self.settings_file}: {group!r} must be an object, got {options!r}.")
     return saved
 
-  def check(self, **groups):
+  def check(self, **groups: Any) -> None:
     """Raises ValueError if the folder holds something else, or a run with other settings.
 
     Args:
@@ -136,14 +145,14 @@ class RunFolder:
     for group, options in groups.items():
       for option, value in dataclasses.asdict(options).items():
         before = saved.get(group, {}).get(option, value)
-        if before != value and option not in HOW_IT_RUNS:
+        if before != value and not is_how(option):
           option, before, value = _flag_that_differs(option, before, value)
           raise ValueError(
             f"--output={self.path} holds another run: it has --{option}={before}, this one "
             f"--{option}={value}. Choose another --output, or go on with its settings."
           )
 
-  def open(self, **groups):
+  def open(self, **groups: Any) -> RunFolder:
     """Creates the folder, or goes on with the run that it holds; checks and saves the groups."""
     self.check(**groups)
     saved = self.settings() | {
@@ -153,7 +162,7 @@ class RunFolder:
     self._write(self.settings_file, saved)
     return self
 
-  def options(self, group, options_type):
+  def options(self, group: str, options_type: type[Any]) -> Any:
     """The saved options of a group.
 
     Raises:
@@ -173,32 +182,34 @@ class RunFolder:
       )
     return options_type(**saved)
 
-  def need(self, path, made_by):
+  def need(self, path: pathlib.Path, made_by: str) -> pathlib.Path:
     """`path`, or ValueError naming the command that makes it."""
     if not path.exists():
       raise ValueError(f"{path} is missing; {made_by} makes it.")
     return path
 
-  def read_spec(self, name):
+  def read_spec(self, name: str) -> NetworkSpec:
     path = self.need(self.spec(name), "nadv2-search")
     try:
       return NetworkSpec.from_json(read_bounded(path, LARGEST_TEXT).decode("utf-8"))
     except ValueError as error:
       raise ValueError(f"{path}: {error}") from None
 
-  def write_spec(self, name, spec):
+  def write_spec(self, name: str, spec: NetworkSpec) -> None:
     self.path.mkdir(parents=True, exist_ok=True)
     write_atomically(self.spec(name), spec.to_json().encode())
 
-  def training_logs(self):
+  def training_logs(self) -> dict[str, list[dict[str, Any]]]:
     """{training: [report, ...]}; {} before any training."""
     log = self._read_training_log()
     return {title: reports for title, reports in log.items() if title != SETBACKS}
 
-  def _read_training_log(self):
+  def _read_training_log(self) -> dict[str, Any]:
     return _read_object(self.training_log) if self.training_log.exists() else {}
 
-  def log_training(self, title, reports, setbacks=()):
+  def log_training(
+    self, title: str, reports: Sequence[StepReport], setbacks: Sequence[str] = ()
+  ) -> None:
     """Adds the `StepReport`s of one training, and what set it back, to training.json."""
     log = self._read_training_log()
     log |= {title: [dataclasses.asdict(report) for report in reports]}
@@ -206,10 +217,10 @@ class RunFolder:
       log[SETBACKS] = log.get(SETBACKS, {}) | {title: list(setbacks)}
     self.write_json(self.training_log, log)
 
-  def metrics(self):
+  def metrics(self) -> dict[str, Any]:
     return _read_object(self.metrics_file) if self.metrics_file.exists() else {}
 
-  def network_metrics(self, name):
+  def network_metrics(self, name: str) -> dict[str, Any]:
     """What metrics.json says of one trained network; ValueError if it says nothing."""
     networks = self.metrics().get("networks")
     if not isinstance(networks, dict) or not isinstance(networks.get(name), dict):
@@ -218,7 +229,7 @@ class RunFolder:
       )
     return networks[name]
 
-  def update_metrics(self, seconds=None, **values):
+  def update_metrics(self, seconds: Mapping[str, float] | None = None, **values: Any) -> None:
     """Adds to metrics.json; `seconds` is {stage: seconds}."""
     metrics = self.metrics() | values
     metrics["seconds"] = metrics.get("seconds", {}) | {
@@ -227,7 +238,7 @@ class RunFolder:
     self.path.mkdir(parents=True, exist_ok=True)
     self._write(self.metrics_file, metrics)
 
-  def read_trust(self):
+  def read_trust(self) -> list[dict[str, Any]]:
     """The networks that were trained for the trust figure so far."""
     if not self.trust.exists():
       return []
@@ -237,7 +248,7 @@ class RunFolder:
       raise ValueError(f"{self.trust} is damaged: delete it to train its networks again.")
     return networks
 
-  def read_stages(self):
+  def read_stages(self) -> dict[str, dict[str, list[float]]]:
     """{stage: {part: [seconds, CPU seconds]}} of the commands so far, as `StageTimes` has them."""
     stages = _read_object(self.stages) if self.stages.exists() else {}
     for parts in stages.values():
@@ -245,28 +256,28 @@ class RunFolder:
         raise ValueError(f"{self.stages} is damaged: delete it, it only says how long things took.")
     return stages
 
-  def lineage(self):
+  def lineage(self) -> dict[str, dict[str, Any]]:
     """{file: {what it was made from: digest}}, see `pipeline/lineage.py`."""
     found = _read_object(self.lineage_file) if self.lineage_file.exists() else {}
     if not all(isinstance(made_from, dict) for made_from in found.values()):
       raise ValueError(f"{self.lineage_file} must hold objects; delete it to check nothing.")
     return found
 
-  def write_json(self, path, value):
+  def write_json(self, path: pathlib.Path, value: Any) -> None:
     self._write(path, value)
 
   @staticmethod
-  def _write(path, value):
+  def _write(path: pathlib.Path, value: Any) -> None:
     write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
-def _is_pair(both):
+def _is_pair(both: Any) -> bool:
   return (
     isinstance(both, list) and len(both) == 2 and all(isinstance(one, int | float) for one in both)
   )
 
 
-def _is_foreign(path):
+def _is_foreign(path: pathlib.Path) -> bool:
   """Whether no killed command can have left the file before it wrote the settings."""
   return path.name != LOCK and not is_partial(path)
 
@@ -279,7 +290,7 @@ def _flag_that_differs(option, before, value):
   return flag, before.get(flag), value.get(flag)
 
 
-def _read_object(path):
+def _read_object(path: pathlib.Path) -> dict[str, Any]:
   try:
     value = json.loads(read_bounded(path, LARGEST_JSON).decode("utf-8"))
   except (OSError, ValueError, RecursionError) as error:

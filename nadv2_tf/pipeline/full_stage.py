@@ -1,19 +1,28 @@
 """The stage that trains the full network by itself, before the super-network begins with it."""
 
+from __future__ import annotations
+
 import contextlib
 import time
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 
 from nadv2_tf.models import slice_network
 from nadv2_tf.models.pruning import order_by_importance
 from nadv2_tf.models.slicing import fill_super_network, set_sliced_weights
-from nadv2_tf.pipeline import lineage, super_stage, training_stages
+from nadv2_tf.pipeline import lineage, plain_training, super_stage, training_stages
 from nadv2_tf.pipeline.recipes import full_recipe, is_full_first
 from nadv2_tf.pipeline.training_checkpoints import training_checkpoints
-from nadv2_tf.training.evaluation import keras_predictor
 from nadv2_tf.training.network_files import load_keras, save_atomically
+from nadv2_tf.training.scoring.evaluation import keras_predictor
+
+if TYPE_CHECKING:
+  from collections.abc import Callable
+
+  from nadv2_tf.models.super_network import SuperNetwork
+  from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.workbench import Workbench
 
 #: of the training, in the log and on the screen
 TITLE = "full network"
@@ -27,11 +36,17 @@ class Trained(NamedTuple):
     super_model: an untrained super-network with its weights, if one was made on the way.
   """
 
-  full: Any = None
-  super_model: Any = None
+  full: keras.Model | None = None
+  super_model: SuperNetwork | None = None
 
 
-def train_full(bench, progress, beside=lambda _: contextlib.nullcontext()):
+def train_full(
+  bench: Workbench,
+  progress: Progress,
+  beside: Callable[[SuperNetwork], contextlib.AbstractContextManager[Any]] = lambda _: (
+    contextlib.nullcontext()
+  ),
+) -> Trained:
   """The full network, trained as a plain one, its channels ordered by importance.
 
   An earlier run's is read from its file. It is what the super-network begins with and imitates, and
@@ -65,9 +80,9 @@ def train_full(bench, progress, beside=lambda _: contextlib.nullcontext()):
   super_stage.prepare(bench, super_model, progress)
   model = slice_network(super_model, spec)
   if bench.train_options.encoder_weights:
-    training_stages.recalibrate_on(bench, model)
+    plain_training.recalibrate_on(bench, model)
   with beside(super_model):
-    done = training_stages.train_on(
+    done = plain_training.train_on(
       bench, model, spec, recipe, TITLE, progress, checkpoints, rate_flag="--full_learning_rate"
     )
   folder.log_training(TITLE, done.reports, done.setbacks)

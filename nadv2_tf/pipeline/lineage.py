@@ -4,24 +4,35 @@ A stage whose file is there is not run again. If what the file was made from has
 meanwhile (a file was deleted, a picture replaced), it belongs to another run.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import zlib
+from typing import TYPE_CHECKING, Any
 
 from nadv2_tf.training.digests import weights_checksum
 
+if TYPE_CHECKING:
+  import pathlib
 
-def of_weights(model):
+  import keras
+
+  from nadv2_tf.pipeline.folder import RunFolder
+  from nadv2_tf.spec import NetworkSpec
+
+
+def of_weights(model: keras.Model | None) -> int | None:
   """A number that other weights hardly have; of no model it is None."""
   return None if model is None else weights_checksum(model)
 
 
-def of_spec(spec):
+def of_spec(spec: NetworkSpec) -> int:
   """A number that other networks hardly have; names do not count."""
   return zlib.crc32(dataclasses.replace(spec, name="any").to_json().encode())
 
 
-def check(folder, path, **made_from):
+def check(folder: RunFolder, path: pathlib.Path, **made_from: Any) -> None:
   """Raises ValueError if a file that is there was made from something else.
 
   Args:
@@ -40,6 +51,6 @@ def check(folder, path, **made_from):
       )
 
 
-def note(folder, path, **made_from):
+def note(folder: RunFolder, path: pathlib.Path, **made_from: Any) -> None:
   """Writes down what a file is made from; to be called before the file appears."""
   folder.write_json(folder.lineage_file, folder.lineage() | {path.name: made_from})

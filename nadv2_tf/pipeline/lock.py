@@ -1,5 +1,7 @@
 """One command at a time writes into a run's folder."""
 
+from __future__ import annotations
+
 import contextlib
 import datetime
 import fcntl
@@ -7,12 +9,17 @@ import os
 import pathlib
 import platform
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from collections.abc import Iterator
+  from typing import TextIO
 
 LOCK = "run.lock"
 
 
 @contextlib.contextmanager
-def locked(folder):
+def locked(folder: pathlib.Path) -> Iterator[None]:
   """Keeps other commands out of a folder, which is made if need be, while the block runs.
 
   The lock is the operating system's and ends with the process, however that ends.
@@ -37,7 +44,7 @@ def locked(folder):
     file.close()
 
 
-def _locked_file(path):
+def _locked_file(path: pathlib.Path) -> TextIO:
   """The open file, locked; who held it before may remove it between opening and locking."""
   while True:
     file = path.open("a+", encoding="utf-8")
@@ -55,7 +62,7 @@ def _locked_file(path):
     file.close()
 
 
-def _me():
+def _me() -> str:
   name = pathlib.Path(sys.argv[0]).name or "python"
   since = datetime.datetime.now().astimezone().isoformat(" ", "seconds")
   return f"{name}, process {os.getpid()} on {platform.node()}, since {since}"

@@ -1,48 +1,42 @@
 """How each training of a run goes: recipes, and what is drawn for the super-network."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING, Any
 
 from nadv2_tf.models.stochastic_depth import branch_rates
+from nadv2_tf.options.training import ORDERS
 from nadv2_tf.pipeline import encoder_weights
-from nadv2_tf.pipeline.options import ORDERS
 from nadv2_tf.training import strategies
-from nadv2_tf.training.distillation import check_share
-from nadv2_tf.training.execution import check_execution
 from nadv2_tf.training.recipe import Recipe
+from nadv2_tf.training.steps.distillation import check_share
+from nadv2_tf.training.steps.execution import check_execution
 from nadv2_tf.training.widths import WidthSampler
+
+if TYPE_CHECKING:
+  from nadv2_tf.options import FinetuneOptions, TrainOptions
+  from nadv2_tf.pipeline.workbench import Workbench
 
 #: see `soft_targets`
 SOFT_TARGETS = 0.5
 
 
-def super_recipe(options):
-  """`Recipe` of the super-network, of `TrainOptions`."""
-  return Recipe(
-    options.epochs,
-    options.batch_size,
-    options.optimizer,
-    options.learning_rate,
-    options.schedule,
-    weight_decay=options.weight_decay,
-    l2=options.l2,
-    decay=options.decay,
-    decay_epochs=options.decay_epochs,
-    ema=options.ema,
-    mixed_precision=options.mixed_precision,
-    augmentation=options.augmentation,
-    mirror=options.mirror,
-    stochastic_depth=options.stochastic_depth,
-  )
+def super_recipe(options: TrainOptions) -> Recipe:
+  """`Recipe` of the super-network's training: what both have by the same name."""
+  given = vars(options)
+  names = [field.name for field in dataclasses.fields(Recipe) if field.name in given]
+  return Recipe(**{name: given[name] for name in names})
 
 
-def full_recipe(options):
+def full_recipe(options: TrainOptions) -> Recipe:
   """`Recipe` of the full network, trained before the super-network."""
   return dataclasses.replace(
     super_recipe(options), epochs=options.full_epochs, learning_rate=options.full_learning_rate
   )
 
 
-def is_full_first(options):
+def is_full_first(options: TrainOptions) -> bool:
   """Whether `TrainOptions` train the full network by itself before the super-network.
 
   Raises:
@@ -53,9 +47,9 @@ def is_full_first(options):
   return options.order == "full_first"
 
 
-def finetune_recipe(train_options, finetune_options):
+def finetune_recipe(train_options: TrainOptions, finetune_options: FinetuneOptions) -> Recipe:
   """`Recipe` of a network that was cut out; what is not given is the super-network's."""
-  own = {
+  own: dict[str, Any] = {
     "batch_size": finetune_options.finetune_batch_size,
     "augmentation": finetune_options.finetune_augmentation,
     "stochastic_depth": finetune_options.finetune_stochastic_depth,
@@ -68,7 +62,7 @@ def finetune_recipe(train_options, finetune_options):
   )
 
 
-def width_sampler(bench):
+def width_sampler(bench: Workbench) -> WidthSampler:
   options = bench.train_options
   steps_per_epoch = len(bench.datasets.train) // options.batch_size
   return WidthSampler(
@@ -86,14 +80,14 @@ def width_sampler(bench):
   )
 
 
-def soft_targets(options):
+def soft_targets(options: TrainOptions) -> float:
   """Share of the super-network's loss that compares with the full network as trained first."""
   if options.soft_targets is not None:
     return options.soft_targets
   return SOFT_TARGETS if is_full_first(options) and not options.distillation else 0.0
 
 
-def cut_subnetworks(options):
+def cut_subnetworks(options: TrainOptions) -> int:
   """How many of a batch's sub-networks are the full network with a few layers cut."""
   if options.cut_subnetworks is not None:
     return options.cut_subnetworks
@@ -103,7 +97,7 @@ def cut_subnetworks(options):
   return max(min(options.subnetworks_per_batch // 2, options.subnetworks_per_batch - others), 0)
 
 
-def check_recipes(bench, finetune_options=None):
+def check_recipes(bench: Workbench, finetune_options: FinetuneOptions | None = None) -> None:
   """Raises ValueError for settings that training would trip over only later."""
   options = bench.train_options
   _check_recipe(bench, super_recipe(options))
@@ -138,7 +132,7 @@ def check_recipes(bench, finetune_options=None):
     check_share(finetune_options.finetune_distillation)
 
 
-def _check_finetuning(bench, recipe):
+def _check_finetuning(bench: Workbench, recipe: Recipe) -> None:
   try:
     _check_recipe(bench, recipe)
     strategies.check_replicas(bench.strategy, recipe.batch_size, None, "masked")
@@ -149,7 +143,7 @@ def _check_finetuning(bench, recipe):
     raise ValueError(text) from None
 
 
-def _check_recipe(bench, recipe):
+def _check_recipe(bench: Workbench, recipe: Recipe) -> None:
   recipe.steps(len(bench.datasets.train))
   bench.task.augmentation(recipe.augmentation, recipe.shift, recipe.mirror)
   branch_rates(bench.space.network, recipe.stochastic_depth)

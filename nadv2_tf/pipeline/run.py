@@ -1,7 +1,10 @@
 """All stages of a run, one after the other; a stage whose files are there is not run again."""
 
+from __future__ import annotations
+
 import dataclasses
 import time
+from typing import TYPE_CHECKING, Any
 
 from nadv2_tf import stopwatch
 from nadv2_tf.pipeline import (
@@ -16,80 +19,72 @@ from nadv2_tf.pipeline import (
   workbench,
   workers,
 )
+from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.folder import RunFolder, versions
-from nadv2_tf.pipeline.options import DEFAULT_CHECKPOINTS, TrustOptions
 from nadv2_tf.pipeline.plan import first_lines
-from nadv2_tf.pipeline.plan.given import Given
 from nadv2_tf.pipeline.report import write_report
 from nadv2_tf.pipeline.stage_times import StageTimes
 from nadv2_tf.pipeline.trust import check_trust, measure_trust
 from nadv2_tf.training import strategies
 
+if TYPE_CHECKING:
+  from collections.abc import Sequence
+
+  from nadv2_tf.options import RunOptions
+  from nadv2_tf.pipeline.aim.metric import Metric
+  from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.search_stage import Landing
+  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.search import Problem
+  from nadv2_tf.spec import NetworkSpec
+  from nadv2_tf.types import AnyPath
+
 #: the stage before the others: libraries, data, checks
 START = "start"
 
 
-def run(
-  output,
-  network_options,
-  train_options,
-  search_options,
-  finetune_options,
-  references,
-  progress,
-  trust_options=None,
-  checkpoint_options=DEFAULT_CHECKPOINTS,
-  export_options=None,
-):
+def run(output: AnyPath, options: RunOptions, progress: Progress) -> None:
   """Runs everything and prints the closing table.
 
   Args:
     output: the run's folder.
-    network_options, train_options, search_options, finetune_options: the option groups.
-    references: also train, export and time the full and the uniformly scaled network.
+    options: all option groups.
     progress: a `Progress`.
-    trust_options: `TrustOptions`, which may change when a run goes on; None trains no samples.
-    checkpoint_options: how trainings are kept against a kill.
-    export_options: `ExportOptions` of the found networks; None is float32.
 
   Raises:
     ValueError: before any training, if an option, the data or the target cannot be used, or if
       another command works in the folder.
   """
-  trust_options = trust_options or TrustOptions()
-  check_trust(trust_options)
-  timed = export_stage.timed_quantization(search_options, export_options)
+  check_trust(options.trust)
+  export_stage.timed_quantization(options.search, options.export)
   with stopwatch.running() as watch:
     with stopwatch.stage(START):
       bench = workbench.make_workbench(
-        RunFolder(output), network_options, train_options, checkpoint_options
+        RunFolder(output), options.network, options.train, options.checkpoint
       )
       progress = workers.own_progress(bench.strategy, progress)
       bench.tell(progress)
-      recipes.check_recipes(bench, finetune_options)
-      transfer.check(finetune_options, search_options)
-      search_stage.check_workers(bench.strategy, search_options)
-      groups = {"network": network_options, "train": train_options, "finetune": finetune_options}
-      bench.folder.check(search=search_options, **groups)
+      recipes.check_recipes(bench, options.finetune)
+      transfer.check(options.finetune, options.search)
+      search_stage.check_workers(bench.strategy, options.search)
+      bench.folder.check(search=options.search, **_groups(options))
     with bench.folder.locked():
-      exports = (export_options, timed)
-      given = Given(
-        **groups,
-        search=search_options,
-        references=references,
-        trust=trust_options,
-        checkpoint=checkpoint_options,
-        export=export_options,
-      )
       with stopwatch.stage(START):
-        countdown = first_lines.tell(given, bench, progress)
-      times = StageTimes(bench.folder, watch, countdown)
-      _run(bench, groups, search_options, references, progress, trust_options, exports, times)
+        countdown = first_lines.tell(options, bench, progress)
+      _run(bench, options, progress, StageTimes(bench.folder, watch, countdown))
 
 
-def _run(bench, groups, search_options, references, progress, trust_options, exports, times):
-  finetune_options, (export_options, timed) = groups["finetune"], exports
-  folder = bench.folder.open(**groups)
+def _groups(options: RunOptions) -> dict[str, Any]:
+  """The groups that a folder is opened with before its target is known to be in reach."""
+  return {"network": options.network, "train": options.train, "finetune": options.finetune}
+
+
+def _run(bench: Workbench, options: RunOptions, progress: Progress, times: StageTimes) -> None:
+  search_options, finetune_options = options.search, options.finetune
+  metric = metric_of(search_options)
+  export_options, references = options.export, options.references
+  timed = export_stage.timed_quantization(search_options, export_options)
+  folder = bench.folder.open(**_groups(options))
   with times.stage("table"):
     problem = search_stage.make_problem(search_options, bench.space, folder, progress)
   # Only now: a target out of reach must not stand in the folder that the corrected run takes.
@@ -106,7 +101,7 @@ def _run(bench, groups, search_options, references, progress, trust_options, exp
     )
   with times.stage("references"):
     start = time.monotonic()
-    networks = _networks(bench, problem, landings, search_options, references, progress)
+    networks = _networks(bench, problem, landings, metric, references, progress)
     if references and "references" not in folder.metrics()["seconds"]:
       folder.update_metrics(seconds={"references": time.monotonic() - start})
   with times.stage("finetune full"):
@@ -125,14 +120,14 @@ def _run(bench, groups, search_options, references, progress, trust_options, exp
       own = export_options if name == "found" or timed != "none" else None
       with times.stage("export"):
         export_stage.export(there, model, name, own, spec, progress if own else None)
-    export_stage.record_resource(place, name, spec, problem, search_options)
+    export_stage.record_resource(place, name, spec, problem, metric)
   if is_chief:
     files = [(place, name) for place, name, _ in networks]
     with times.stage("time"):
       export_stage.time_networks(files, search_options, progress, timed)
-    export_stage.summarise(folder, search_options)
+    export_stage.summarise(folder, metric)
   with times.stage("trust"):
-    measure_trust(bench, super_model, finetune_options, trust_options, progress, full)
+    measure_trust(bench, super_model, finetune_options, options.trust, progress, full)
   if is_chief:
     progress.line("")
     with times.stage("report"):
@@ -141,23 +136,30 @@ def _run(bench, groups, search_options, references, progress, trust_options, exp
   strategies.wait_for_all(bench.strategy)
 
 
-def _networks(bench, problem, landings, options, references, progress):
+def _networks(
+  bench: Workbench,
+  problem: Problem,
+  landings: Sequence[Landing],
+  metric: Metric,
+  references: bool,
+  progress: Progress,
+) -> list[tuple[RunFolder, str, NetworkSpec]]:
   """(folder, name, spec) of every network that is trained on.
 
   References are a uniformly scaled network for each target, and the full one once.
   """
-  networks = []
+  networks: list[tuple[RunFolder, str, NetworkSpec]] = []
   for landing in landings:
     networks.append((landing.folder, "found", landing.spec))
     if references:
-      scaled = _scaled(bench, problem, landing, options, progress)
+      scaled = _scaled(problem, landing, metric, progress)
       networks.append((landing.folder, "uniform", scaled))
   if references:
     networks.append((bench.folder, "full", bench.space.largest()))
   return networks
 
 
-def _scaled(bench, problem, landing, options, progress):
+def _scaled(problem: Problem, landing: Landing, metric: Metric, progress: Progress) -> NetworkSpec:
   """The uniformly scaled network that is as fast as the found one.
 
   It is looked for once: another timing would give another one, and not the one that was trained.
@@ -167,7 +169,7 @@ def _scaled(bench, problem, landing, options, progress):
   if folder.lineage().get(folder.spec(name).name) == made_from and folder.spec(name).exists():
     return folder.read_spec(name)
   progress.line("looking for the uniformly scaled network that is as fast")
-  spec = export_stage.equally_fast(bench, problem, landing.spec, options)
+  spec = metric.equally_fast(problem, landing.spec)
   lineage.note(folder, folder.spec(name), **made_from)
   folder.write_spec(name, spec)
   return spec

@@ -1,9 +1,18 @@
 """stages.json of a run: seconds and CPU seconds of every stage, and what they were spent on."""
 
+from __future__ import annotations
+
 import contextlib
 import time
+from typing import TYPE_CHECKING, Any
 
 from nadv2_tf import stopwatch
+
+if TYPE_CHECKING:
+  from collections.abc import Iterator
+
+  from nadv2_tf.pipeline.folder import RunFolder
+  from nadv2_tf.pipeline.plan.countdown import Countdown
 
 
 class StageTimes:
@@ -15,27 +24,29 @@ class StageTimes:
     countdown: a `Countdown` that is told of the stages, or None.
   """
 
-  def __init__(self, folder, watch, countdown=None):
+  def __init__(
+    self, folder: RunFolder, watch: stopwatch.Stopwatch, countdown: Countdown | None = None
+  ) -> None:
     self._folder = folder
     self._watch = watch
     self._countdown = countdown
     self._before = folder.read_stages()
 
   @contextlib.contextmanager
-  def stage(self, name):
+  def stage(self, name: str) -> Iterator[None]:
     """The block is a stage; after it the file is written, so that a kill later loses nothing."""
-    counted = contextlib.nullcontext()
+    counted: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
     if self._countdown:
       counted = self._countdown.stage(name, time.monotonic)
     with stopwatch.stage(name), counted:
       yield
     self.write()
 
-  def write(self):
+  def write(self) -> None:
     self._folder.write_json(self._folder.stages, stopwatch.added(self._before, self._watch.read()))
 
 
-def table(stages):
+def table(stages: dict[str, dict[str, list[float]]]) -> tuple[list[str], list[list[str]]]:
   """stages.json as a table: its header, and rows of texts, the sum last."""
   header = ["", "seconds", "CPU seconds", *stopwatch.PARTS, stopwatch.REST]
   return header, [

@@ -1,27 +1,48 @@
 """The stage that trains the super-network."""
 
+from __future__ import annotations
+
 import contextlib
+from typing import TYPE_CHECKING, Any
 
 import keras
 
 from nadv2_tf.models import super_network
 from nadv2_tf.models.parts.names import layer_name
 from nadv2_tf.models.slicing import fill_super_network
-from nadv2_tf.pipeline import encoder_weights, lineage, training_stages
+from nadv2_tf.pipeline import encoder_weights, lineage, plain_training
 from nadv2_tf.pipeline.recipes import soft_targets, super_recipe, width_sampler
 from nadv2_tf.pipeline.training_checkpoints import training_checkpoints
 from nadv2_tf.training import strategies
 from nadv2_tf.training.loop import TrainingDiverged, TrainingLoop
 from nadv2_tf.training.network_files import load_weights, save_atomically
-from nadv2_tf.training.precision import computing_in
+from nadv2_tf.training.steps.precision import computing_in
+
+if TYPE_CHECKING:
+  from collections.abc import Callable
+
+  from nadv2_tf.models.super_network import SuperNetwork
+  from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.training.checkpoints.folder import Checkpoints
+  from nadv2_tf.training.checkpoints.shared import SharedCheckpoints
+  from nadv2_tf.training.recipe import Recipe
+  from nadv2_tf.training.steps.distillation import Teacher
+  from nadv2_tf.training.widths import WidthSampler
 
 #: of the training, in the log and on the screen
 TITLE = "super-network"
 
 
 def train_super_network(
-  bench, progress, full=None, beside=lambda _: contextlib.nullcontext(), model=None
-):
+  bench: Workbench,
+  progress: Progress,
+  full: keras.Model | None = None,
+  beside: Callable[[SuperNetwork], contextlib.AbstractContextManager[Any]] = lambda _: (
+    contextlib.nullcontext()
+  ),
+  model: Any = None,
+) -> SuperNetwork:
   """Trains the super-network, or reads its weights if an earlier run saved them.
 
   Args:
@@ -41,7 +62,7 @@ def train_super_network(
     model = new_super_network(bench, recipe)
   weights = bench.folder.super_weights
   checkpoints = training_checkpoints(bench, TITLE, {"recipe": recipe}, progress)
-  made_from = {"training images": bench.datasets.train.digest()}
+  made_from: dict[str, Any] = {"training images": bench.datasets.train.digest()}
   if full is not None:
     made_from["a full network"] = lineage.of_weights(full)
   if weights.exists():
@@ -63,13 +84,20 @@ def train_super_network(
   return model
 
 
-def _train(bench, model, recipe, full, progress, checkpoints):
+def _train(
+  bench: Workbench,
+  model: SuperNetwork,
+  recipe: Recipe,
+  full: keras.Model | None,
+  progress: Progress,
+  checkpoints: Checkpoints | SharedCheckpoints,
+) -> None:
   folder, seconds = bench.folder, 0.0
   if recipe.steps(len(bench.datasets.train)):
-    teacher = training_stages.teacher_of(bench, full, soft_targets(bench.train_options))
+    teacher = plain_training.teacher_of(bench, full, soft_targets(bench.train_options))
     loop = super_loop(bench, model, recipe, width_sampler(bench), teacher)
     try:
-      reports = training_stages.run_loop(bench, loop, progress, TITLE, recipe, checkpoints)
+      reports = plain_training.run_loop(bench, loop, progress, TITLE, recipe, checkpoints)
     except TrainingDiverged as error:
       save_atomically(model.save_weights, folder.last_good_weights)
       raise TrainingDiverged(f"{error} They are in {folder.last_good_weights}.") from None
@@ -81,7 +109,7 @@ def _train(bench, model, recipe, full, progress, checkpoints):
   folder.update_metrics(seconds={"train": seconds})
 
 
-def new_super_network(bench, recipe):
+def new_super_network(bench: Workbench, recipe: Recipe) -> SuperNetwork:
   """An untrained one, in the strategy's scope."""
   options = bench.train_options
   form = strategies.batch_norm_form(
@@ -91,7 +119,13 @@ def new_super_network(bench, recipe):
     return super_network(bench.space, stochastic_depth=recipe.stochastic_depth, **form)
 
 
-def super_loop(bench, model, recipe, sampler, teacher=None):
+def super_loop(
+  bench: Workbench,
+  model: SuperNetwork,
+  recipe: Recipe,
+  sampler: WidthSampler,
+  teacher: Teacher | None = None,
+) -> TrainingLoop:
   """The `TrainingLoop` of the super-network."""
   options = bench.train_options
   how = (options.execution, options.distillation, options.jit_compile)
@@ -100,7 +134,7 @@ def super_loop(bench, model, recipe, sampler, teacher=None):
   )
 
 
-def prepare(bench, model, progress):
+def prepare(bench: Workbench, model: SuperNetwork, progress: Progress) -> None:
   """What is known before training: an encoder's trained weights, and the usual outputs."""
   path = bench.train_options.encoder_weights
   if path:

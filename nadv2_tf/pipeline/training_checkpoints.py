@@ -1,16 +1,28 @@
 """The checkpoints of each training of a run."""
 
+from __future__ import annotations
+
 import dataclasses
 import importlib.metadata
 import json
+from typing import TYPE_CHECKING, Any
 
-from nadv2_tf.pipeline.options import HOW_IT_RUNS
+from nadv2_tf.options import is_how
 from nadv2_tf.training import strategies
-from nadv2_tf.training.checkpoints import Checkpoints
-from nadv2_tf.training.shared_checkpoints import SharedCheckpoints
+from nadv2_tf.training.checkpoints.folder import Checkpoints
+from nadv2_tf.training.checkpoints.shared import SharedCheckpoints
+
+if TYPE_CHECKING:
+  from collections.abc import Mapping
+
+  from nadv2_tf.options import NetworkOptions, TrainOptions
+  from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.workbench import Workbench
 
 
-def training_checkpoints(bench, title, what, progress):
+def training_checkpoints(
+  bench: Workbench, title: str, what: Mapping[str, Any], progress: Progress
+) -> Checkpoints | SharedCheckpoints:
   """The `Checkpoints` of one training of a run.
 
   Args:
@@ -36,7 +48,7 @@ def training_checkpoints(bench, title, what, progress):
   return SharedCheckpoints(own, bench.strategy) if several else own
 
 
-def _decisive(options):
+def _decisive(options: NetworkOptions | TrainOptions) -> dict[str, Any]:
   """{option: value} of those that say what comes out."""
   values = dataclasses.asdict(options)
-  return {name: value for name, value in values.items() if name not in HOW_IT_RUNS}
+  return {name: value for name, value in values.items() if not is_how(name)}

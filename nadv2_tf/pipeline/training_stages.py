@@ -1,106 +1,53 @@
 """Stages that train plain networks, most of them cut out of a larger one."""
 
+from __future__ import annotations
+
 import dataclasses
 import time
+from typing import TYPE_CHECKING, Any
 
 import keras
 
-from nadv2_tf.models import slice_network, stand_alone
-from nadv2_tf.pipeline import lineage, transfer
+from nadv2_tf.models import slice_network
+from nadv2_tf.pipeline import lineage, plain_training, transfer
 from nadv2_tf.pipeline.recipes import finetune_recipe, is_full_first
 from nadv2_tf.pipeline.training_checkpoints import training_checkpoints
 from nadv2_tf.resources import COUNTS
-from nadv2_tf.training.distillation import Teacher
-from nadv2_tf.training.evaluation import keras_predictor, measure
-from nadv2_tf.training.loop import TrainingLoop
 from nadv2_tf.training.network_files import load_keras, load_weights, save_atomically
-from nadv2_tf.training.precision import computing_in
-from nadv2_tf.training.recalibration import recalibrate, recent_averages
+from nadv2_tf.training.scoring.evaluation import keras_predictor, measure
+from nadv2_tf.training.steps.distillation import Teacher
 
-RECALIBRATION_IMAGES = 1024
+if TYPE_CHECKING:
+  from collections.abc import Callable, Mapping
+
+  import numpy as np
+
+  from nadv2_tf.models.super_network import SuperNetwork
+  from nadv2_tf.options import FinetuneOptions
+  from nadv2_tf.pipeline.folder import RunFolder
+  from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.spec import NetworkSpec
+  from nadv2_tf.training.checkpoints.folder import Checkpoints
+  from nadv2_tf.training.checkpoints.shared import SharedCheckpoints
+
 FOUND, FULL = "found", "full"
-#: of the learning rate of networks that were cut out
-RATE_FLAG = "--finetune_learning_rate"
 
 
-def recalibrate_on(bench, model):
-  """Gives a network that was just cut out batch-norm statistics of its own."""
-  recalibrate(model, bench.datasets.train.take(slice(RECALIBRATION_IMAGES)))
-
-
-def run_loop(bench, loop, progress, title, recipe, checkpoints):
-  examples, quality = bench.datasets.train, bench.task.quality_name
-  steps = recipe.steps(len(examples))
-  with progress.bar(title, steps * recipe.batch_size, "images") as bar:
-    return loop.run(
-      examples,
-      lambda item: bar(item.images, f"loss {item.loss:.3f}, {quality} {item.accuracy:.3f}"),
-      checkpoints=checkpoints,
-    )
-
-
-def cut_out(bench, super_model, spec):
+def cut_out(bench: Workbench, super_model: SuperNetwork, spec: NetworkSpec) -> keras.Model:
   """The sub-network as a Keras model with batch-norm statistics of its own, ready for training."""
   keras.utils.set_random_seed(bench.seed + 1)
   model = slice_network(super_model, spec)
-  recalibrate_on(bench, model)
+  plain_training.recalibrate_on(bench, model)
   return model
 
 
-def train_on(
-  bench, model, spec, recipe, title, progress, checkpoints=None, teacher=None, rate_flag=RATE_FLAG
-):
-  """Trains the plain network `spec`; without `Checkpoints` a kill undoes all of it.
-
-  It imitates the `Teacher` if there is one. `rate_flag` gives its learning rate.
-
-  Returns:
-    The `TrainingState` of its end.
-  """
-  trained = training_copy(bench, model, spec, recipe)
-  loop = plain_loop(bench, trained, recipe, teacher, rate_flag)
-  with recent_averages(trained, recipe.steps(len(bench.datasets.train))):
-    run_loop(bench, loop, progress, title, recipe, checkpoints)
-  if trained is not model:
-    model.set_weights(trained.get_weights())
-  if recipe.ema:
-    recalibrate_on(bench, model)  # the averages of batch norm are those of the last weights
-  return loop.state
-
-
-def plain_loop(bench, model, recipe, teacher=None, rate_flag=RATE_FLAG):
-  """The `TrainingLoop` of a plain network."""
-  return TrainingLoop(
-    model,
-    bench.task,
-    recipe,
-    strategy=bench.strategy,
-    seed=bench.seed + 1,
-    jit_compile=bench.train_options.jit_compile,
-    teacher=teacher,
-    rate_flag=rate_flag,
-  )
-
-
-def training_copy(bench, model, spec, recipe):
-  """`model` as it is to be trained: on all replicas, in mixed precision, with stochastic depth.
-
-  The file that is kept holds none of them: it is a plain float32 network.
-  """
-  replicas = bench.strategy.num_replicas_in_sync
-  precision, rate = recipe.mixed_precision, recipe.stochastic_depth
-  if replicas == 1 and precision == "none" and not rate:
-    return model
-  with bench.strategy.scope(), computing_in(precision):
-    copy = stand_alone(spec, rate)
-  for layer in copy.layers:
-    if isinstance(layer, keras.layers.BatchNormalization):
-      layer.synchronized = replicas > 1
-  copy.set_weights(model.get_weights())
-  return copy
-
-
-def trained_full(bench, super_model, finetune_options, progress):
+def trained_full(
+  bench: Workbench,
+  super_model: SuperNetwork,
+  finetune_options: FinetuneOptions,
+  progress: Progress,
+) -> keras.Model | None:
   """The full network, trained as others will be that begin with it or imitate it; else None.
 
   It is cut out of the super-network: for --order=paper, where no stage trained it before.
@@ -111,17 +58,14 @@ def trained_full(bench, super_model, finetune_options, progress):
   return finetune(bench, super_model, full, finetune_options, FULL, progress)[0]
 
 
-def teacher_of(bench, full, share):
-  """`Teacher` with the weights of a full network, or None if it has no share in the loss."""
-  if full is None or not share:
-    return None
-  with bench.strategy.scope():
-    model = stand_alone(bench.space.largest())
-  model.set_weights(full.get_weights())
-  return Teacher(model, share)
-
-
-def _carried_over(bench, super_model, spec, finetune_options, progress, teacher):
+def _carried_over(
+  bench: Workbench,
+  super_model: SuperNetwork,
+  spec: NetworkSpec,
+  finetune_options: FinetuneOptions,
+  progress: Progress,
+  teacher: Teacher | None,
+) -> keras.Model:
   """The found network as a Keras model with weights trained along the search's trajectory.
 
   Each network of it has checkpoints of its own, and a file when it is trained: a kill undoes none.
@@ -133,7 +77,7 @@ def _carried_over(bench, super_model, spec, finetune_options, progress, teacher)
   path = transfer.trajectory(bench.folder, bench.space, spec)
   networks, begins_with = enumerate(path, start=1), lineage.of_weights(super_model)
 
-  def train(model, title):
+  def train(model: keras.Model, title: str) -> None:
     number, here = next(networks)
     trained = bench.folder.transferred(number)
     what = {"recipe": recipe, "spec": here, "finetune": finetune_options}
@@ -147,17 +91,25 @@ def _carried_over(bench, super_model, spec, finetune_options, progress, teacher)
       load_weights(model, trained)
     else:
       imitated = teacher if number > 1 else None
-      train_on(bench, model, here, recipe, title, progress, checkpoints, imitated)
+      plain_training.train_on(bench, model, here, recipe, title, progress, checkpoints, imitated)
       lineage.note(bench.folder, trained, **made_from)
       save_atomically(model.save_weights, trained)
     checkpoints.clear()
 
   model = transfer.walk(super_model, path, spec, train)
-  recalibrate_on(bench, model)
+  plain_training.recalibrate_on(bench, model)
   return model
 
 
-def finetune(bench, super_model, spec, finetune_options, name, progress, full=None):
+def finetune(
+  bench: Workbench,
+  super_model: SuperNetwork,
+  spec: NetworkSpec,
+  finetune_options: FinetuneOptions,
+  name: str,
+  progress: Progress,
+  full: keras.Model | None = None,
+) -> tuple[keras.Model, dict[str, Any]]:
   """Cuts `spec` out, trains it on, saves it as `NAME.json` and `NAME.keras`.
 
   Args:
@@ -189,7 +141,7 @@ def finetune(bench, super_model, spec, finetune_options, name, progress, full=No
     return load_keras(path), folder.network_metrics(name)
   start = time.monotonic()
   folder.write_spec(name, spec)
-  teacher = teacher_of(bench, full, finetune_options.finetune_distillation)
+  teacher = plain_training.teacher_of(bench, full, finetune_options.finetune_distillation)
   if name == FOUND and finetune_options.transfer == "trajectory":
     model = _carried_over(bench, super_model, spec, finetune_options, progress, teacher)
   else:
@@ -197,7 +149,9 @@ def finetune(bench, super_model, spec, finetune_options, name, progress, full=No
   predict = keras_predictor(model)
   before = measure(bench.task, predict, bench.datasets.holdout).accuracy
   title = f"fine-tune {name}"
-  done = train_on(all_images, model, spec, recipe, title, progress, checkpoints, teacher)
+  done = plain_training.train_on(
+    all_images, model, spec, recipe, title, progress, checkpoints, teacher
+  )
   folder.log_training(f"fine-tuning of the {name} network", done.reports, done.setbacks)
   seconds = {"finetune": round(time.monotonic() - start, 1)}
   start_of = FULL if begins_with is full else "super-network"
@@ -208,7 +162,13 @@ def finetune(bench, super_model, spec, finetune_options, name, progress, full=No
   return model, metrics
 
 
-def begun(bench, super_model, spec, finetune_options, full=None):
+def begun(
+  bench: Workbench,
+  super_model: SuperNetwork,
+  spec: NetworkSpec,
+  finetune_options: FinetuneOptions,
+  full: keras.Model | None = None,
+) -> keras.Model:
   """The network `spec` as its last training begins, with batch-norm statistics of its own.
 
   Args:
@@ -219,22 +179,30 @@ def begun(bench, super_model, spec, finetune_options, full=None):
     return cut_out(bench, super_model, spec)
   keras.utils.set_random_seed(bench.seed + 1)
   model = transfer.cut_down(full, spec)
-  recalibrate_on(bench, model)
+  plain_training.recalibrate_on(bench, model)
   return model
 
 
-def _begins_with_full(finetune_options, full):
+def _begins_with_full(finetune_options: FinetuneOptions, full: keras.Model | None) -> bool:
   return full is not None and finetune_options.transfer == "full"
 
 
-def with_holdout(bench):
+def with_holdout(bench: Workbench) -> Workbench:
   """The workbench whose training images are the hold-out's as well: nothing is chosen any more."""
-  datasets = bench.datasets
+  datasets: Any = bench.datasets
   everything = dataclasses.replace(datasets, train=datasets.given_back(), holdout=None)
   return dataclasses.replace(bench, datasets=everything)
 
 
-def record(bench, predict, spec, name, seconds, before=None, begins_with=None):
+def record(
+  bench: Workbench,
+  predict: Callable[[np.ndarray], np.ndarray],
+  spec: NetworkSpec,
+  name: str,
+  seconds: Mapping[str, float],
+  before: float | None = None,
+  begins_with: str | None = None,
+) -> dict[str, Any]:
   """Measures a trained network and writes its figures down, which it returns.
 
   Args:
@@ -244,6 +212,7 @@ def record(bench, predict, spec, name, seconds, before=None, begins_with=None):
     before: accuracy on the hold-out before the training, if it began with trained weights.
     begins_with: "full" or "super-network", whose weights these were.
   """
+  metrics: dict[str, Any]
   tested, metrics = measure(bench.task, predict, bench.datasets.test), {}
   if before is not None:
     metrics |= {"holdout_accuracy_before": before, "begins_with": begins_with}
@@ -260,7 +229,7 @@ def record(bench, predict, spec, name, seconds, before=None, begins_with=None):
   return metrics
 
 
-def _clear(folder, checkpoints):
+def _clear(folder: RunFolder, checkpoints: Checkpoints | SharedCheckpoints) -> None:
   """Removes what only a training that is not over needs."""
   checkpoints.clear()
   for path in folder.path.glob(folder.transferred("*").name):

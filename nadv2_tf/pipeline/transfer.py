@@ -5,15 +5,27 @@ best network of each iteration of the search takes the overlapping weights of th
 trained for a few epochs; the found network takes those of the last.
 """
 
+from __future__ import annotations
+
 import itertools
+from typing import TYPE_CHECKING
 
 from nadv2_tf.models import slice_network, stand_alone
 from nadv2_tf.models.transfer import copy_overlap
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.search import journal
 
+if TYPE_CHECKING:
+  from collections.abc import Callable, Sequence
 
-def trajectory(folder, space, found):
+  import keras
+
+  from nadv2_tf.models.super_network import SuperNetwork
+  from nadv2_tf.options import FinetuneOptions, SearchOptions
+  from nadv2_tf.spec import NetworkSpec, SearchSpace
+
+
+def trajectory(folder: RunFolder, space: SearchSpace, found: NetworkSpec) -> list[NetworkSpec]:
   """The networks from the largest one to the found one, without the latter.
 
   Args:
@@ -47,7 +59,7 @@ def trajectory(folder, space, found):
   return [space.decode(row) for row in rows[: rows.index(goal)]]
 
 
-def check(finetune_options, search_options):
+def check(finetune_options: FinetuneOptions, search_options: SearchOptions) -> None:
   """Raises ValueError for a transfer along a trajectory that the search does not make."""
   optimizer = search_options.search_optimizer
   if finetune_options.transfer == "trajectory" and optimizer not in ("mcd", "scd"):
@@ -57,7 +69,12 @@ def check(finetune_options, search_options):
     )
 
 
-def walk(super_model, path, found, train):
+def walk(
+  super_model: SuperNetwork,
+  path: Sequence[NetworkSpec],
+  found: NetworkSpec,
+  train: Callable[[keras.Model, str], None],
+) -> keras.Model:
   """The found network with the weights of the trajectory.
 
   Args:
@@ -76,7 +93,7 @@ def walk(super_model, path, found, train):
   return model
 
 
-def cut_down(model, spec):
+def cut_down(model: keras.Model, spec: NetworkSpec) -> keras.Model:
   """A plain Keras model of `spec` with what it has in common with the larger network `model`."""
   smaller = stand_alone(spec)
   copy_overlap(model, smaller)

@@ -1,25 +1,43 @@
 """How far a run's search can be trusted: do its scores rank networks as training ranks them?"""
 
+from __future__ import annotations
+
 import dataclasses
 import time
+from typing import TYPE_CHECKING, Any
 
-from nadv2_tf.benchmarks.rank_correlation import kendall_tau, tau_interval
-from nadv2_tf.pipeline import lineage, training_stages
+from nadv2_tf.pipeline import lineage, plain_training, training_stages
 from nadv2_tf.pipeline.recipes import finetune_recipe
 from nadv2_tf.search import journal
-from nadv2_tf.training.evaluation import keras_predictor, measure
+from nadv2_tf.training.scoring.evaluation import keras_predictor, measure
+from nadv2_tf.training.scoring.rank_correlation import kendall_tau, tau_interval
+
+if TYPE_CHECKING:
+  from collections.abc import Iterable, Mapping, Sequence
+
+  import keras
+
+  from nadv2_tf.models.super_network import SuperNetwork
+  from nadv2_tf.options import FinetuneOptions, TrainOptions, TrustOptions
+  from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.search.journal import Entry
+  from nadv2_tf.spec import SearchSpace
+  from nadv2_tf.training.recipe import Recipe
 
 #: two networks are in order or not; only from three on is there anything to estimate
 FEWEST = 3
 
 
-def trust_recipe(train_options, finetune_options, options):
+def trust_recipe(
+  train_options: TrainOptions, finetune_options: FinetuneOptions, options: TrustOptions
+) -> Recipe:
   """The `Recipe` of each network: that of fine-tuning, for --trust_epochs."""
   recipe = finetune_recipe(train_options, finetune_options)
   return dataclasses.replace(recipe, epochs=options.trust_epochs)
 
 
-def check_trust(options):
+def check_trust(options: TrustOptions) -> None:
   """Raises ValueError if --trust_samples is too few to say anything, but some."""
   if 0 < options.trust_samples < FEWEST:
     raise ValueError(
@@ -28,7 +46,7 @@ def check_trust(options):
     )
 
 
-def spread(entries, count):
+def spread(entries: Iterable[Entry], count: int) -> list[Entry]:
   """`count` samples of a search, spread over its range of the resource.
 
   Args:
@@ -53,7 +71,14 @@ def spread(entries, count):
   return sorted(chosen, key=lambda entry: (entry["resource"], entry["widths"]))
 
 
-def measure_trust(bench, super_model, finetune_options, options, progress, full=None):
+def measure_trust(
+  bench: Workbench,
+  super_model: SuperNetwork,
+  finetune_options: FinetuneOptions,
+  options: TrustOptions,
+  progress: Progress,
+  full: keras.Model | None = None,
+) -> None:
   """Trains samples of the search and writes Kendall's tau of score and accuracy into the metrics.
 
   The networks, each of which is written down when it is done, are in trust.json; what stands there
@@ -96,22 +121,29 @@ def measure_trust(bench, super_model, finetune_options, options, progress, full=
   )
 
 
-def _is_on_grid(space, entry):
+def _is_on_grid(space: SearchSpace, entry: Entry) -> bool:
   return entry["type"] == "sample" and all(
     value in decision.choices
     for value, decision in zip(entry["widths"], space.decisions, strict=True)
   )
 
 
-def _trained(bench, model, widths, recipe, title, progress):
+def _trained(
+  bench: Workbench,
+  model: keras.Model,
+  widths: Sequence[int],
+  recipe: Recipe,
+  title: str,
+  progress: Progress,
+) -> dict[str, Any]:
   """Trains one network that was cut out: {its accuracy on the test set, seconds}."""
   start, spec = time.monotonic(), bench.space.decode(widths)
-  training_stages.train_on(bench, model, spec, recipe, title, progress)
+  plain_training.train_on(bench, model, spec, recipe, title, progress)
   accuracy = measure(bench.task, keras_predictor(model), bench.datasets.test).accuracy
   return {"test_accuracy": accuracy, "seconds": round(time.monotonic() - start, 1)}
 
 
-def figures(networks, options):
+def figures(networks: Sequence[Mapping[str, Any]], options: TrustOptions) -> dict[str, Any]:
   """What metrics.json says.
 
   Args:
@@ -122,7 +154,7 @@ def figures(networks, options):
     "tau" of scores and accuracies, its 95 % "interval", and "tau_of_resource", which is what the
     size of the networks tells alone; all None with too few networks.
   """
-  found = {
+  found: dict[str, Any] = {
     "networks": len(networks),
     "epochs": options.trust_epochs,
     "tau": None,

@@ -1,46 +1,59 @@
 """What every stage of one run works with: data, search space, task, settings."""
 
+from __future__ import annotations
+
 import dataclasses
 import re
+from typing import TYPE_CHECKING, Any
 
 from nadv2_tf import backbones
+from nadv2_tf.options import DEFAULT_CHECKPOINTS, NetworkOptions, TrainOptions
 from nadv2_tf.pipeline import workers
 from nadv2_tf.pipeline.data import make_task
 from nadv2_tf.pipeline.folder import RunFolder
-from nadv2_tf.pipeline.options import DEFAULT_CHECKPOINTS, NetworkOptions, TrainOptions
 from nadv2_tf.training import strategies
+
+if TYPE_CHECKING:
+  import tensorflow as tf
+
+  from nadv2_tf.options import CheckpointOptions
+  from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.spec import SearchSpace
+  from nadv2_tf.tasks.examples import Datasets
+  from nadv2_tf.tasks.task import Task
+  from nadv2_tf.types import AnyPath
 
 
 @dataclasses.dataclass(frozen=True)
 class Workbench:
   """What every stage of one run works with."""
 
-  folder: object
-  space: object
-  task: object
-  datasets: object
-  network_options: object
-  train_options: object
-  strategy: object
-  checkpoint_options: object = DEFAULT_CHECKPOINTS
+  folder: RunFolder
+  space: SearchSpace
+  task: Task
+  datasets: Datasets
+  network_options: NetworkOptions
+  train_options: TrainOptions
+  strategy: strategies.OneDevice | tf.distribute.Strategy
+  checkpoint_options: CheckpointOptions = DEFAULT_CHECKPOINTS
 
   @property
-  def seed(self):
+  def seed(self) -> int:
     return self.network_options.seed
 
-  def tell(self, progress):
+  def tell(self, progress: Progress) -> None:
     """Prints what the user should know about the data."""
     for note in self.datasets.notes:
       progress.line(note)
 
 
 def make_workbench(
-  folder,
-  network_options,
-  train_options,
-  checkpoint_options=DEFAULT_CHECKPOINTS,
-  strategy=None,
-):
+  folder: RunFolder,
+  network_options: NetworkOptions,
+  train_options: TrainOptions,
+  checkpoint_options: CheckpointOptions = DEFAULT_CHECKPOINTS,
+  strategy: Any = None,
+) -> Workbench:
   """Reads the data and builds the search space.
 
   Args:
@@ -55,7 +68,7 @@ def make_workbench(
     strategy = strategies.make_strategy(train_options.strategy)
     folder = workers.own_folder(strategy, folder)
   size = network_options.image_size or _default_size(network_options.backbone)
-  task = make_task(network_options, size, train_options.label_smoothing, train_options.augmentation)
+  task = make_task(network_options, size, train_options)
   datasets = task.datasets()
   shape = (size, size, datasets.train.image_shape[-1])
   space = space_of(network_options, shape, task.outputs(datasets))
@@ -66,7 +79,11 @@ def make_workbench(
   return bench
 
 
-def reopen_workbench(path, checkpoint_options=DEFAULT_CHECKPOINTS, strategy="auto"):
+def reopen_workbench(
+  path: AnyPath,
+  checkpoint_options: CheckpointOptions = DEFAULT_CHECKPOINTS,
+  strategy: str = "auto",
+) -> Workbench:
   """The workbench of a run that an earlier command started.
 
   Args:
@@ -83,7 +100,9 @@ def reopen_workbench(path, checkpoint_options=DEFAULT_CHECKPOINTS, strategy="aut
   return make_workbench(folder, network, train, checkpoint_options, strategy)
 
 
-def space_of(network_options, input_shape, classes):
+def space_of(
+  network_options: NetworkOptions, input_shape: tuple[int, int, int] | None, classes: int | None
+) -> SearchSpace:
   """The search space that the options ask for.
 
   Raises:
@@ -93,9 +112,9 @@ def space_of(network_options, input_shape, classes):
   return space.keeping(parse_blocks(network_options.fixed_blocks))
 
 
-def parse_blocks(text):
+def parse_blocks(text: str) -> list[int]:
   """The numbers in a text such as "1-7,13"; raises ValueError for any other form."""
-  numbers = []
+  numbers: list[int] = []
   for part in filter(None, text.split(",")):
     ends = re.fullmatch("([0-9]{1,4})(?:-([0-9]{1,4}))?", part.strip())
     more = range(int(ends[1]), int(ends[2] or ends[1]) + 1) if ends else ()
@@ -105,5 +124,5 @@ def parse_blocks(text):
   return numbers
 
 
-def _default_size(backbone):
+def _default_size(backbone: str) -> int:
   return backbones.search_space(backbone).largest().input_shape[0]

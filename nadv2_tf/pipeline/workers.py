@@ -1,5 +1,7 @@
 """Several workers, one run: all do the same steps on the same files, only the chief keeps any."""
 
+from __future__ import annotations
+
 import atexit
 import io
 import json
@@ -7,13 +9,17 @@ import os
 import pathlib
 import tarfile
 import tempfile
+from typing import TYPE_CHECKING, Any
 
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.training import strategies
 
+if TYPE_CHECKING:
+  from nadv2_tf.pipeline.workbench import Workbench
 
-def own_folder(strategy, folder):
+
+def own_folder(strategy: Any, folder: RunFolder) -> RunFolder:
   """The folder that this process works in.
 
   The chief works in `folder`; every other worker in a temporary copy of the chief's, deleted at the
@@ -34,14 +40,14 @@ def own_folder(strategy, folder):
   return RunFolder(path)
 
 
-def own_progress(strategy, progress):
+def own_progress(strategy: Any, progress: Progress) -> Progress:
   """`progress` of the chief; the others say nothing but errors."""
   if strategies.is_chief(strategy):
     return progress
   return Progress(pathlib.Path(os.devnull).open("w", encoding="utf-8"))
 
 
-def _packed(path):
+def _packed(path: pathlib.Path) -> bytes:
   """The files of a folder as the bytes of an archive; none for a folder that is not there.
 
   Checkpoints stay with the chief, see `SharedCheckpoints`.
@@ -54,11 +60,11 @@ def _packed(path):
   return packed.getvalue()
 
 
-def _needed(member):
+def _needed(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
   return None if "checkpoints" in pathlib.PurePath(member.name).parts else member
 
 
-def check_same_run(strategy, bench):
+def check_same_run(strategy: Any, bench: Workbench) -> None:
   """Raises ValueError on a worker that has other options or other images than the chief."""
   if not strategies.is_multi_worker(strategy):
     return

@@ -1,7 +1,10 @@
 """nadv2-count: MACs, parameters and shapes of a network; starts no TensorFlow."""
 
+from __future__ import annotations
+
 import json
 import pathlib
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -11,17 +14,21 @@ from nadv2_tf.spec import NetworkSpec
 from nadv2_tf.spec.files import read_bounded
 from nadv2_tf.spec.serialization import LARGEST_TEXT
 
+if TYPE_CHECKING:
+  from collections.abc import Mapping
+  from typing import Any
+
 FLAGS = flags.FLAGS
 
 
-def define_flags():
+def define_flags() -> None:
   flags.DEFINE_string(
     "network", None, "A known network's name, or the .json file of a spec.", required=True
   )
   flags.DEFINE_bool("json", False, "Print JSON instead of a table.")
 
 
-def load_network(name):
+def load_network(name: str) -> NetworkSpec:
   """The spec of a known name or of a .json file.
 
   Raises:
@@ -38,7 +45,7 @@ def load_network(name):
     raise ValueError(f"{path}: {error}") from None
 
 
-def describe(spec):
+def describe(spec: NetworkSpec) -> dict[str, Any]:
   """The counts of a spec as a dictionary."""
   blocks = [
     {
@@ -76,7 +83,7 @@ def describe(spec):
   }
 
 
-def table(counts):
+def table(counts: Mapping[str, Any]) -> str:
   """The counts as text, one block a line."""
   lines = [
     f"{counts['name']}  input {'x'.join(map(str, counts['input_shape']))}",
@@ -103,12 +110,12 @@ def table(counts):
   return "\n".join(lines)
 
 
-def main():
+def main() -> None:
   counts = describe(load_network(FLAGS.network))
   print(json.dumps(counts, indent=2) if FLAGS.json else table(counts))
 
 
-def start():
+def start() -> None:
   define_flags()
   start_program(main)
 

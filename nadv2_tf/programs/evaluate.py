@@ -1,20 +1,29 @@
 """nadv2-evaluate: quality of a spec, a .keras or a .tflite file on a data source."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import pathlib
+from typing import TYPE_CHECKING
 
 from absl import flags
 
-from nadv2_tf.flags import groups
-from nadv2_tf.flags.tasks import define_task, read_task
+from nadv2_tf.flags.define import define, read
+from nadv2_tf.options import NetworkOptions, TaskSettings
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
+
+if TYPE_CHECKING:
+  from collections.abc import Callable
+
+  import keras
+  import numpy as np
 
 FLAGS = flags.FLAGS
 
 
-def define_flags():
+def define_flags() -> None:
   flags.DEFINE_string(
     "network",
     None,
@@ -23,17 +32,17 @@ def define_flags():
     required=True,
   )
   flags.DEFINE_string("run", None, "Folder of a run, for the super-network of a .json spec.")
-  groups.define_data()
-  define_task()
+  define(NetworkOptions, "data", "input", "input_cache_gib")
+  define(TaskSettings)
   flags.DEFINE_enum("part", "test", ["train", "test"], "Which images to evaluate on.")
   flags.DEFINE_bool("json", False, "Print JSON instead of a table.")
 
 
-def predictor_of(path):
+def predictor_of(path: pathlib.Path) -> tuple[Callable[[np.ndarray], np.ndarray], tuple[int, ...]]:
   """(predict, input shape) of a network file."""
   from nadv2_tf import export
-  from nadv2_tf.training.evaluation import keras_predictor
   from nadv2_tf.training.network_files import load_keras
+  from nadv2_tf.training.scoring.evaluation import keras_predictor
 
   if not path.is_file():
     raise ValueError(f"There is no file {path}.")
@@ -49,10 +58,10 @@ def predictor_of(path):
   return keras_predictor(model), model.inputs[0].shape[1:]
 
 
-def _cut_out(path):
+def _cut_out(path: pathlib.Path) -> keras.Model:
   """The network of a spec with the weights and recalibrated statistics of a super-network."""
   from nadv2_tf.models import slice_network
-  from nadv2_tf.pipeline import super_stage, training_stages, workbench
+  from nadv2_tf.pipeline import plain_training, super_stage, workbench
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.programs.count import load_network
 
@@ -63,22 +72,22 @@ def _cut_out(path):
   bench.folder.need(bench.folder.super_weights, "nadv2-train")
   bench.space.encode(spec)  # one clear line if it is of another space
   model = slice_network(super_stage.train_super_network(bench, Progress()), spec)
-  training_stages.recalibrate_on(bench, model)
+  plain_training.recalibrate_on(bench, model)
   return model
 
 
-def main():
+def main() -> None:
   start_tensorflow("nadv2-evaluate")
   import numpy as np
 
   from nadv2_tf import tasks
-  from nadv2_tf.training.evaluation import measure
+  from nadv2_tf.training.scoring.evaluation import measure
 
   predict, (height, width, channels) = predictor_of(pathlib.Path(FLAGS.network))
   if height != width:
     raise ValueError(f"The network takes {height}x{width} images; only squares can be read.")
   shape = predict(np.zeros((1, height, width, channels), np.float32)).shape[1:]
-  task_type, settings = tasks.task_type(shape), read_task()
+  task_type, settings = tasks.task_type(shape), read(TaskSettings).given()
   tasks.check_settings(task_type, settings)
   task = task_type(FLAGS.data, height, holdout=1, seed=0, how=FLAGS.input, **settings)
   data = task.source()
@@ -97,7 +106,7 @@ def main():
     print(line)
 
 
-def start():
+def start() -> None:
   define_flags()
   start_program(main)
 

@@ -1,21 +1,32 @@
 """nadv2-export: the found network, or any plain Keras one, to TFLite."""
 
+from __future__ import annotations
+
 import dataclasses
 import pathlib
+from typing import TYPE_CHECKING
 
 from absl import flags
 
-from nadv2_tf.flags import groups
-from nadv2_tf.flags.export import define_export, read_export
-from nadv2_tf.flags.tasks import define_task, read_task
+from nadv2_tf.flags.define import define, define_output, read
+from nadv2_tf.options import ExportOptions, TaskSettings
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
+
+if TYPE_CHECKING:
+  from typing import Any
+
+  import keras
+
+  from nadv2_tf.options import ExportOptions
+  from nadv2_tf.pipeline.folder import RunFolder
+  from nadv2_tf.pipeline.progress import Progress
 
 FLAGS = flags.FLAGS
 
 
-def define_flags():
-  groups.define_output()
+def define_flags() -> None:
+  define_output()
   flags.DEFINE_string(
     "network",
     None,
@@ -28,11 +39,11 @@ def define_flags():
     "With --network: images for calibration and comparison, as nadv2-run takes them; default: "
     "those of the run that --network is in, if it is in one.",
   )
-  define_task()
-  define_export()
+  define(TaskSettings)
+  define(ExportOptions)
 
 
-def export_of_run(folder, options, progress):
+def export_of_run(folder: RunFolder, options: ExportOptions, progress: Progress) -> None:
   """Exports the found network of a run, or of each of its targets."""
   from nadv2_tf.pipeline import export_stage, workbench
   from nadv2_tf.training.network_files import load_keras
@@ -46,7 +57,9 @@ def export_of_run(folder, options, progress):
       export_stage.export(there, network, "found", options, progress=progress)
 
 
-def export_file(source, folder, options, progress):
+def export_file(
+  source: pathlib.Path, folder: RunFolder, options: ExportOptions, progress: Progress
+) -> None:
   """Exports any .keras file, with the images of --data or of the run that it is in."""
   from nadv2_tf.export import deployment
   from nadv2_tf.pipeline import export_stage
@@ -75,7 +88,7 @@ def export_file(source, folder, options, progress):
   folder.write_json(target.with_suffix(".export.json"), record)
 
 
-def _images_for(source, network):
+def _images_for(source: pathlib.Path, network: keras.Model) -> tuple[Any, Any]:
   """(task, datasets) of --data, or of the run around `source`; (None, None) if there is none."""
   from nadv2_tf import tasks
   from nadv2_tf.pipeline import workbench
@@ -85,7 +98,7 @@ def _images_for(source, network):
     height, width = network.inputs[0].shape[1:3]
     if height != width:
       raise ValueError(f"The network takes {height}x{width} images; only squares can be read.")
-    task_type, settings = tasks.task_type(network.outputs[0].shape[1:]), read_task()
+    task_type, settings = tasks.task_type(network.outputs[0].shape[1:]), read(TaskSettings).given()
     tasks.check_settings(task_type, settings)
     task = task_type(FLAGS.data, height, holdout=256, seed=0, how="auto", **settings)
     return task, task.datasets()
@@ -96,8 +109,8 @@ def _images_for(source, network):
   return None, None
 
 
-def main():
-  options = read_export()
+def main() -> None:
+  options = read(ExportOptions)
   start_tensorflow("nadv2-export")
   from nadv2_tf.pipeline.folder import RunFolder
   from nadv2_tf.pipeline.progress import Progress
@@ -111,7 +124,7 @@ def main():
   export_of_run(folder, options, progress)
 
 
-def start():
+def start() -> None:
   define_flags()
   start_program(main)
 

@@ -4,8 +4,8 @@ import dataclasses
 
 from absl import flags
 
-from nadv2_tf.flags import groups
-from nadv2_tf.flags.checkpoints import define_checkpoints
+from nadv2_tf.flags.define import define, define_output, read
+from nadv2_tf.options import CheckpointOptions, FinetuneOptions, TrainOptions, TrustOptions
 from nadv2_tf.programs import threads
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
@@ -13,15 +13,14 @@ from nadv2_tf.programs.start import start_tensorflow
 FLAGS = flags.FLAGS
 
 
-def define_flags():
-  groups.define_finetune()
-  groups.define_trust()
-  define_checkpoints()
-  groups.define_output()
-  groups.define_strategy()
+def define_flags() -> None:
+  for group in (FinetuneOptions, TrustOptions, CheckpointOptions):
+    define(group)
+  define_output()
+  define(TrainOptions, "strategy")
 
 
-def main():
+def main() -> None:
   start_tensorflow("nadv2-finetune", threads.of_folder(FLAGS.output))
   from nadv2_tf.pipeline import (
     full_stage,
@@ -36,12 +35,10 @@ def main():
   from nadv2_tf.pipeline.report import tables
   from nadv2_tf.training.strategies import wait_for_all
 
-  options = groups.read(groups.FinetuneOptions)
-  trust_options = groups.read(groups.TrustOptions)
+  options = read(FinetuneOptions)
+  trust_options = read(TrustOptions)
   trust.check_trust(trust_options)
-  bench = workbench.reopen_workbench(
-    FLAGS.output, groups.read(groups.CheckpointOptions), FLAGS.strategy
-  )
+  bench = workbench.reopen_workbench(FLAGS.output, read(CheckpointOptions), FLAGS.strategy)
   progress = workers.own_progress(bench.strategy, Progress())
   bench.folder.need(bench.folder.super_weights, "nadv2-train")
   places = bench.folder.found_folders()
@@ -65,7 +62,7 @@ def main():
   wait_for_all(bench.strategy)
 
 
-def start():
+def start() -> None:
   define_flags()
   start_program(main, goes_on=True)
 

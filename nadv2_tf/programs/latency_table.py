@@ -1,22 +1,28 @@
 """nadv2-latency-table: measure a latency table for a search space on a device."""
 
+from __future__ import annotations
+
 import pathlib
+from typing import TYPE_CHECKING
 
 from absl import flags
 
-from nadv2_tf.flags import groups
-from nadv2_tf.flags.search import define_precision
+from nadv2_tf.flags.define import define, read_space
+from nadv2_tf.options import NetworkOptions, SearchOptions
+from nadv2_tf.options.timing import DeviceOptions
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
+
+if TYPE_CHECKING:
+  from nadv2_tf.resources.latency_table import LatencyTable
 
 FLAGS = flags.FLAGS
 
 
-def define_flags():
-  groups.define_space()
-  groups.define_device()
-  groups.define_seed()
-  define_precision()
+def define_flags() -> None:
+  define(NetworkOptions, "backbone", "image_size", "seed")
+  define(DeviceOptions)
+  define(SearchOptions, "num_threads", "cpu_mask", "delegate", "search_precision")
   flags.DEFINE_integer(
     "classes", None, "Outputs of the classifier; default: the backbone's own.", lower_bound=2
   )
@@ -29,19 +35,19 @@ def define_flags():
   flags.DEFINE_string("output", None, "The table, a .csv file.", required=True)
 
 
-def main():
+def main() -> None:
   path = pathlib.Path(FLAGS.output)
   if not path.parent.is_dir():
     raise ValueError(f"There is no folder {path.parent}.")
   start_tensorflow("nadv2-latency-table")
-  from nadv2_tf.benchmarks.devices import open_device
-  from nadv2_tf.benchmarks.latency_table import TableMeasurement, check_header, header_of
-  from nadv2_tf.benchmarks.timing import TimingSettings
+  from nadv2_tf.benchmarks.tables.measurement import TableMeasurement, check_header, header_of
+  from nadv2_tf.benchmarks.timing.devices import open_device
+  from nadv2_tf.options import TimingSettings
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.resources.latency_table import LatencyTable
   from nadv2_tf.spec.files import write_atomically
 
-  space = groups.read_space(FLAGS.classes)
+  space = read_space(FLAGS.classes)
   settings = TimingSettings(
     FLAGS.num_threads, FLAGS.cpu_mask, FLAGS.delegate, precision=FLAGS.search_precision
   )
@@ -60,7 +66,7 @@ def main():
   progress.line(describe(path, LatencyTable.from_csv(path)))
 
 
-def describe(path, table):
+def describe(path: pathlib.Path, table: LatencyTable) -> str:
   """What a table covers, and how well it predicts, in a few words."""
   facts = table.facts
   text = f"{path}: {len(table.rows)} rows"
@@ -75,7 +81,7 @@ def describe(path, table):
   return f"{text}, Spearman {float(spearman):.3f}" if spearman else text
 
 
-def start():
+def start() -> None:
   define_flags()
   start_program(main, goes_on=True)
 

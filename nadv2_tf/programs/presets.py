@@ -1,14 +1,20 @@
 """--preset=NAME: flags that belong together, from a file of the package."""
 
+from __future__ import annotations
+
 import pathlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from collections.abc import Iterable
 
 
-def names():
+def names() -> list[str]:
   """Of all presets."""
   return sorted(path.stem for path in _folder().glob("*.flags"))
 
 
-def expanded(arguments):
+def expanded(arguments: Iterable[str]) -> list[str]:
   """`arguments` with a --flagfile in the place of every --preset; flags after it overrule it.
 
   Raises:
@@ -29,7 +35,7 @@ def expanded(arguments):
   return found
 
 
-def _folder():
+def _folder() -> pathlib.Path:
   from nadv2_tf import flags
 
   return pathlib.Path(flags.__file__).with_name("presets")

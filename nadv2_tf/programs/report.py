@@ -2,17 +2,17 @@
 
 from absl import flags
 
-from nadv2_tf.flags import groups
+from nadv2_tf.flags.define import define_output
 from nadv2_tf.programs.start import start as start_program
 
 FLAGS = flags.FLAGS
 
 
-def define_flags():
-  groups.define_output()
+def define_flags() -> None:
+  define_output()
 
 
-def main():
+def main() -> None:
   from nadv2_tf.pipeline.folder import RunFolder
   from nadv2_tf.pipeline.report import write_report
 
@@ -21,7 +21,7 @@ def main():
   print(f"{folder.report} and {folder.pareto} are written")
 
 
-def start():
+def start() -> None:
   define_flags()
   start_program(main)
 

@@ -1,47 +1,44 @@
 """nadv2-run: train, search, fine-tune, export, time and report, in one go."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from absl import flags
 
 from nadv2_tf import stopwatch
-from nadv2_tf.flags import groups
-from nadv2_tf.flags.checkpoints import define_checkpoints
-from nadv2_tf.flags.export import define_export, read_export
+from nadv2_tf.flags.define import define, define_output, define_preset, read
 from nadv2_tf.flags.plan import check_plan, define_plan
-from nadv2_tf.flags.search import define_search
+from nadv2_tf.option import options_of
+from nadv2_tf.options import RunOptions
+from nadv2_tf.options.run import GROUPS
 from nadv2_tf.programs import threads
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
 
+if TYPE_CHECKING:
+  pass
+
 FLAGS = flags.FLAGS
 
 
-def define_flags():
-  groups.define_preset()
-  groups.define_network()
-  groups.define_train()
-  define_search()
-  groups.define_finetune()
-  groups.define_trust()
-  define_checkpoints()
-  define_export()
-  groups.define_output()
-  flags.DEFINE_bool(
-    "references",
-    False,
-    "Also train and time the full network and the uniformly scaled one that is as fast as the "
-    "found network.",
-  )
+def define_flags() -> None:
+  define_preset()
+  for group in GROUPS.values():
+    define(group)
+  define(RunOptions)
+  define_output()
   define_plan()
 
 
-def main():
+def main() -> None:
   if FLAGS.preset:  # one on the command line is a --flagfile by now
     raise ValueError("--preset belongs on the command line, not into a --flagfile.")
   with stopwatch.running():
     _run()
 
 
-def _run():
+def _run() -> None:
   with stopwatch.stage("start"):
     own = threads.of_step(FLAGS.backbone, FLAGS.image_size, FLAGS.batch_size)
     start_tensorflow("nadv2-run, which exports,", own)
@@ -51,37 +48,23 @@ def _run():
   if FLAGS.plan:
     from nadv2_tf.pipeline.plan import command
 
-    given, progress = command.Given(**options()), Progress()
+    given, progress = options(), Progress()
     if FLAGS.plan_as:
       command.plan_on_paper(given, FLAGS.plan_as, FLAGS.plan_images, progress)
     else:
       command.plan(FLAGS.output, given, progress)
     return
   check_plan()
-  given = options()
-  run.run(
-    output=FLAGS.output,
-    references=given.pop("references"),
-    progress=Progress(),
-    **{f"{group}_options": options for group, options in given.items()},
-  )
+  run.run(FLAGS.output, options(), Progress())
 
 
-def options():
-  """{group: its options}."""
-  return {
-    "network": groups.read(groups.NetworkOptions),
-    "train": groups.read(groups.TrainOptions),
-    "search": groups.read(groups.SearchOptions),
-    "finetune": groups.read(groups.FinetuneOptions),
-    "references": FLAGS.references,
-    "trust": groups.read(groups.TrustOptions),
-    "checkpoint": groups.read(groups.CheckpointOptions),
-    "export": read_export(),
-  }
+def options() -> RunOptions:
+  """All that the flags say."""
+  own = {name: FLAGS[name].value for name in options_of(RunOptions)}
+  return RunOptions(**{name: read(group) for name, group in GROUPS.items()}, **own)
 
 
-def start():
+def start() -> None:
   define_flags()
   start_program(main, goes_on=True)
 

@@ -2,8 +2,8 @@
 
 from absl import flags
 
-from nadv2_tf.flags import groups
-from nadv2_tf.flags.search import define_search
+from nadv2_tf.flags.define import define, define_output, read
+from nadv2_tf.options import SearchOptions, TrainOptions
 from nadv2_tf.programs import threads
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
@@ -11,20 +11,20 @@ from nadv2_tf.programs.start import start_tensorflow
 FLAGS = flags.FLAGS
 
 
-def define_flags():
-  define_search()
-  groups.define_output()
-  groups.define_strategy()
+def define_flags() -> None:
+  define(SearchOptions)
+  define_output()
+  define(TrainOptions, "strategy")
 
 
-def main():
+def main() -> None:
   start_tensorflow(threads=threads.of_folder(FLAGS.output))
   from nadv2_tf.pipeline import search_stage, super_stage, workbench, workers
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.pipeline.report import overview, tables
   from nadv2_tf.training.strategies import wait_for_all
 
-  options = groups.read(groups.SearchOptions)
+  options = read(SearchOptions)
   bench = workbench.reopen_workbench(FLAGS.output, strategy=FLAGS.strategy)
   progress = workers.own_progress(bench.strategy, Progress())
   search_stage.check_workers(bench.strategy, options)
@@ -42,7 +42,7 @@ def main():
   wait_for_all(bench.strategy)
 
 
-def start():
+def start() -> None:
   define_flags()
   start_program(main, goes_on=True)
 

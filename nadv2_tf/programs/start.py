@@ -1,17 +1,23 @@
 """What every command shares: flags that explain themselves, one clear line for an error."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import sys
+from typing import TYPE_CHECKING, NoReturn
 
 from absl import app, flags
 
-from nadv2_tf.benchmarks.errors import TimingError
+from nadv2_tf.benchmarks.timing.errors import TimingError
 from nadv2_tf.programs import presets
-from nadv2_tf.training import interruption
+from nadv2_tf.training.checkpoints import interruption
+
+if TYPE_CHECKING:
+  from collections.abc import Callable, Sequence
 
 
-def start(main, goes_on=False):
+def start(main: Callable[[], None], goes_on: bool = False) -> None:
   """Runs `main()` as an absl program; a known kind of error becomes one line and exit status 1.
 
   Args:
@@ -24,10 +30,18 @@ def start(main, goes_on=False):
     arguments = presets.expanded(sys.argv)
   except ValueError as error:
     fail(one_line(error))
-  app.run(lambda arguments: _guarded(main, arguments, goes_on), arguments)
+  app.run(lambda arguments: _guarded(main, arguments, goes_on), arguments, _parsed)
 
 
-def start_tensorflow(needed_by=None, threads=None):
+def _parsed(arguments: list[str]) -> list[str]:
+  """What absl's own parser gives; a wrong flag is one line like every other error."""
+  try:
+    return flags.FLAGS(arguments)
+  except flags.Error as error:
+    fail(f"{one_line(error)}; see --help.")
+
+
+def start_tensorflow(needed_by: str | None = None, threads: int | None = None) -> None:
   """Imports TensorFlow without the dozen lines that it prints about absent GPUs.
 
   With KERAS_BACKEND=jax it is not imported.
@@ -51,14 +65,14 @@ def start_tensorflow(needed_by=None, threads=None):
     import tensorflow
 
   # Grappler takes as long as tracing itself, and what a command runs is no faster for it
-  # (training/tracing.py, `as_written`). Exported files are rewritten by their converter.
+  # (training/steps/tracing.py, `as_written`). Exported files are rewritten by their converter.
   tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
   if threads and "TF_NUM_INTRAOP_THREADS" not in os.environ:
     with contextlib.suppress(RuntimeError):  # it has computed already, in a process of many uses
       tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
 
 
-def _show_all_flags_in_help():
+def _show_all_flags_in_help() -> None:
   """Makes --help list the flags of our own modules, not only those of the script itself."""
   by_module = flags.FLAGS.flags_by_module_dict()
   for module, module_flags in list(by_module.items()):
@@ -67,7 +81,7 @@ def _show_all_flags_in_help():
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
 
-def _guarded(main, arguments, goes_on=False):
+def _guarded(main: Callable[[], None], arguments: Sequence[str], goes_on: bool = False) -> None:
   if len(arguments) > 1:
     fail(f"unexpected argument {arguments[1]!r}; options start with --, see --help.")
   interruption.install()
@@ -95,12 +109,12 @@ def _guarded(main, arguments, goes_on=False):
     fail("interrupted.", status=130)
 
 
-def one_line(error):
+def one_line(error: BaseException) -> str:
   lines = [line.strip() for line in str(error).splitlines() if line.strip()]
   return " ".join(lines) if lines else type(error).__name__
 
 
-def fail(message, status=1, kind="error: "):
+def fail(message: str, status: int = 1, kind: str = "error: ") -> NoReturn:
   """Prints one line and ends the program."""
   sys.stdout.flush()
   print(f"{kind}{message}", file=sys.stderr)

@@ -1,37 +1,45 @@
 """nadv2-time: time a TFLite file on this machine or on a phone."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import pathlib
+from typing import TYPE_CHECKING
 
 from absl import flags
 
-from nadv2_tf.flags import groups
+from nadv2_tf.flags.define import define, read
+from nadv2_tf.options import TimingSettings
+from nadv2_tf.options.timing import DeviceOptions
 from nadv2_tf.programs.start import start as start_program
+
+if TYPE_CHECKING:
+  from nadv2_tf.benchmarks.timing.device import Timing
 
 FLAGS = flags.FLAGS
 
 
-def define_flags():
+def define_flags() -> None:
   flags.DEFINE_string("tflite", None, "The .tflite file to time.", required=True)
-  groups.define_device()
-  groups.define_timing()
+  define(DeviceOptions)
+  define(TimingSettings)
   flags.DEFINE_bool("json", False, "Print JSON instead of a line.")
 
 
-def main():
-  from nadv2_tf.benchmarks.devices import open_device
+def main() -> None:
+  from nadv2_tf.benchmarks.timing.devices import open_device
 
   path = pathlib.Path(FLAGS.tflite)
   if not path.is_file():
     raise ValueError(f"There is no file {path}.")
-  settings = groups.read_timing()
+  settings = read(TimingSettings)
   with open_device(FLAGS.device, FLAGS.benchmark_binary, FLAGS.benchmark_url) as device:
     (timing,) = device.time_files([path], settings)
   print(json.dumps(dataclasses.asdict(timing), indent=2) if FLAGS.json else describe(path, timing))
 
 
-def describe(path, timing):
+def describe(path: pathlib.Path, timing: Timing) -> str:
   """A timing in a few lines."""
   p95 = "" if timing.p95_ms is None else f", {timing.p95_ms:.4g} ms p95"
   lines = [
@@ -45,7 +53,7 @@ def describe(path, timing):
   return "\n".join(lines)
 
 
-def start():
+def start() -> None:
   define_flags()
   start_program(main)
 

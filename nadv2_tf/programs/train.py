@@ -2,8 +2,8 @@
 
 from absl import flags
 
-from nadv2_tf.flags import groups
-from nadv2_tf.flags.checkpoints import define_checkpoints
+from nadv2_tf.flags.define import define, define_output, read
+from nadv2_tf.options import CheckpointOptions, NetworkOptions, TrainOptions
 from nadv2_tf.programs import threads
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
@@ -11,23 +11,22 @@ from nadv2_tf.programs.start import start_tensorflow
 FLAGS = flags.FLAGS
 
 
-def define_flags():
-  groups.define_network()
-  groups.define_train()
-  define_checkpoints()
-  groups.define_output()
+def define_flags() -> None:
+  for group in (NetworkOptions, TrainOptions, CheckpointOptions):
+    define(group)
+  define_output()
 
 
-def main():
+def main() -> None:
   start_tensorflow(threads=threads.of_step(FLAGS.backbone, FLAGS.image_size, FLAGS.batch_size))
   from nadv2_tf.pipeline import full_stage, recipes, super_stage, workbench, workers
   from nadv2_tf.pipeline.folder import RunFolder, versions
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.training.strategies import wait_for_all
 
-  network = groups.read(groups.NetworkOptions)
-  train = groups.read(groups.TrainOptions)
-  checkpoints = groups.read(groups.CheckpointOptions)
+  network = read(NetworkOptions)
+  train = read(TrainOptions)
+  checkpoints = read(CheckpointOptions)
   bench = workbench.make_workbench(RunFolder(FLAGS.output), network, train, checkpoints)
   recipes.check_recipes(bench)
   bench.folder.check(network=network, train=train)
@@ -43,7 +42,7 @@ def main():
   wait_for_all(bench.strategy)
 
 
-def start():
+def start() -> None:
   define_flags()
   start_program(main, goes_on=True)
 

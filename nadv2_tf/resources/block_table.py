@@ -4,12 +4,23 @@ The format is that of Single-Path NAS's table of a Pixel 1: a JSON object, block
 number -> milliseconds, where a choice is a kernel size and an expansion ratio.
 """
 
+from __future__ import annotations
+
 import json
 import pathlib
 import sys
+from typing import TYPE_CHECKING
 
 from nadv2_tf.spec.files import read_bounded
 from nadv2_tf.spec.sums import total
+
+if TYPE_CHECKING:
+  from collections.abc import Iterable, Mapping
+  from typing import Any
+
+  from nadv2_tf.spec import NetworkSpec
+  from nadv2_tf.spec.blocks import Block
+  from nadv2_tf.types import AnyPath
 
 LARGEST_FILE = 2**20
 #: choice number -> (kernel size, expansion ratio), as Single-Path NAS counts them
@@ -30,13 +41,13 @@ class BlockTable:
   unit = "ms"
   is_exact = True
 
-  def __init__(self, rows):
+  def __init__(self, rows: Iterable[Mapping[tuple[int, float], float]]) -> None:
     self.rows = tuple(dict(row) for row in rows)
 
-  def measure(self, spec):
+  def measure(self, spec: NetworkSpec) -> float:
     return total(self.block_costs(spec))
 
-  def block_costs(self, spec):
+  def block_costs(self, spec: NetworkSpec) -> tuple[float, ...]:
     """Milliseconds of every block, 0 for those that are no MBConv blocks.
 
     Raises:
@@ -58,7 +69,7 @@ class BlockTable:
       )
     return tuple(costs)
 
-  def _cost(self, number, block, inputs):
+  def _cost(self, number: int, block: Block, inputs: int) -> float:
     row = self.rows[number] if number < len(self.rows) else {}
     if block.expansion is None:  # before the searched blocks: no choice describes it
       return total(row.values()) / max(len(row), 1)
@@ -71,7 +82,7 @@ class BlockTable:
     return row[choice]
 
   @classmethod
-  def from_json(cls, path):
+  def from_json(cls, path: AnyPath) -> BlockTable:
     """Reads a table.
 
     Raises:
@@ -92,10 +103,10 @@ class BlockTable:
     )
 
 
-def _row(choices, place):
+def _row(choices: Any, place: str) -> dict[tuple[int, float], float]:
   if not isinstance(choices, dict) or not set(choices) <= set(CHOICES) or not choices:
     raise ValueError(f"{place}: the choices must be some of {', '.join(CHOICES)}.")
-  row = {}
+  row: dict[tuple[int, float], float] = {}
   for choice, milliseconds in choices.items():
     is_number = isinstance(milliseconds, int | float) and not isinstance(milliseconds, bool)
     if not is_number or not 0 <= milliseconds <= sys.float_info.max:

@@ -1,6 +1,16 @@
 """MACs, parameters and bytes as resource meters."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from nadv2_tf.spec.registry import Registry
+
+if TYPE_CHECKING:
+  from collections.abc import Callable
+
+  from nadv2_tf.spec import NetworkSpec
+  from nadv2_tf.spec.shapes import LayerShape
 
 #: name of the metric -> meter type
 COUNTS = Registry("counted metric")
@@ -16,15 +26,15 @@ class LayerSum:
     cost: a function of a `LayerShape`.
   """
 
-  def __init__(self, cost):
+  def __init__(self, cost: Callable[[LayerShape], float]) -> None:
     self._cost = cost
-    self._known = {}
+    self._known: dict[int, tuple[tuple[LayerShape, ...], float]] = {}
 
-  def of_blocks(self, spec):
+  def of_blocks(self, spec: NetworkSpec) -> tuple[float, ...]:
     """One sum for each block, skip adds with the block they end at."""
     return tuple(map(self._of_block, spec.layers()))
 
-  def _of_block(self, layers):
+  def _of_block(self, layers: tuple[LayerShape, ...]) -> float:
     # Equal blocks share one tuple of layers (`spec.shapes.block_shapes`), so its identity tells
     # it, a hundred times faster than its hash. The tuple is kept, so no other takes its id.
     entry = self._known.get(id(layers))
@@ -39,14 +49,16 @@ class _CountMeter:
   """A sum over layers; exact and free, so nothing of it needs a journal."""
 
   is_exact = True
+  #: of one layer
+  _cost: Callable[[LayerShape], float]
 
-  def __init__(self):
+  def __init__(self) -> None:
     self._costs = LayerSum(self._cost)
 
-  def measure(self, spec):
+  def measure(self, spec: NetworkSpec) -> float:
     return float(sum(self.block_costs(spec)))
 
-  def block_costs(self, spec):
+  def block_costs(self, spec: NetworkSpec) -> tuple[float, ...]:
     """The resource of every block, skip adds with the block they end at."""
     return self._costs.of_blocks(spec)
 
@@ -58,7 +70,7 @@ class MacsMeter(_CountMeter):
   unit = "MACs"
 
   @staticmethod
-  def _cost(layer):
+  def _cost(layer: LayerShape) -> float:
     return layer.macs()
 
 
@@ -69,7 +81,7 @@ class ParametersMeter(_CountMeter):
   unit = "parameters"
 
   @staticmethod
-  def _cost(layer):
+  def _cost(layer: LayerShape) -> float:
     return layer.parameters()
 
 
@@ -84,5 +96,5 @@ class SizeMeter(_CountMeter):
   unit = "bytes"
 
   @staticmethod
-  def _cost(layer):
+  def _cost(layer: LayerShape) -> float:
     return BYTES_OF_FLOAT32 * layer.exported_weights()

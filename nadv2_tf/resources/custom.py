@@ -1,11 +1,19 @@
 """A resource meter of the user's own, named as `package.module:Class`."""
 
+from __future__ import annotations
+
 import importlib
 import math
 import numbers
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from typing import Any
+
+  from nadv2_tf.spec import NetworkSpec
 
 
-def load_meter(name):
+def load_meter(name: str) -> _CheckedMeter:
   """An instance of the class `name` names, checked to be a `ResourceMeter`.
 
   Args:
@@ -39,7 +47,7 @@ def load_meter(name):
   return _CheckedMeter(name, meter)
 
 
-def _check(name, meter):
+def _check(name: str, meter: Any) -> None:
   """Raises ValueError if `meter` lacks something."""
   wanted = "it needs unit (a text), is_exact (True or False) and measure(spec)"
   for field in ("unit", "is_exact", "measure"):
@@ -56,13 +64,13 @@ def _check(name, meter):
 class _CheckedMeter:
   """A meter whose values are refused if they are none."""
 
-  def __init__(self, name, meter):
+  def __init__(self, name: str, meter: Any) -> None:
     self._name = name
     self._meter = meter
-    self.unit = meter.unit
-    self.is_exact = meter.is_exact
+    self.unit: str = meter.unit
+    self.is_exact: bool = meter.is_exact
 
-  def measure(self, spec):
+  def measure(self, spec: NetworkSpec) -> float:
     value = self._meter.measure(spec)
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not is_number or not math.isfinite(value) or value < 0:

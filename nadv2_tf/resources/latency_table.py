@@ -4,6 +4,8 @@ The table is a CSV file: lines `# key: value` that say what was measured, then o
 shape. What lies between measured channel counts is interpolated. Reading needs no TensorFlow.
 """
 
+from __future__ import annotations
+
 import bisect
 import csv
 import dataclasses
@@ -11,10 +13,19 @@ import functools
 import io
 import math
 import pathlib
+from typing import TYPE_CHECKING
 
 from nadv2_tf.resources.counts import LayerSum, ParametersMeter
 from nadv2_tf.spec.files import read_bounded
 from nadv2_tf.spec.sums import total
+
+if TYPE_CHECKING:
+  from collections.abc import Mapping
+  from typing import Any
+
+  from nadv2_tf.spec import NetworkSpec
+  from nadv2_tf.spec.shapes import LayerShape
+  from nadv2_tf.types import AnyPath
 
 COLUMNS = (
   "kind",
@@ -33,16 +44,7 @@ LARGEST_FILE = 64 * 2**20
 LARGEST_LINE = 4096
 #: kinds whose cost depends on input channels and kept filters; the others have one in both
 TWO_CHANNEL_COUNTS = ("conv",)
-KINDS = (
-  "conv",
-  "depthwise",
-  "squeeze_excite",
-  "bypass",
-  "add",
-  "padded_add",
-  "pool",
-  "upsample",
-)
+KINDS = ("conv", "depthwise", "squeeze_excite", "bypass", "add", "padded_add", "pool", "upsample")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,17 +66,17 @@ class Piece:
   activation: str = ""
 
   @property
-  def shape(self):
+  def shape(self) -> Piece:
     """All fields but the interpolated ones: pieces that share a grid."""
     return dataclasses.replace(self, in_channels=0, kept=0)
 
 
-def kilobytes(spec):
+def kilobytes(spec: NetworkSpec) -> float:
   """Size of a network's parameters as float32."""
   return _PARAMETERS.measure(spec) * 4 / 1024
 
 
-def pieces(layer):
+def pieces(layer: LayerShape) -> tuple[Piece, ...]:
   """The timed `Piece`s of a `LayerShape`, in the order in which they run."""
   place = (layer.in_height, layer.in_width)
   if layer.kind in ("conv", "depthwise"):
@@ -108,7 +110,7 @@ def pieces(layer):
 class _Grid:
   """Milliseconds of one shape over a full grid of in_channels x kept, bilinear in between."""
 
-  def __init__(self, shape, points):
+  def __init__(self, shape: Piece, points: Mapping[tuple[int, int], float]) -> None:
     self.inputs = sorted({inputs for inputs, _ in points})
     self.kept = sorted({kept for _, kept in points})
     self.tied = shape.kind not in TWO_CHANNEL_COUNTS
@@ -122,7 +124,7 @@ class _Grid:
               f"The grid of {_describe(shape)} lacks in_channels={inputs}, kept={kept}."
             )
 
-  def milliseconds(self, inputs, kept):
+  def milliseconds(self, inputs: int, kept: int) -> float:
     if self.tied:
       low, high, share = self._between(self.inputs, inputs)
       return self._mix(self._points[low, low], self._points[high, high], share)
@@ -134,7 +136,7 @@ class _Grid:
       share_in,
     )
 
-  def _between(self, axis, value):
+  def _between(self, axis: list[int], value: int) -> tuple[int, int, float]:
     if value > axis[-1]:
       raise ValueError(
         f"The table has {_describe(self._shape)} up to {axis[-1]} channels, asked for {value}."
@@ -146,7 +148,7 @@ class _Grid:
     return low, high, share
 
   @staticmethod
-  def _mix(low, high, share):
+  def _mix(low: float, high: float, share: float) -> float:
     return low + (high - low) * share
 
 
@@ -166,19 +168,19 @@ class LatencyTable:
   unit = "ms"
   is_exact = True
 
-  def __init__(self, rows, facts=None):
+  def __init__(self, rows: Mapping[Piece, float], facts: Mapping[str, Any] | None = None) -> None:
     self.facts = dict(facts or {})
     self.rows = dict(rows)
     self._scale = self._fact("scale", 1.0)
     self._spill = self._fact("spill_ms_per_kb", 0.0)
     self._cache_kb = self._fact("cache_kb", 0.0)
-    points = {}
+    points: dict[Piece, dict[tuple[int, int], float]] = {}
     for piece, milliseconds in self.rows.items():
       points.setdefault(piece.shape, {})[piece.in_channels, piece.kept] = milliseconds
     self._grids = {shape: _Grid(shape, grid) for shape, grid in points.items()}
     self._costs = LayerSum(functools.lru_cache(maxsize=65536)(self._layer_cost))
 
-  def _fact(self, name, default):
+  def _fact(self, name: str, default: float) -> float:
     try:
       value = float(self.facts.get(name, default))
     except ValueError:
@@ -187,29 +189,29 @@ class LatencyTable:
       raise ValueError(f"{name} must be a number of at least 0, got {self.facts[name]!r}.")
     return value
 
-  def measure(self, spec):
+  def measure(self, spec: NetworkSpec) -> float:
     spilled = max(kilobytes(spec) - self._cache_kb, 0.0)
     return total(self.block_costs(spec)) + self._spill * spilled
 
-  def block_costs(self, spec):
+  def block_costs(self, spec: NetworkSpec) -> tuple[float, ...]:
     """Milliseconds of every block, without what outgrown caches add to a whole network."""
     return self._costs.of_blocks(spec)
 
-  def layer_milliseconds(self, layer):
+  def layer_milliseconds(self, layer: LayerShape) -> float:
     """Milliseconds of one `LayerShape`, bypass included."""
     return self._layer_cost(layer)
 
-  def _layer_cost(self, layer):
+  def _layer_cost(self, layer: LayerShape) -> float:
     return self._scale * total(self._piece_cost(piece) for piece in pieces(layer))
 
-  def _piece_cost(self, piece):
+  def _piece_cost(self, piece: Piece) -> float:
     try:
       grid = self._grids[piece.shape]
     except KeyError:
       raise ValueError(f"The latency table has no row for {_describe(piece)}.") from None
     return grid.milliseconds(piece.in_channels, piece.kept)
 
-  def to_csv(self):
+  def to_csv(self) -> str:
     """The text that `from_csv` reads back as an equal table."""
     text = io.StringIO()
     for key, value in self.facts.items():
@@ -221,7 +223,7 @@ class LatencyTable:
     return text.getvalue()
 
   @classmethod
-  def from_csv(cls, path):
+  def from_csv(cls, path: AnyPath) -> LatencyTable:
     """Reads a table.
 
     Raises:
@@ -239,8 +241,9 @@ class LatencyTable:
       raise ValueError(message if str(path) in message else f"{path}: {message}") from None
 
 
-def _parse(text, path):
+def _parse(text: str, path: pathlib.Path) -> tuple[dict[str, str], dict[Piece, float]]:
   """(facts, rows) of a table's text."""
+  rows: dict[Piece, float]
   facts, rows, header = {}, {}, None
   for number, line in enumerate(text.splitlines(), start=1):
     place = f"{path}, line {number}"
@@ -265,7 +268,7 @@ def _parse(text, path):
   return facts, rows
 
 
-def _row(fields, place):
+def _row(fields: list[str], place: str) -> tuple[Piece, float]:
   if len(fields) != len(COLUMNS):
     raise ValueError(f"{place}: {len(COLUMNS)} fields are needed, got {len(fields)}.")
   values = dict(zip(COLUMNS, fields, strict=True))
@@ -292,6 +295,6 @@ def _row(fields, place):
   return Piece(values["kind"], activation=values["activation"], **numbers), milliseconds
 
 
-def _describe(piece):
+def _describe(piece: Piece) -> str:
   fields = dataclasses.asdict(piece)
   return ", ".join(f"{name}={value}" for name, value in fields.items() if value not in (0, ""))

@@ -7,7 +7,13 @@ from nadv2_tf.search.mcd import MultiLayerCoordinateDescent
 from nadv2_tf.search.netadaptv1 import NetAdaptV1
 from nadv2_tf.search.problem import (
   Candidate,
+  DigestingEvaluator,
+  Evaluator,
+  Optimizer,
   Problem,
+  ResourceMeter,
+  Round,
+  SpreadingEvaluator,
   TrainingEvaluator,
   UnreachableTarget,
   check_target,
@@ -17,22 +23,31 @@ from nadv2_tf.search.random_search import RandomSearch
 from nadv2_tf.search.registry import OPTIMIZERS
 from nadv2_tf.search.scd import SingleLayerCoordinateDescent
 from nadv2_tf.search.uniform import UniformScaling
+from nadv2_tf.spec.registry import load_modules
+
+load_modules(__name__, __path__)  # those that are not named above register themselves as well
 
 __all__ = [
   "OPTIMIZERS",
   "Candidate",
+  "DigestingEvaluator",
+  "Evaluator",
   "Evolution",
   "Found",
   "Iteration",
   "JournalError",
   "MultiLayerCoordinateDescent",
   "NetAdaptV1",
+  "Optimizer",
   "Problem",
   "Race",
   "RacingEvaluator",
   "RandomSearch",
+  "ResourceMeter",
+  "Round",
   "SearchResult",
   "SingleLayerCoordinateDescent",
+  "SpreadingEvaluator",
   "TrainingEvaluator",
   "UniformScaling",
   "UnreachableTarget",

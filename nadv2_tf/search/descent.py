@@ -8,12 +8,30 @@ Source: NetAdaptV2, section 2.4.
 
 import dataclasses
 import math
+import random
+from collections.abc import Callable, Generator, Sequence
+from typing import TypeAlias
 
-from nadv2_tf.search.problem import UnreachableTarget
+from nadv2_tf.option import option
+from nadv2_tf.search.problem import Candidate, Problem, Round, UnreachableTarget, most_accurate
+from nadv2_tf.spec import NetworkSpec, SearchSpace
+
+#: columns of `space.decisions` that shrink together; see `layers_of`
+Layer: TypeAlias = tuple[int, ...]
+#: function (one-target problem, network, goal) -> networks shrunk down to the goal
+Propose: TypeAlias = Callable[[Problem, NetworkSpec, float], Sequence[NetworkSpec]]
 
 #: how often the reduction is halved when no sample reaches an iteration's goal
 HALVINGS = 10
 SCORES = ("accuracy", "ratio")
+
+
+def initial_reduction() -> float:
+  return option(0.05, "Share of the resource that the first iteration takes off.")
+
+
+def reduction_decay() -> float:
+  return option(0.98, "Factor on the reduction from one iteration to the next.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +46,7 @@ class Schedule:
   initial_reduction: float
   reduction_decay: float
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if not 0 < self.initial_reduction < 1:
       raise ValueError(
         f"--initial_reduction must lie between 0 and 1, got {self.initial_reduction}."
@@ -38,14 +56,14 @@ class Schedule:
         f"--reduction_decay must be above 0 and at most 1, got {self.reduction_decay}."
       )
 
-  def reduction(self, iteration, start):
+  def reduction(self, iteration: int, start: float) -> float:
     """What iteration 0, 1, ... takes off, in the unit of `start`, the start's resource."""
     reduction = self.initial_reduction * start
     for _ in range(iteration):
       reduction *= self.reduction_decay
     return reduction
 
-  def check(self, problem):
+  def check(self, problem: Problem) -> None:
     """Raises `UnreachableTarget` if all reductions together end above the smallest target."""
     if self.reduction_decay == 1:
       return
@@ -60,7 +78,7 @@ class Schedule:
         f"{stage.meter.unit}: raise one of them."
       )
 
-  def iterations(self, problem):
+  def iterations(self, problem: Problem) -> int:
     """How many iterations take off enough for the smallest target.
 
     A search may take a few more or less, because samples land below the goals or, at the limits
@@ -80,12 +98,12 @@ class Schedule:
     return number
 
 
-def check_score(score):
+def check_score(score: str) -> None:
   if score not in SCORES:
     raise ValueError(f"score must be 'accuracy' or 'ratio', got {score!r}.")
 
 
-def choose(score, scored, previous=None):
+def choose(score: str, scored: Sequence[Candidate], previous: Candidate | None = None) -> Candidate:
   """The candidate that the next iteration starts from.
 
   Args:
@@ -95,18 +113,21 @@ def choose(score, scored, previous=None):
     previous: what they were shrunk from; None falls back on accuracy.
   """
   if score == "accuracy" or previous is None:
-    return max(scored, key=lambda candidate: (candidate.accuracy, -candidate.resource))
+    return most_accurate(scored)
+  before = previous
 
-  def lost_per_saved(candidate):
-    lost = previous.accuracy - candidate.accuracy
-    saved = previous.resource - candidate.resource
+  def lost_per_saved(candidate: Candidate) -> tuple[float, float]:
+    lost = before.accuracy - candidate.accuracy
+    saved = before.resource - candidate.resource
     # Under a further limit a sample may save of that alone; it comes last.
     return lost / saved if saved > 0 else float("inf"), candidate.resource
 
   return min(scored, key=lost_per_saved)
 
 
-def descend(problem, schedule, score, propose):
+def descend(
+  problem: Problem, schedule: Schedule, score: str, propose: Propose
+) -> Generator[Sequence[NetworkSpec], Round, NetworkSpec]:
   """The generator of `Optimizer.search`, from the start past every target, the largest first.
 
   The goal of an iteration stops at the next target, because what lies below it is accuracy given
@@ -116,26 +137,29 @@ def descend(problem, schedule, score, propose):
   Args:
     problem: a `Problem`.
     schedule: a `Schedule`.
-    score: see `choose`.
-    propose: function (one-target problem, spec, goal) -> specs shrunk down to the goal.
+    score: see `choose`; with "ratio" the start is scored first.
+    propose: see `Propose`.
   """
   schedule.check(problem)
-  best, counted, chosen = problem.start, 0, None
+  best, counted, is_first = problem.start, 0, True
   for target in problem.targets:
     stage = problem.at(target)
     start, resource = (stage.meter.measure(spec) for spec in (problem.start, best))
     while resource > target:
-      if score == "ratio" and chosen is None:
-        (chosen,) = yield (best,)  # what is lost is counted from here
+      if score == "ratio" and is_first:
+        yield (best,)  # what is lost is counted from here
+      is_first = False
       reduction = schedule.reduction(counted, start)
       counted += resource - reduction >= target
       scored = yield _samples(stage, best, resource, reduction, propose)
-      chosen = choose(score, scored, chosen)
-      best, resource = chosen.spec, stage.meter.measure(chosen.spec)
+      best = scored.best.spec
+      resource = stage.meter.measure(best)
   return best
 
 
-def _samples(stage, best, resource, reduction, propose):
+def _samples(
+  stage: Problem, best: NetworkSpec, resource: float, reduction: float, propose: Propose
+) -> tuple[NetworkSpec, ...]:
   """What `propose` makes of the goal, or of the first halved one that anything reaches."""
   for _ in range(HALVINGS + 1):
     samples = propose(stage, best, max(resource - reduction, stage.target))
@@ -149,7 +173,7 @@ def _samples(stage, best, resource, reduction, propose):
   )
 
 
-def layers_of(space):
+def layers_of(space: SearchSpace) -> list[Layer]:
   """Columns of `space.decisions` by layer: a width, and the kernel size that belongs to it.
 
   A kernel size is its depthwise layer's; where that layer's width is not searched, it is a layer
@@ -160,7 +184,7 @@ def layers_of(space):
     for column, decision in enumerate(space.decisions)
     if decision.kind == "kernel"
   }
-  layers = []
+  layers: list[Layer] = []
   for column, decision in enumerate(space.decisions):
     if decision.kind == "width":
       kernel = kernels.pop(decision.blocks[0], None) if decision.field == "depthwise" else None
@@ -168,12 +192,18 @@ def layers_of(space):
   return layers + [(column,) for column in kernels.values()]
 
 
-def shrinkable(space, spec, layers):
+def shrinkable(space: SearchSpace, spec: NetworkSpec, layers: Sequence[Layer]) -> list[Layer]:
   """Those of `layers` that have a grid step left in `spec`."""
   return [layer for layer in layers if _steps(space, spec, layer)]
 
 
-def shrunk(problem, spec, layers, goal, rng):
+def shrunk(
+  problem: Problem,
+  spec: NetworkSpec,
+  layers: Sequence[Layer],
+  goal: float,
+  rng: random.Random,
+) -> NetworkSpec | None:
   """`spec` with `layers` shrunk by random grid steps down to `goal`, or None if they end first.
 
   The layers take turns in a random order, a step each, so that none takes a second one before all
@@ -185,7 +215,7 @@ def shrunk(problem, spec, layers, goal, rng):
   """
   space, measure = problem.space, problem.meter.measure
   start, left = spec, list(layers)
-  turns = []
+  turns: list[Layer] = []
   while left:
     turns = turns or rng.sample(left, len(left))
     layer = turns.pop()
@@ -201,7 +231,14 @@ def shrunk(problem, spec, layers, goal, rng):
   return None
 
 
-def _without_needless_steps(problem, spec, start, layers, goal, rng):
+def _without_needless_steps(
+  problem: Problem,
+  spec: NetworkSpec,
+  start: NetworkSpec,
+  layers: Sequence[Layer],
+  goal: float,
+  rng: random.Random,
+) -> NetworkSpec:
   """`spec`, at most `goal`, with random grid steps of `layers` back towards `start` while it is."""
   measure = problem.meter.measure
   columns = [column for layer in layers for column in layer]
@@ -210,7 +247,7 @@ def _without_needless_steps(problem, spec, start, layers, goal, rng):
     column = rng.choice(left)
     larger = problem.space.grow(spec, column, start)
     needed = measure(larger) if larger is not None else math.inf
-    if needed > goal:
+    if larger is None or needed > goal:
       left.remove(column)
       continue
     if needed < resource:
@@ -219,7 +256,7 @@ def _without_needless_steps(problem, spec, start, layers, goal, rng):
   return spec
 
 
-def _steps(space, spec, layer):
+def _steps(space: SearchSpace, spec: NetworkSpec, layer: Layer) -> list[NetworkSpec]:
   """`spec` after each single grid step that `layer` still has."""
   smaller = (space.shrink(spec, column) for column in layer)
   return [step for step in smaller if step is not None]

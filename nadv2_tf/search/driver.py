@@ -2,12 +2,25 @@
 
 import dataclasses
 import random
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-from nadv2_tf.search.journal import Journal
-from nadv2_tf.search.memory import Memory
-from nadv2_tf.search.problem import Candidate, check_target
+from nadv2_tf.search.journal import Entry, Journal
+from nadv2_tf.search.known_values import KnownValues
+from nadv2_tf.search.problem import (
+  Candidate,
+  DigestingEvaluator,
+  Evaluator,
+  Optimizer,
+  Problem,
+  Round,
+  TrainingEvaluator,
+  check_target,
+)
+from nadv2_tf.search.race import Race, RacingEvaluator
 from nadv2_tf.search.registry import OPTIMIZERS
-from nadv2_tf.spec import NetworkSpec
+from nadv2_tf.spec import NetworkSpec, SearchSpace
+from nadv2_tf.types import AnyPath
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,28 +64,29 @@ class SearchResult:
   found: tuple[Found, ...]
 
   @property
-  def trajectory(self):
+  def trajectory(self) -> tuple[NetworkSpec, ...]:
     """The best network of every iteration."""
     return tuple(iteration.best.spec for iteration in self.iterations)
 
 
 def minimize(
-  problem,
-  optimizer="mcd",
-  evaluator=None,
-  journal=None,
-  seed=0,
-  on_iteration=None,
-  known=(),
-  race=None,
-):
+  problem: Problem,
+  optimizer: str | Optimizer = "mcd",
+  evaluator: Evaluator | None = None,
+  journal: AnyPath | None = None,
+  seed: int = 0,
+  on_iteration: Callable[[Iteration], None] | None = None,
+  known: Iterable[Entry] = (),
+  race: Race | None = None,
+) -> SearchResult:
   """Searches `problem.space` for the most accurate network within each target and all limits.
 
   Args:
     problem: a `Problem`.
     optimizer: a registered name (with its default settings) or an `Optimizer`.
-    evaluator: an `Evaluator`; a `TrainingEvaluator` is told what each iteration chose. If it has a
-      `digest()`, the journal holds it, and none with another goes on.
+    evaluator: an `Evaluator`; a `TrainingEvaluator` is told what each iteration chose. The journal
+      holds the digest of a `DigestingEvaluator`, and none with another goes on. A
+      `SpreadingEvaluator` is asked for several networks at once.
     journal: path of the journal; if the file exists, the search resumes where it stopped, scores
       nothing twice and measures nothing twice. None keeps no journal.
     seed: of all that is random in the search.
@@ -88,11 +102,14 @@ def minimize(
   Raises:
     UnreachableTarget: if no network can meet the target.
     JournalError: if the journal is damaged or of another search.
+    ValueError: for a race without a `RacingEvaluator`.
   """
   optimizer = OPTIMIZERS[optimizer]() if isinstance(optimizer, str) else optimizer
-  iterations = []
+  if race and not isinstance(evaluator, RacingEvaluator):
+    raise ValueError("A race needs an evaluator that can score on a part of its images.")
+  iterations: list[Iteration] = []
   with Journal(journal) as record:
-    memory = Memory(problem, evaluator, record, known, race)
+    memory = KnownValues(problem, evaluator, record, known, race)
     record.write(_header(problem, optimizer, seed, evaluator, race))
     problem = memory.problem
     check_target(problem)
@@ -110,16 +127,18 @@ def minimize(
         chosen = stop.value
         break
       number = len(iterations) + 1
-      scored = memory.score(specs, number)
-      best = optimizer.choose(scored, iterations[-1].best if iterations else None)
+      candidates = memory.score(specs, number)
+      best = optimizer.choose(candidates, iterations[-1].best if iterations else None)
+      scored = Round(candidates, best)
       iterations.append(Iteration(number, best, len(specs), memory.samples_scored))
       record.write(_iteration_entry(problem.space, iterations[-1]))
-      if hasattr(evaluator, "go_on_from"):
+      if isinstance(evaluator, TrainingEvaluator):
         evaluator.go_on_from(best.spec)
       if on_iteration:
         on_iteration(iterations[-1])
-    pick = getattr(optimizer, "pick", most_accurate)
-    found = tuple(_found(memory, target, chosen, iterations, pick) for target in problem.targets)
+    found = tuple(
+      _found(memory, target, chosen, iterations, optimizer.pick) for target in problem.targets
+    )
     return SearchResult(
       spec=found[-1].spec,
       resource=found[-1].resource,
@@ -130,12 +149,13 @@ def minimize(
     )
 
 
-def most_accurate(bests):
-  """The most accurate of the candidates; of equal ones that with the smaller resource."""
-  return max(bests, key=lambda best: (best.accuracy, -best.resource))
-
-
-def _found(memory, target, chosen, iterations, pick):
+def _found(
+  memory: KnownValues,
+  target: float,
+  chosen: NetworkSpec,
+  iterations: Sequence[Iteration],
+  pick: Callable[[Sequence[Candidate]], Candidate],
+) -> Found:
   """The `Found` of one target: for the smallest what the optimizer chose, for a larger one the
   start if it meets the target, else what it picks of the trajectory's networks that do."""
   problem, spec = memory.problem, chosen
@@ -155,9 +175,17 @@ def _found(memory, target, chosen, iterations, pick):
   )
 
 
-def _header(problem, optimizer, seed, evaluator, race):
-  settings = dataclasses.asdict(optimizer) if dataclasses.is_dataclass(optimizer) else {}
-  header = {
+def _header(
+  problem: Problem,
+  optimizer: Optimizer,
+  seed: int,
+  evaluator: Evaluator | None,
+  race: Race | None,
+) -> dict[str, Any]:
+  settings: dict[str, Any] = {}
+  if dataclasses.is_dataclass(optimizer) and not isinstance(optimizer, type):
+    settings = dataclasses.asdict(optimizer)
+  header: dict[str, Any] = {
     "type": "search",
     "space": problem.space.network.name,
     "input_shape": problem.space.network.input_shape,
@@ -168,9 +196,9 @@ def _header(problem, optimizer, seed, evaluator, race):
     "settings": settings,
     "seed": seed,
   }
-  if hasattr(evaluator, "digest"):
+  if isinstance(evaluator, DigestingEvaluator):
     header["scored_with"] = evaluator.digest()
-  if race:
+  if race and isinstance(evaluator, RacingEvaluator):
     header["race"] = {**dataclasses.asdict(race), "images": evaluator.part_sizes}
   # Only where there are any: a search of one target and no limits has the journal it always had.
   if problem.larger_targets:
@@ -180,7 +208,7 @@ def _header(problem, optimizer, seed, evaluator, race):
   return header
 
 
-def _iteration_entry(space, iteration):
+def _iteration_entry(space: SearchSpace, iteration: Iteration) -> dict[str, Any]:
   return {
     "type": "iteration",
     "iteration": iteration.number,

@@ -7,9 +7,15 @@ their super-networks in the same way with settings of their own.
 """
 
 import dataclasses
+import random
+from collections.abc import Generator, Sequence
+from typing import ClassVar
 
+from nadv2_tf.option import option
+from nadv2_tf.search.problem import Candidate, Problem, Round, best_first, most_accurate
 from nadv2_tf.search.registry import OPTIMIZERS
-from nadv2_tf.search.sampling import Distinct, best_first, best_so_far, random_within
+from nadv2_tf.search.sampling import Distinct, best_so_far, random_within
+from nadv2_tf.spec import NetworkSpec
 
 
 @OPTIMIZERS.register("evolution")
@@ -30,14 +36,17 @@ class Evolution:
     generations: for each target, the first, random one included.
   """
 
-  population: int = 50
-  parents: int = 10
-  mutations: int = 25
-  mutation_probability: float = 0.1
-  crossovers: int = 25
-  generations: int = 20
+  trains_samples: ClassVar[bool] = False
+  population: int = option(50, "Networks scored in each generation.", low=1)
+  parents: int = option(10, "How many of the best networks breed.", low=1)
+  mutations: int = option(25, "Children that are a parent with decisions drawn anew.", low=0)
+  mutation_probability: float = option(
+    0.1, "Of each decision of a mutated child to be drawn anew.", low=0, high=1
+  )
+  crossovers: int = option(25, "Children that take every decision from one of two parents.", low=0)
+  generations: int = option(20, "For each target, the first, random one included.", low=1)
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if min(self.population, self.parents, self.generations) < 1:
       raise ValueError(
         "population, parents and generations must be at least 1, got "
@@ -54,24 +63,48 @@ class Evolution:
         f"mutation_probability must be above 0 and at most 1, got {self.mutation_probability}."
       )
 
-  def search(self, problem, rng):
+  def search(
+    self, problem: Problem, rng: random.Random
+  ) -> Generator[Sequence[NetworkSpec], Round, NetworkSpec]:
     """See `Optimizer.search`."""
-    distinct, best, chosen = Distinct(problem.space), [], None
+    distinct = Distinct(problem.space)
+    best: list[Candidate] = []
+    chosen: Candidate | None = None
     for target in reversed(problem.targets):
       stage = problem.at(target)
       for _ in range(self.generations):
         specs = self._generation(stage, [parent.spec for parent in best], distinct, rng)
         if not specs:
           break
-        best = best_first([*best, *(yield specs)])[: self.parents]
+        scored = yield specs
+        best = best_first([*best, *scored.candidates])[: self.parents]
       chosen = chosen or best[0]
+    assert chosen is not None  # a target has a generation, and that networks
     return chosen.spec
 
-  def choose(self, scored, previous=None):
+  def check(self, problem: Problem) -> None:
+    """See `Optimizer.check`: what the smallest network meets is reached."""
+
+  def amount(self, problem: Problem) -> tuple[int, int]:
+    """See `Optimizer.amount`."""
+    generations = self.generations * len(problem.targets)
+    return generations, generations * self.population
+
+  def choose(self, scored: Sequence[Candidate], previous: Candidate | None = None) -> Candidate:
     """See `Optimizer.choose`: the best so far."""
     return best_so_far(scored, previous)
 
-  def _generation(self, stage, parents, distinct, rng):
+  def pick(self, bests: Sequence[Candidate]) -> Candidate:
+    """See `Optimizer.pick`."""
+    return most_accurate(bests)
+
+  def _generation(
+    self,
+    stage: Problem,
+    parents: Sequence[NetworkSpec],
+    distinct: Distinct,
+    rng: random.Random,
+  ) -> tuple[NetworkSpec, ...]:
     """Up to `population` new networks that meet the target."""
     space = stage.space
     rows = [space.encode(parent) for parent in parents]
@@ -92,7 +125,7 @@ class Evolution:
       one, other = rng.choice(rows), rng.choice(rows)
       return within(tuple(map(rng.choice, zip(one, other, strict=True))))
 
-    specs = ()
+    specs: tuple[NetworkSpec, ...] = ()
     if rows:
       specs += distinct.draw(mutate, self.mutations)
       specs += distinct.draw(cross, self.crossovers)

@@ -3,9 +3,15 @@
 import json
 import os
 import pathlib
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, BinaryIO, TypeAlias
 
 from nadv2_tf.search.race import pooled
+from nadv2_tf.types import AnyPath
 
+#: one line of a journal
+Entry: TypeAlias = dict[str, Any]
 #: one line holds at most a few hundred integers
 LARGEST_LINE = 2**20
 
@@ -14,7 +20,7 @@ class JournalError(ValueError):
   """A journal that is damaged, or that belongs to another search."""
 
 
-def read(path):
+def read(path: AnyPath) -> list[Entry]:
   """The entries of a journal; a torn last line (no newline at its end) is left out.
 
   Raises:
@@ -23,7 +29,7 @@ def read(path):
   path = pathlib.Path(path)
   if not path.exists():
     return []
-  entries = []
+  entries: list[Entry] = []
   with path.open("rb") as file:
     # One byte more, to tell a line that is too long from one that was torn.
     lines = iter(lambda: file.readline(LARGEST_LINE + 1), b"")
@@ -40,7 +46,7 @@ def read(path):
   return entries
 
 
-def samples(entries):
+def samples(entries: Iterable[Entry]) -> list[Entry]:
   """One entry for each network that was scored.
 
   After a `Race` its "accuracy" is that over all images that it was scored on, and "first" that on
@@ -49,8 +55,9 @@ def samples(entries):
   Args:
     entries: of journals of one run; a network that several have counts once.
   """
+  entries = list(entries)
   sizes = next((entry["race"]["images"] for entry in entries if "race" in entry), None)
-  found = {}
+  found: dict[tuple[int, ...], dict[int, Entry]] = {}
   for entry in entries:
     if entry["type"] == "sample":
       parts = found.setdefault(tuple(entry["widths"]), {})
@@ -70,33 +77,23 @@ class Journal:
     path: the file, or None to keep nothing.
   """
 
-  def __init__(self, path):
-    self._path = path and pathlib.Path(path)
-    self.entries = read(path) if path else []
+  def __init__(self, path: AnyPath | None) -> None:
+    self._path = pathlib.Path(path) if path else None
+    self.entries: list[Entry] = read(path) if path else []
     self._position = 0
-    self._file = None
+    self._file: BinaryIO | None = None
 
-  def __enter__(self):
+  def __enter__(self) -> "Journal":
     if self._path:
-      self._drop_torn_line()
+      _drop_torn_line(self._path)
       self._file = self._path.open("ab")
     return self
 
-  def __exit__(self, *unused):
+  def __exit__(self, *unused: type[BaseException] | BaseException | TracebackType | None) -> None:
     if self._file:
       self._file.close()
 
-  def _drop_torn_line(self):
-    if not self._path.exists():
-      return
-    with self._path.open("rb") as file:
-      whole, line = 0, file.readline(LARGEST_LINE)
-      while line.endswith(b"\n"):
-        whole, line = file.tell(), file.readline(LARGEST_LINE)
-    if line:
-      os.truncate(self._path, whole)
-
-  def write(self, entry):
+  def write(self, entry: Mapping[str, Any]) -> None:
     """Appends `entry`, or passes over the equal entry that an earlier run wrote at this place.
 
     Raises:
@@ -118,6 +115,17 @@ class Journal:
       os.fsync(self._file.fileno())  # a score takes seconds, this milliseconds
 
 
-def _short(entry):
+def _drop_torn_line(path: pathlib.Path) -> None:
+  if not path.exists():
+    return
+  with path.open("rb") as file:
+    whole, line = 0, file.readline(LARGEST_LINE)
+    while line.endswith(b"\n"):
+      whole, line = file.tell(), file.readline(LARGEST_LINE)
+  if line:
+    os.truncate(path, whole)
+
+
+def _short(entry: Mapping[str, Any]) -> str:
   text = json.dumps(entry)
   return text if len(text) <= 200 else text[:197] + "..."

@@ -4,9 +4,15 @@ Source: NetAdaptV2, section 2.4; published settings in section 4.1.1 and appendi
 """
 
 import dataclasses
+import random
+from collections.abc import Generator, Sequence
+from typing import ClassVar
 
+from nadv2_tf.option import option
 from nadv2_tf.search import descent
+from nadv2_tf.search.problem import Candidate, Problem, Round, most_accurate
 from nadv2_tf.search.registry import OPTIMIZERS
+from nadv2_tf.spec import NetworkSpec
 
 #: a sample that comes out like an earlier one is drawn again, at most this often on average
 REDRAWS = 10
@@ -30,13 +36,14 @@ class MultiLayerCoordinateDescent:
   `descent.shrunk`); and layers that cannot shrink any further are not drawn.
   """
 
-  samples_per_iteration: int = 200
-  layers_per_sample: int = 10
-  initial_reduction: float = 0.03
-  reduction_decay: float = 0.98
+  trains_samples: ClassVar[bool] = False
+  samples_per_iteration: int = option(24, "J: samples scored in each iteration.", low=1)
+  layers_per_sample: int = option(10, "L: layers that each sample shrinks.", low=1)
+  initial_reduction: float = descent.initial_reduction()
+  reduction_decay: float = descent.reduction_decay()
   score: str = "accuracy"
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.samples_per_iteration < 1 or self.layers_per_sample < 1:
       raise ValueError(
         "--samples_per_iteration and --layers_per_sample must be at least 1, got "
@@ -45,39 +52,62 @@ class MultiLayerCoordinateDescent:
     descent.check_score(self.score)
     self._schedule()
 
-  def search(self, problem, rng):
+  @classmethod
+  def published(cls) -> "MultiLayerCoordinateDescent":
+    """With the settings of the published search for latency (section 4.1.1)."""
+    return cls(200, 10, 0.03, 0.98)
+
+  def search(
+    self, problem: Problem, rng: random.Random
+  ) -> Generator[Sequence[NetworkSpec], Round, NetworkSpec]:
     """See `Optimizer.search`. Raises `UnreachableTarget` if the schedule ends above the target."""
     layers = descent.layers_of(problem.space)
 
-    def propose(stage, best, goal):
+    def propose(stage: Problem, best: NetworkSpec, goal: float) -> Sequence[NetworkSpec]:
       return self._samples(stage, best, goal, layers, rng)
 
     return descent.descend(problem, self._schedule(), self.score, propose)
 
-  def choose(self, scored, previous=None):
+  def choose(self, scored: Sequence[Candidate], previous: Candidate | None = None) -> Candidate:
     """See `Optimizer.choose`."""
     return descent.choose(self.score, scored, previous)
 
-  def check_schedule(self, problem):
+  def pick(self, bests: Sequence[Candidate]) -> Candidate:
+    """See `Optimizer.pick`."""
+    return most_accurate(bests)
+
+  def check(self, problem: Problem) -> None:
     """Raises `UnreachableTarget` if all reductions together end above the target."""
     self._schedule().check(problem)
 
-  def iterations(self, problem):
+  def amount(self, problem: Problem) -> tuple[int, int]:
+    """See `Optimizer.amount`."""
+    iterations = self.iterations(problem)
+    return iterations, iterations * self.samples_per_iteration
+
+  def iterations(self, problem: Problem) -> int:
     """See `descent.Schedule.iterations`."""
     return self._schedule().iterations(problem)
 
-  def _schedule(self):
+  def _schedule(self) -> descent.Schedule:
     return descent.Schedule(self.initial_reduction, self.reduction_decay)
 
-  def _samples(self, stage, best, goal, layers, rng):
+  def _samples(
+    self,
+    stage: Problem,
+    best: NetworkSpec,
+    goal: float,
+    layers: Sequence[descent.Layer],
+    rng: random.Random,
+  ) -> Sequence[NetworkSpec]:
     """J different samples of at most `goal`, or as many as there are."""
     layers = descent.shrinkable(stage.space, best, layers)
     drawn = min(self.layers_per_sample, len(layers))
-    samples = {}
+    samples: dict[tuple[int, ...], NetworkSpec] = {}
     for _ in range(REDRAWS * self.samples_per_iteration):
       sample = descent.shrunk(stage, best, rng.sample(layers, drawn), goal, rng)
       if sample is not None:
         samples.setdefault(stage.space.encode(sample), sample)
       if len(samples) == self.samples_per_iteration:
         break
-    return samples.values()
+    return tuple(samples.values())

@@ -6,10 +6,15 @@ program.
 """
 
 import dataclasses
+import random
+from collections.abc import Generator, Sequence
+from typing import ClassVar
 
 from nadv2_tf.search import descent
+from nadv2_tf.search.problem import Candidate, Problem, Round, most_accurate
 from nadv2_tf.search.registry import OPTIMIZERS
 from nadv2_tf.search.scd import one_layer_each
+from nadv2_tf.spec import NetworkSpec
 
 
 @OPTIMIZERS.register("netadaptv1")
@@ -29,26 +34,38 @@ class NetAdaptV1:
   The defaults are those of the authors' scripts.
   """
 
+  trains_samples: ClassVar[bool] = True
   initial_reduction: float = 0.025
   reduction_decay: float = 0.96
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     self._schedule()
 
-  def search(self, problem, rng):
+  def search(
+    self, problem: Problem, rng: random.Random
+  ) -> Generator[Sequence[NetworkSpec], Round, NetworkSpec]:
     """See `Optimizer.search`; the start is scored first, as an iteration of its own."""
     decisions = enumerate(problem.space.decisions)
     widths = [(column,) for column, decision in decisions if decision.kind == "width"]
     propose = one_layer_each(widths, rng)
     return descent.descend(problem, self._schedule(), "ratio", propose)
 
-  def choose(self, scored, previous=None):
+  def choose(self, scored: Sequence[Candidate], previous: Candidate | None = None) -> Candidate:
     """See `Optimizer.choose`."""
     return descent.choose("ratio", scored, previous)
 
-  def check_schedule(self, problem):
+  def pick(self, bests: Sequence[Candidate]) -> Candidate:
+    """See `Optimizer.pick`."""
+    return most_accurate(bests)
+
+  def check(self, problem: Problem) -> None:
     """Raises `UnreachableTarget` if all reductions together end above the target."""
     self._schedule().check(problem)
 
-  def _schedule(self):
+  def amount(self, problem: Problem) -> tuple[int, int]:
+    """See `Optimizer.amount`."""
+    iterations = self._schedule().iterations(problem)
+    return iterations, iterations * len(problem.space.decisions)
+
+  def _schedule(self) -> descent.Schedule:
     return descent.Schedule(self.initial_reduction, self.reduction_decay)

@@ -3,8 +3,8 @@
 import dataclasses
 import math
 import random
-from collections.abc import Generator, Sequence
-from typing import Protocol
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from nadv2_tf.spec import NetworkSpec, SearchSpace
 
@@ -34,6 +34,25 @@ class Evaluator(Protocol):
   def accuracy(self, specs: Sequence[NetworkSpec]) -> Sequence[float]: ...
 
 
+@runtime_checkable
+class SpreadingEvaluator(Evaluator, Protocol):
+  """An evaluator that scores several networks in the time of one, on as many devices.
+
+  It is asked for `at_once` networks in one call; the last call of a round may have fewer.
+  """
+
+  at_once: int
+
+
+@runtime_checkable
+class DigestingEvaluator(Evaluator, Protocol):
+  """An evaluator that says what its scores depend on, for the head of a journal."""
+
+  def digest(self) -> Mapping[str, Any]:
+    """Whatever JSON holds; other weights or other images give another one."""
+
+
+@runtime_checkable
 class TrainingEvaluator(Evaluator, Protocol):
   """An evaluator that trains every network before it scores it, as NetAdaptV1 asks.
 
@@ -58,6 +77,29 @@ class Candidate:
   resource: float
 
 
+def best_first(candidates: Iterable[Candidate]) -> list[Candidate]:
+  """The candidates by accuracy, ties by the smaller resource."""
+  return sorted(candidates, key=lambda candidate: (-candidate.accuracy, candidate.resource))
+
+
+def most_accurate(candidates: Iterable[Candidate]) -> Candidate:
+  """The first of `best_first`."""
+  return min(candidates, key=lambda candidate: (-candidate.accuracy, candidate.resource))
+
+
+@dataclasses.dataclass(frozen=True)
+class Round:
+  """What an optimizer gets for the networks that it asked for.
+
+  Attributes:
+    candidates: the networks, scored; after a `Race` its finalists alone.
+    best: what the optimizer's own `choose` made of them.
+  """
+
+  candidates: tuple[Candidate, ...]
+  best: Candidate
+
+
 @dataclasses.dataclass(frozen=True)
 class Problem:
   """Find the most accurate sub-network of `space` whose resource is at most `target`.
@@ -79,19 +121,21 @@ class Problem:
   limits: tuple[tuple[ResourceMeter, float], ...] = ()
 
   @property
-  def targets(self):
+  def targets(self) -> tuple[float, ...]:
     """All targets, the largest first."""
     return (*sorted(self.larger_targets, reverse=True), self.target)
 
-  def at(self, target):
+  def at(self, target: float) -> "Problem":
     """The problem of one target alone, in which `meter` stands for the limits as well.
 
     A network meets `target` and all limits if and only if that meter gives at most `target`.
     """
-    meter = LimitedMeter(self.meter, target, self.limits) if self.limits else self.meter
+    meter: ResourceMeter = self.meter
+    if self.limits:
+      meter = LimitedMeter(self.meter, target, self.limits)
     return Problem(self.space, self.start, meter, target)
 
-  def is_met_by(self, spec, target):
+  def is_met_by(self, spec: NetworkSpec, target: float) -> bool:
     """Whether `spec` meets `target` and all limits."""
     return self.at(target).meter.measure(spec) <= target
 
@@ -104,14 +148,19 @@ class LimitedMeter:
   from its goal, and leaves alone what is met already.
   """
 
-  def __init__(self, meter, target, limits):
+  def __init__(
+    self,
+    meter: ResourceMeter,
+    target: float,
+    limits: Sequence[tuple[ResourceMeter, float]],
+  ) -> None:
     self._meter = meter
     self._target = target
     self._limits = limits
     self.unit = meter.unit
     self.is_exact = all(each.is_exact for each in (meter, *(each for each, _ in limits)))
 
-  def measure(self, spec):
+  def measure(self, spec: NetworkSpec) -> float:
     resource = self._meter.measure(spec)
     for meter, limit in self._limits:
       value = meter.measure(spec)
@@ -124,19 +173,38 @@ class LimitedMeter:
 class Optimizer(Protocol):
   """A search algorithm. It never trains, logs, caches or resumes: the driver does.
 
-  It may have a method `pick(candidates)` besides, which says what is found for a target above the
-  smallest: one of the trajectory's networks that meet it. Without, that is the most accurate.
+  A frozen dataclass is one well: its fields made by `nadv2_tf.option.option` are flags.
+
+  Attributes:
+    trains_samples: whether it makes sense with a `TrainingEvaluator` alone.
   """
+
+  trains_samples: ClassVar[bool]
 
   def search(
     self, problem: Problem, rng: random.Random
-  ) -> Generator[Sequence[NetworkSpec], Sequence[Candidate], NetworkSpec]:
-    """Yields specs to score, receives them scored, returns the chosen one."""
+  ) -> Generator[Sequence[NetworkSpec], Round, NetworkSpec]:
+    """Yields specs to score, receives them as a `Round`, returns the chosen one."""
+
+  def check(self, problem: Problem) -> None:
+    """Raises `UnreachableTarget` if it can be told without a score that no target is reached."""
+
+  def amount(self, problem: Problem) -> tuple[int, int]:
+    """About how many (iterations, samples) a search takes, told without a score.
+
+    Raises `UnreachableTarget` as `check` does.
+    """
 
   def choose(self, scored: Sequence[Candidate], previous: Candidate | None = None) -> Candidate:
     """What stands for a round in the trajectory: what a descent goes on with, or the best so far.
 
-    `previous` is what stood for the round before.
+    The driver asks once a round. `previous` is what stood for the round before.
+    """
+
+  def pick(self, bests: Sequence[Candidate]) -> Candidate:
+    """What is found for a target above the smallest.
+
+    `bests` are the trajectory's networks that meet it; mostly it is the most accurate of them.
     """
 
 
@@ -144,7 +212,7 @@ class UnreachableTarget(ValueError):
   """No network of the space, or none on the schedule, meets the target or a limit."""
 
 
-def check_target(problem):
+def check_target(problem: Problem) -> None:
   """Raises an error if the targets or limits are no positive numbers or cannot be met.
 
   Raises:

@@ -11,11 +11,17 @@ network on earlier rungs count, since the images of the rungs are different ones
 
 import dataclasses
 import math
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeVar, runtime_checkable
 
 from nadv2_tf.search.problem import Evaluator
+from nadv2_tf.spec import NetworkSpec
+
+#: what races: networks, mostly
+Runner = TypeVar("Runner")
 
 
+@runtime_checkable
 class RacingEvaluator(Evaluator, Protocol):
   """An evaluator that scores on a part of its images as well.
 
@@ -25,7 +31,7 @@ class RacingEvaluator(Evaluator, Protocol):
 
   part_sizes: tuple[int, ...]
 
-  def accuracy(self, specs, part=None):
+  def accuracy(self, specs: Sequence[NetworkSpec], part: int | None = None) -> Sequence[float]:
     """As `Evaluator.accuracy`, on the images of part 0, 1, ... alone; None: on all of them."""
 
 
@@ -44,7 +50,7 @@ class Race:
   kept: float = 0.25
   finalists: int = 3
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if len(self.shares) != 3 or not all(0 < share < 1 for share in self.shares):
       raise ValueError(f"A race has three shares between 0 and 1, got {self.shares}.")
     if not math.isclose(sum(self.shares), 1):
@@ -55,12 +61,12 @@ class Race:
         f"got {self.kept} and {self.finalists}."
       )
 
-  def entrants(self, count):
+  def entrants(self, count: int) -> tuple[int, int, int]:
     """How many of `count` samples are scored on each part."""
     kept = max(math.ceil(self.kept * count), self.finalists)
     return count, min(kept, count), min(self.finalists, count)
 
-  def images_per_sample(self, count, images, calibration):
+  def images_per_sample(self, count: int, images: float, calibration: float) -> float:
     """What a sample costs on average, in images that a network runs on.
 
     Args:
@@ -71,7 +77,11 @@ class Race:
     costs = (share * images + calibration for share in self.shares)
     return sum(map(math.prod, zip(self.entrants(count), costs, strict=True))) / count
 
-  def run(self, specs, scores_of):
+  def run(
+    self,
+    specs: Sequence[Runner],
+    scores_of: Callable[[list[Runner], int], Sequence[float]],
+  ) -> list[Runner]:
     """The finalists among `specs`, in the order in which they were given.
 
     Args:
@@ -86,13 +96,13 @@ class Race:
     return left
 
 
-def _best(specs, scores, count):
+def _best(specs: Sequence[Runner], scores: Sequence[float], count: int) -> list[Runner]:
   """`count` of them with the highest scores, of equal ones the first, in their old order."""
   ranked = sorted(range(len(specs)), key=lambda number: -scores[number])
   return [specs[number] for number in sorted(ranked[:count])]
 
 
-def pooled(scores, sizes):
+def pooled(scores: Mapping[int, float], sizes: Sequence[int]) -> float:
   """The score over all images of {part: score} that are known."""
   images = sum(sizes[part] for part in scores)
   return sum(sizes[part] * score for part, score in scores.items()) / images

@@ -1,12 +1,18 @@
 """Random networks within a target, and drawing no network twice: for searches that sample."""
 
+import random
+from collections.abc import Callable, Hashable, Iterable
+
+from nadv2_tf.search.problem import Candidate, Problem, most_accurate
+from nadv2_tf.spec import NetworkSpec, SearchSpace
+
 #: how often, on average, a network is drawn for each one that is asked for
 REDRAWS = 10
 #: halvings of the factor's range; after ten the factor is known to a few thousandths
 ROUNDS = 10
 
 
-def random_within(problem, rng):
+def random_within(problem: Problem, rng: random.Random) -> NetworkSpec:
   """A random network close to `problem.target` and never above it.
 
   A network draws how much its decisions differ (its spread, in [0, 1)), and every decision draws
@@ -47,13 +53,13 @@ class Distinct:
     space: gives `encode`.
   """
 
-  def __init__(self, space):
+  def __init__(self, space: SearchSpace) -> None:
     self._encode = space.encode
-    self._drawn = set()
+    self._drawn: set[Hashable] = set()
 
-  def draw(self, make, count):
+  def draw(self, make: Callable[[], NetworkSpec | None], count: int) -> tuple[NetworkSpec, ...]:
     """Up to `count` new networks of `make`, which may return None; fewer where none are left."""
-    specs = []
+    specs: list[NetworkSpec] = []
     for _ in range(REDRAWS * count):
       if len(specs) == count:
         break
@@ -64,11 +70,6 @@ class Distinct:
     return tuple(specs)
 
 
-def best_first(candidates):
-  """The candidates by accuracy, ties by the smaller resource."""
-  return sorted(candidates, key=lambda candidate: (-candidate.accuracy, candidate.resource))
-
-
-def best_so_far(scored, previous=None):
-  """The most accurate of a round and of what was the best before; ties as in `best_first`."""
-  return best_first([*scored, *([previous] if previous else [])])[0]
+def best_so_far(scored: Iterable[Candidate], previous: Candidate | None = None) -> Candidate:
+  """The most accurate of a round and of what was the best before."""
+  return most_accurate([*scored, *([previous] if previous else [])])

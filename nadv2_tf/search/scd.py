@@ -4,9 +4,14 @@ Source: NetAdaptV2, section 2.4, which replaces it by MCD.
 """
 
 import dataclasses
+import random
+from collections.abc import Generator, Sequence
+from typing import ClassVar
 
 from nadv2_tf.search import descent
+from nadv2_tf.search.problem import Candidate, Problem, Round, most_accurate
 from nadv2_tf.search.registry import OPTIMIZERS
+from nadv2_tf.spec import NetworkSpec
 
 
 @OPTIMIZERS.register("scd")
@@ -20,35 +25,47 @@ class SingleLayerCoordinateDescent:
   Attributes: as of `MultiLayerCoordinateDescent`.
   """
 
-  initial_reduction: float = 0.03
-  reduction_decay: float = 0.98
+  trains_samples: ClassVar[bool] = False
+  initial_reduction: float = descent.initial_reduction()
+  reduction_decay: float = descent.reduction_decay()
   score: str = "accuracy"
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     descent.check_score(self.score)
     self._schedule()
 
-  def search(self, problem, rng):
+  def search(
+    self, problem: Problem, rng: random.Random
+  ) -> Generator[Sequence[NetworkSpec], Round, NetworkSpec]:
     """See `Optimizer.search`. Raises `UnreachableTarget` if the schedule ends above the target."""
     propose = one_layer_each(descent.layers_of(problem.space), rng)
     return descent.descend(problem, self._schedule(), self.score, propose)
 
-  def choose(self, scored, previous=None):
+  def choose(self, scored: Sequence[Candidate], previous: Candidate | None = None) -> Candidate:
     """See `Optimizer.choose`."""
     return descent.choose(self.score, scored, previous)
 
-  def check_schedule(self, problem):
+  def pick(self, bests: Sequence[Candidate]) -> Candidate:
+    """See `Optimizer.pick`."""
+    return most_accurate(bests)
+
+  def check(self, problem: Problem) -> None:
     """Raises `UnreachableTarget` if all reductions together end above the target."""
     self._schedule().check(problem)
 
-  def _schedule(self):
+  def amount(self, problem: Problem) -> tuple[int, int]:
+    """See `Optimizer.amount`."""
+    iterations = self._schedule().iterations(problem)
+    return iterations, iterations * len(problem.space.decisions)
+
+  def _schedule(self) -> descent.Schedule:
     return descent.Schedule(self.initial_reduction, self.reduction_decay)
 
 
-def one_layer_each(layers, rng):
+def one_layer_each(layers: Sequence[descent.Layer], rng: random.Random) -> descent.Propose:
   """A `propose` of `descent.descend`: one sample for each of `layers`, which alone is shrunk."""
 
-  def propose(stage, best, goal):
+  def propose(stage: Problem, best: NetworkSpec, goal: float) -> Sequence[NetworkSpec]:
     shrunk = (descent.shrunk(stage, best, [layer], goal, rng) for layer in layers)
     return [sample for sample in shrunk if sample is not None]
 

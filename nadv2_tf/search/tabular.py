@@ -4,11 +4,13 @@ import bisect
 import csv
 import itertools
 import pathlib
+from collections.abc import Callable, Mapping, Sequence
 
 from nadv2_tf.search.problem import Problem
 from nadv2_tf.spec import NetworkSpec, SearchSpace
 from nadv2_tf.spec.blocks import Conv
 from nadv2_tf.spec.space import Decision
+from nadv2_tf.types import AnyPath
 
 COLUMNS = ("network", "mean_accuracy_percent", "macs")
 
@@ -30,7 +32,7 @@ class TabularBenchmark:
   unit = "MACs"
   is_exact = True
 
-  def __init__(self, rows):
+  def __init__(self, rows: Mapping[tuple[int, ...], tuple[float, float]]) -> None:
     layers, choices = len(next(iter(rows))), tuple(sorted({row[0] for row in rows}))
     if set(rows) != set(itertools.product(choices, repeat=layers)):
       raise ValueError(f"A table must have every network of {layers} layers of {choices}.")
@@ -43,7 +45,7 @@ class TabularBenchmark:
     )
 
   @classmethod
-  def from_csv(cls, path):
+  def from_csv(cls, path: AnyPath) -> "TabularBenchmark":
     """Reads a table with `COLUMNS`; a network is one digit a layer, lines of `#` are comments."""
     lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
     table = csv.reader(line for line in lines if not line.startswith("#"))
@@ -57,20 +59,20 @@ class TabularBenchmark:
       }
     )
 
-  def accuracy(self, specs):
+  def accuracy(self, specs: Sequence[NetworkSpec]) -> list[float]:
     """See `Evaluator`: the accuracy of each network, trained alone."""
     return [self.rows[self.space.encode(spec)][0] for spec in specs]
 
-  def measure(self, spec):
+  def measure(self, spec: NetworkSpec) -> float:
     """See `ResourceMeter`."""
     return self.rows[self.space.encode(spec)][1]
 
-  def problem(self, share):
+  def problem(self, share: float) -> Problem:
     """Search for the best network of at most `share` of the largest network's MACs."""
     largest = self.space.largest()
     return Problem(self.space, largest, self, share * self.measure(largest))
 
-  def ranks(self, target):
+  def ranks(self, target: float) -> tuple[Callable[[float], int], int]:
     """A function from an accuracy to its rank among the networks within `target`; 1 is the best.
 
     Returns:

@@ -5,11 +5,16 @@ counting (`spec/shapes.py`), the super-network and the stand-alone network (`mod
 readings of the same few lines, so they cannot drift apart.
 """
 
+from __future__ import annotations
+
 import dataclasses
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from nadv2_tf.spec import checks
 from nadv2_tf.spec.registry import Registry
+
+if TYPE_CHECKING:
+  from collections.abc import Callable
 
 KINDS = Registry("block kind")
 
@@ -43,7 +48,9 @@ class Maker(Protocol):
   def dropout(self, x: Any, rate: float) -> Any: ...
   def classifier(self, x: Any, classes: int) -> Any: ...
   def all_removed(self, fields: tuple[str, ...]) -> Any: ...
-  def choose(self, condition: Any, if_true: Any, if_false: Any) -> Any: ...
+  def choose(
+    self, condition: Any, if_true: Callable[[], Any], if_false: Callable[[], Any]
+  ) -> Any: ...
 
 
 class Block:
@@ -53,13 +60,18 @@ class Block:
   #: fields that are searched widths, in the order in which the layers run
   width_fields: ClassVar[tuple[str, ...]] = ()
 
-  def widths(self):
+  if TYPE_CHECKING:
+
+    def __getattr__(self, name: str) -> Any:
+      """The fields that a kind has besides."""
+
+  def widths(self) -> dict[str, int]:
     """The searched widths that this block has: {field: filters}."""
     return {
       field: getattr(self, field) for field in self.width_fields if getattr(self, field) is not None
     }
 
-  def wire(self, make, x):
+  def wire(self, make: Maker, x: Any) -> Any:
     raise NotImplementedError
 
 
@@ -77,14 +89,14 @@ class Conv(Block):
   kind = "conv"
   width_fields = ("filters",)
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     checks.width("filters", self.filters)
     checks.kernel("kernel", self.kernel)
     checks.stride("stride", self.stride)
     checks.one_of("activation", self.activation, checks.ACTIVATIONS)
     checks.optional_width("bypass_cap", self.bypass_cap)
 
-  def wire(self, make, x):
+  def wire(self, make: Maker, x: Any) -> Any:
     return make.convolution(
       x,
       Filters("filters", self.filters, self.kernel, self.stride, self.activation, self.bypass_cap),
@@ -106,7 +118,7 @@ class DepthwiseSeparable(Block):
   kind = "depthwise_separable"
   width_fields = ("depthwise", "pointwise")
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     checks.width("depthwise", self.depthwise)
     checks.width("pointwise", self.pointwise)
     checks.kernel("kernel", self.kernel)
@@ -114,7 +126,7 @@ class DepthwiseSeparable(Block):
     checks.one_of("activation", self.activation, checks.ACTIVATIONS)
     checks.optional_width("bypass_cap", self.bypass_cap)
 
-  def wire(self, make, x):
+  def wire(self, make: Maker, x: Any) -> Any:
     x = make.depthwise(
       x, Filters("depthwise", self.depthwise, self.kernel, self.stride, self.activation, None)
     )
@@ -149,7 +161,7 @@ class InvertedResidual(Block):
   kind = "inverted_residual"
   width_fields = ("expansion", "depthwise", "projection")
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     checks.optional_width("expansion", self.expansion)
     checks.width("depthwise", self.depthwise)
     checks.width("projection", self.projection)
@@ -162,13 +174,13 @@ class InvertedResidual(Block):
     if self.residual and self.stride != 1:
       raise ValueError("residual must be False in a block of stride 2, got True.")
 
-  def wire(self, make, x):
+  def wire(self, make: Maker, x: Any) -> Any:
     removed = make.all_removed(tuple(self.widths()))
     if not self.residual:
       return self._branch(make, x, removed)
     return make.choose(removed, lambda: x, lambda: make.residual(x, self._branch(make, x, removed)))
 
-  def _branch(self, make, x, removed):
+  def _branch(self, make: Maker, x: Any, removed: Any) -> Any:
     if self.expansion is not None:
       x = make.convolution(
         x,
@@ -193,10 +205,10 @@ class Upsample(Block):
 
   kind = "upsample"
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     checks.integer("factor", self.factor, 2, 8)
 
-  def wire(self, make, x):
+  def wire(self, make: Maker, x: Any) -> Any:
     return make.upsample(x, self.factor)
 
 
@@ -217,14 +229,14 @@ class Head(Block):
   kind = "head"
   width_fields = ("hidden",)
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     checks.width("classes", self.classes, low=2)
     checks.optional_width("hidden", self.hidden)
     checks.one_of("activation", self.activation, checks.ACTIVATIONS)
     checks.optional_width("bypass_cap", self.bypass_cap)
     checks.fraction("dropout", self.dropout)
 
-  def wire(self, make, x):
+  def wire(self, make: Maker, x: Any) -> Any:
     x = make.global_pool(x)
     if self.hidden is not None:
       x = make.convolution(

@@ -3,8 +3,25 @@
 Source: NetAdaptV2, sections 2.1 and 2.2, Fig. 3 and appendix C.
 """
 
+from __future__ import annotations
 
-def output_channels(in_channels, bypass_cap, kept, minimum=min, maximum=max):
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from collections.abc import Callable
+  from typing import Any, TypeVar
+
+  #: of channels: an int, or an int tensor
+  Count = TypeVar("Count")
+
+
+def output_channels(
+  in_channels: Count,
+  bypass_cap: int | None,
+  kept: Count,
+  minimum: Callable[..., Any] = min,
+  maximum: Callable[..., Any] = max,
+) -> Count:
   """Channels that leave a layer with channel-level bypass: `max(min(C, T), M)`.
 
   Args:
@@ -20,17 +37,50 @@ def output_channels(in_channels, bypass_cap, kept, minimum=min, maximum=max):
   return maximum(bypassed, kept)
 
 
-def depthwise_kept(in_channels, kept, minimum=min):
+def passed_around(in_channels: int, bypass_cap: int | None, kept: int) -> tuple[int, int]:
+  """The input channels [start, end) that go around a layer with `kept` filters; none if equal.
+
+  The first `kept` of the min(C, T) channels that may pass are those that a filter stands for.
+  """
+  reach = in_channels if bypass_cap is None else min(in_channels, bypass_cap)
+  return min(kept, reach), reach
+
+
+def join(
+  x: Any,
+  convolved: Any,
+  kept: int,
+  bypass_cap: int | None,
+  downsample: Callable[[Any], Any],
+  concatenate: Callable[[list[Any]], Any],
+) -> Any:
+  """The filtered channels, and beside them those of `x` that go around the layer.
+
+  Args:
+    x: the layer's input, [..., channels].
+    convolved: output of its `kept` filters, None if none is kept.
+    bypass_cap: T of the layer, None for no cap.
+    downsample: takes channels of `x` across the layer's stride.
+    concatenate: joins tensors along their channels.
+  """
+  start, end = passed_around(x.shape[-1], bypass_cap, kept)
+  if start == end:
+    return convolved
+  passed = downsample(x if (start, end) == (0, x.shape[-1]) else x[..., start:end])
+  return passed if convolved is None else concatenate([convolved, passed])
+
+
+def depthwise_kept(in_channels: Count, kept: Count, minimum: Callable[..., Any] = min) -> Count:
   """Filters of a depthwise layer that do work: filter i needs live channel i."""
   return minimum(in_channels, kept)
 
 
-def output_size(size, stride):
+def output_size(size: int, stride: int) -> int:
   """Height or width after SAME padding."""
   return -(-size // stride)
 
 
-def kernel_centre(full, kept):
+def kernel_centre(full: int, kept: int) -> slice:
   """The slice of a kernel axis of length `full` that a `kept` kernel occupies.
 
   With SAME padding the centre taps of odd kernels fall on the same input pixel at

@@ -1,5 +1,13 @@
 """Checks of single values; every message names the place, the value and what is allowed."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from collections.abc import Iterable
+  from typing import Any
+
 ACTIVATIONS = ("linear", "relu", "hard_swish")
 LARGEST_WIDTH = 65536
 LARGEST_KERNEL = 31
@@ -7,33 +15,33 @@ LARGEST_KERNEL = 31
 LARGEST_SIDE = 2**20
 
 
-def integer(place, value, low, high):
+def integer(place: str, value: Any, low: int, high: int) -> int:
   """Returns `value`; raises ValueError unless it is an int in [low, high]."""
   if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
     raise ValueError(f"{place} must be an integer from {low} to {high}, got {value!r}.")
   return value
 
 
-def width(place, value, low=0):
+def width(place: str, value: Any, low: int = 0) -> int:
   return integer(place, value, low, LARGEST_WIDTH)
 
 
-def optional_width(place, value, low=0):
+def optional_width(place: str, value: Any, low: int = 0) -> int | None:
   return value if value is None else width(place, value, low)
 
 
-def kernel(place, value):
+def kernel(place: str, value: Any) -> int:
   integer(place, value, 1, LARGEST_KERNEL)
   if value % 2 == 0:
     raise ValueError(f"{place} must be odd, got {value}.")
   return value
 
 
-def stride(place, value):
+def stride(place: str, value: Any) -> int:
   return one_of(place, value, (1, 2))
 
 
-def one_of(place, value, allowed):
+def one_of(place: str, value: Any, allowed: Iterable[Any]) -> Any:
   """Returns `value`; raises ValueError unless it is one of `allowed` (same type)."""
   if not any(value == item and type(value) is type(item) for item in allowed):
     listed = ", ".join(repr(item) for item in allowed)
@@ -41,11 +49,11 @@ def one_of(place, value, allowed):
   return value
 
 
-def boolean(place, value):
+def boolean(place: str, value: Any) -> bool:
   return one_of(place, value, (True, False))
 
 
-def fraction(place, value):
+def fraction(place: str, value: Any) -> float:
   if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
     raise ValueError(f"{place} must be a number from 0 to below 1, got {value!r}.")
   return value

@@ -1,9 +1,16 @@
 """Files that appear whole or not at all, whatever ends the program meanwhile."""
 
+from __future__ import annotations
+
 import os
 import pathlib
 import stat
 import tempfile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from collections.abc import Callable
+  from typing import BinaryIO
 
 #: of files that are being written; a killed program leaves them behind, a later one removes them
 PARTIAL = ".partial"
@@ -11,7 +18,9 @@ PARTIAL = ".partial"
 PARTIAL_BEGIN = "partial_"
 
 
-def write_atomically(path, content):
+def write_atomically(
+  path: str | os.PathLike[str], content: bytes | Callable[[BinaryIO], object]
+) -> pathlib.Path:
   """Writes bytes so that `path` holds all of them or what it held before.
 
   Args:
@@ -42,7 +51,7 @@ def write_atomically(path, content):
   return path
 
 
-def read_bounded(path, most):
+def read_bounded(path: str | os.PathLike[str], most: int) -> bytes:
   """The bytes of a file, in memory.
 
   Raises:
@@ -58,7 +67,7 @@ def read_bounded(path, most):
     return file.read(status.st_size)
 
 
-def move_into_place(temporary, path):
+def move_into_place(temporary: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
   """Renames a finished file of the same folder; a power cut leaves the old one or all of the new.
 
   The content is on the disk before the name is: some file systems order the two otherwise. This
@@ -77,13 +86,13 @@ def move_into_place(temporary, path):
     os.close(folder)
 
 
-def is_partial(path):
+def is_partial(path: pathlib.PurePath) -> bool:
   """Whether a file's name is that of one which is being written, or was when its program died."""
   hidden = path.name.startswith(".") and path.name.endswith(PARTIAL)
   return hidden or path.name.startswith(PARTIAL_BEGIN)
 
 
-def remove_partial_files(folder):
+def remove_partial_files(folder: str | os.PathLike[str]) -> None:
   """Removes what a killed program was writing; nothing else may write there at the time."""
   for path in filter(is_partial, pathlib.Path(folder).iterdir()):
     path.unlink(missing_ok=True)

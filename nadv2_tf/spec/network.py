@@ -1,9 +1,20 @@
 """`NetworkSpec`: the immutable, hashable description of one network."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING
 
 from nadv2_tf.spec import checks, serialization, shapes
 from nadv2_tf.spec.blocks import Block
+
+if TYPE_CHECKING:
+  from typing import Any, TypeAlias
+
+  from nadv2_tf.spec.shapes import LayerShape, Shape
+
+  #: layers of every block, and its output
+  Walked: TypeAlias = tuple[tuple[tuple[LayerShape, ...], ...], tuple[Shape, ...]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,14 +47,18 @@ class NetworkSpec:
   blocks: tuple[Block, ...]
   skips: tuple[Skip, ...] = ()
 
-  def __post_init__(self):
+  if TYPE_CHECKING:
+    #: what `_walk` gave; at run time no field, so neither compared nor shown
+    _walked: Walked = dataclasses.field(init=False)
+
+  def __post_init__(self) -> None:
     object.__setattr__(self, "input_shape", tuple(self.input_shape))
     object.__setattr__(self, "blocks", tuple(self.blocks))
     object.__setattr__(self, "skips", tuple(self.skips))
     self._check()
     object.__setattr__(self, "_walked", self._walk())
 
-  def _check(self):
+  def _check(self) -> None:
     if len(self.input_shape) != 3:
       raise ValueError(f"input_shape must be (height, width, channels), got {self.input_shape!r}.")
     for axis, size in zip(("height", "width", "channels"), self.input_shape, strict=True):
@@ -62,7 +77,7 @@ class NetworkSpec:
       if block.kind == "head" and index != len(self.blocks) - 1:
         raise ValueError(f"Block {index + 1}: a head must be the last block.")
 
-  def _walk(self, start=0, before=((), ())):
+  def _walk(self, start: int = 0, before: Walked = ((), ())) -> Walked:
     """Layers of every block, and each block's output shape.
 
     Args:
@@ -93,28 +108,29 @@ class NetworkSpec:
         return (*layers, *before[0][index + 1 :]), (*outputs, *before[1][index + 1 :])
     return tuple(layers), tuple(outputs)
 
-  def layers(self):
+  def layers(self) -> tuple[tuple[LayerShape, ...], ...]:
     """A tuple of `LayerShape` for every block, skip adds with the block they end at."""
     return self._walked[0]
 
-  def block_outputs(self):
+  def block_outputs(self) -> tuple[Shape, ...]:
     """(height, width, live channels) after every block."""
     return self._walked[1]
 
-  def macs(self, bias=False):
+  def macs(self, bias: bool = False) -> float:
     """Multiply-accumulates at batch 1; `bias` counts half a MAC per conv output as well."""
     total = sum(layer.macs(bias) for block in self.layers() for layer in block)
     return total if bias else int(total)
 
-  def parameters(self):
+  def parameters(self) -> int:
     """Trainable parameters (batch-norm statistics are not trained)."""
     return sum(layer.parameters() for block in self.layers() for layer in block)
 
-  def with_block(self, index, **fields):
+  def with_block(self, index: int, **fields: Any) -> NetworkSpec:
     """A copy in which the named fields of block `index` are replaced."""
-    return self.with_block_at(index, dataclasses.replace(self.blocks[index], **fields))
+    block: Any = self.blocks[index]  # of a kind that has these fields
+    return self.with_block_at(index, dataclasses.replace(block, **fields))
 
-  def with_block_at(self, index, block):
+  def with_block_at(self, index: int, block: Block) -> NetworkSpec:
     """A copy with another block at `index`; only what it changes is walked again."""
     index = range(len(self.blocks))[index]
     changed = object.__new__(type(self))
@@ -124,12 +140,12 @@ class NetworkSpec:
     changed.__dict__["_walked"] = changed._walk(index, self._walked)
     return changed
 
-  def to_json(self):
+  def to_json(self) -> str:
     """JSON text that `from_json` reads back as an equal value."""
     return serialization.to_json(self)
 
   @classmethod
-  def from_json(cls, text):
+  def from_json(cls, text: str) -> NetworkSpec:
     """Reads what `to_json` wrote.
 
     Raises:

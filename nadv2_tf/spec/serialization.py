@@ -1,9 +1,19 @@
 """Network specs as JSON text. Reading runs no code and trusts nothing."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
+from typing import TYPE_CHECKING
 
 from nadv2_tf.spec.blocks import KINDS
+
+if TYPE_CHECKING:
+  from collections.abc import Iterable, Iterator, Mapping
+  from typing import Any
+
+  from nadv2_tf.spec.blocks import Block
+  from nadv2_tf.spec.network import NetworkSpec, Skip
 
 FORMAT = "nadv2_tf.network"
 VERSION = 1
@@ -11,7 +21,7 @@ VERSION = 1
 LARGEST_TEXT = 4 * 2**20
 
 
-def to_json(spec):
+def to_json(spec: NetworkSpec) -> str:
   """JSON text of a `NetworkSpec`, one block a line."""
   head = {
     "format": FORMAT,
@@ -26,15 +36,15 @@ def to_json(spec):
   return "\n".join(line for line in lines if line) + "\n}\n"
 
 
-def _rows(items):
+def _rows(items: Iterable[dict[str, Any]]) -> str:
   return ",\n".join("    " + json.dumps(item) for item in items)
 
 
-def _block_fields(block):
+def _block_fields(block: Any) -> dict[str, Any]:
   return {"kind": block.kind, **dataclasses.asdict(block)}
 
 
-def from_json(text, network_type, skip_type):
+def from_json(text: str, network_type: type[NetworkSpec], skip_type: type[Skip]) -> NetworkSpec:
   """The `NetworkSpec` that `text` describes; ValueError names what is wrong with it."""
   if len(text) > LARGEST_TEXT:
     raise ValueError(f"A network spec has at most {LARGEST_TEXT} characters, got {len(text)}.")
@@ -57,7 +67,7 @@ def from_json(text, network_type, skip_type):
   return network_type(name=name, input_shape=shape, blocks=blocks, skips=skips)
 
 
-def _only(data, allowed, place):
+def _only(data: Iterable[str], allowed: Iterable[str], place: str) -> None:
   unknown = sorted(set(data) - set(allowed))
   if unknown:
     raise ValueError(
@@ -65,14 +75,14 @@ def _only(data, allowed, place):
     )
 
 
-def _list(data, field):
+def _list(data: Mapping[str, Any], field: str) -> Iterator[tuple[int, Any]]:
   value = data.get(field, [] if field == "skips" else None)
   if not isinstance(value, list):
     raise ValueError(f'Field "{field}" must be a list, got {value!r}.')
   return enumerate(value, start=1)
 
 
-def _block(number, row):
+def _block(number: int, row: Any) -> Block:
   place = f"block {number}"
   if not isinstance(row, dict):
     raise ValueError(f"Field {place!r} must be an object, got {row!r}.")
@@ -89,7 +99,7 @@ def _block(number, row):
     raise ValueError(f"Block {number}: {error}") from None
 
 
-def _skip(skip_type, number, row):
+def _skip(skip_type: type[Skip], number: int, row: Any) -> Skip:
   if not isinstance(row, dict) or set(row) != {"source", "target"}:
     raise ValueError(f'Skip {number} must have the fields "source" and "target", got {row!r}.')
   for field, value in row.items():

@@ -1,9 +1,21 @@
 """Reads a block's wiring as shapes: what goes into and comes out of every layer."""
 
+from __future__ import annotations
+
 import dataclasses
 import functools
+from typing import TYPE_CHECKING
 
 from nadv2_tf.spec import channels
+
+if TYPE_CHECKING:
+  from collections.abc import Callable
+  from typing import Any, TypeAlias
+
+  from nadv2_tf.spec.blocks import Block, Filters
+
+  #: (height, width, live channels)
+  Shape: TypeAlias = tuple[int, int, int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,11 +43,11 @@ class LayerShape:
   batch_norm: bool = False
 
   @property
-  def bypassed(self):
+  def bypassed(self) -> int:
     """How many input channels go around the filters."""
     return self.out_channels - self.kept if self.kind in ("conv", "depthwise") else 0
 
-  def macs(self, bias=False):
+  def macs(self, bias: bool = False) -> float:
     """Multiply-accumulates, batch 1; `bias` adds half a MAC for each conv output.
 
     The second convention is the TensorFlow profiler's, which counts the folded bias add as one
@@ -54,7 +66,7 @@ class LayerShape:
       return self.kept * (self.in_channels + extra)
     return 0
 
-  def parameters(self):
+  def parameters(self) -> int:
     """Trainable parameters: kernels, biases, batch-norm scales and shifts."""
     if self.kind == "conv":
       return self.kept * (self.kernel**2 * self.in_channels + (2 if self.batch_norm else 1))
@@ -66,7 +78,7 @@ class LayerShape:
       return self.kept * (self.in_channels + 1)
     return 0
 
-  def exported_weights(self):
+  def exported_weights(self) -> int:
     """Kernel weights and biases once the batch norm is folded: scale and shift become one bias."""
     return self.parameters() - (self.kept if self.batch_norm else 0)
 
@@ -74,23 +86,27 @@ class LayerShape:
 class _ShapeMaker:
   """Maker whose values are (height, width, live channels)."""
 
-  def __init__(self, block):
+  def __init__(self, block: Block) -> None:
     self._block = block
-    self.layers = []
+    self.layers: list[LayerShape] = []
 
-  def _record(self, kind, x, out, field="", kept=0, **details):
+  def _record(
+    self, kind: str, x: Shape, out: Shape, field: str = "", kept: int = 0, **details: Any
+  ) -> Shape:
     self.layers.append(LayerShape(kind, field, *x, kept, *out, **details))
     return out
 
-  def convolution(self, x, filters):
+  def convolution(self, x: Shape, filters: Filters) -> Shape:
     kept = filters.kept
     return self._filtered("conv", x, filters, kept, filters.bypass_cap)
 
-  def depthwise(self, x, filters):
+  def depthwise(self, x: Shape, filters: Filters) -> Shape:
     kept = channels.depthwise_kept(x[2], filters.kept)
     return self._filtered("depthwise", x, filters, kept, None)
 
-  def _filtered(self, kind, x, filters, kept, bypass_cap):
+  def _filtered(
+    self, kind: str, x: Shape, filters: Filters, kept: int, bypass_cap: int | None
+  ) -> Shape:
     height, width, live = x
     out = (
       channels.output_size(height, filters.stride),
@@ -109,37 +125,41 @@ class _ShapeMaker:
       batch_norm=filters.batch_norm,
     )
 
-  def squeeze_excite(self, x, units, skipped):
+  def squeeze_excite(self, x: Shape, units: int, skipped: bool) -> Shape:
     return x if skipped else self._record("squeeze_excite", x, x, squeeze=units)
 
-  def add(self, shortcut, x):
+  def add(self, shortcut: Shape, x: Shape) -> Shape:
     wider = (x[0], x[1], max(shortcut[2], x[2]))
     return self._record("add", x, wider, kept=min(shortcut[2], x[2]))
 
-  def residual(self, shortcut, branch):
+  def residual(self, shortcut: Shape, branch: Shape) -> Shape:
     return self.add(shortcut, branch)
 
-  def upsample(self, x, factor):
+  def upsample(self, x: Shape, factor: int) -> Shape:
     return self._record("upsample", x, (x[0] * factor, x[1] * factor, x[2]), stride=factor)
 
-  def global_pool(self, x):
+  def global_pool(self, x: Shape) -> Shape:
     return self._record("pool", x, (1, 1, x[2]))
 
-  def dropout(self, x, rate):
+  def dropout(self, x: Shape, rate: float) -> Shape:
     return x
 
-  def classifier(self, x, classes):
+  def classifier(self, x: Shape, classes: int) -> Shape:
     return self._record("classifier", x, (1, 1, classes), "classes", classes)
 
-  def all_removed(self, fields):
+  def all_removed(self, fields: tuple[str, ...]) -> bool:
     return all(getattr(self._block, field) == 0 for field in fields)
 
-  def choose(self, condition, if_true, if_false):
+  def choose(
+    self, condition: bool, if_true: Callable[[], Shape], if_false: Callable[[], Shape]
+  ) -> Shape:
     return if_true() if condition else if_false()
 
 
 @functools.lru_cache(maxsize=65536)
-def block_shapes(block, in_shape, skipped=()):
+def block_shapes(
+  block: Block, in_shape: Shape, skipped: tuple[Shape, ...] = ()
+) -> tuple[tuple[LayerShape, ...], Shape]:
   """The layers of `block` on an input of `in_shape`, and the shape of its output.
 
   Args:

@@ -1,11 +1,21 @@
 """`SearchSpace`: the sub-networks of a largest network, as tuples of integers."""
 
+from __future__ import annotations
+
 import bisect
 import dataclasses
 import functools
 import operator
+from typing import TYPE_CHECKING
 
 from nadv2_tf.spec.network import NetworkSpec
+
+if TYPE_CHECKING:
+  import random
+  from collections.abc import Iterable, Sequence
+  from typing import Any, SupportsIndex
+
+  from nadv2_tf.spec.blocks import Block
 
 #: smallest kernel that a search may reach (NetAdaptV2, appendix A.1)
 SMALLEST_KERNEL = 3
@@ -28,11 +38,11 @@ class Decision:
   choices: tuple[int, ...]
 
   @property
-  def name(self):
+  def name(self) -> str:
     return "+".join(f"block{index + 1:02d}" for index in self.blocks) + f"_{self.field}"
 
 
-def width_choices(full, levels, zero_allowed=True):
+def width_choices(full: int, levels: int, zero_allowed: bool = True) -> tuple[int, ...]:
   """`round(full * i / levels)` for i = 0..levels, halves up, without duplicates.
 
   Source: NetAdaptV2, appendix A.1: uniformly spaced widths from 0 to the full width.
@@ -42,7 +52,7 @@ def width_choices(full, levels, zero_allowed=True):
   return tuple(sorted(grid if zero_allowed else grid - {0}))
 
 
-def kernel_choices(full):
+def kernel_choices(full: int) -> tuple[int, ...]:
   """Every odd size from 3 to the full one."""
   return tuple(range(SMALLEST_KERNEL, full + 1, 2)) or (full,)
 
@@ -58,20 +68,20 @@ class SearchSpace:
   network: NetworkSpec
   decisions: tuple[Decision, ...]
 
-  def __len__(self):
+  def __len__(self) -> int:
     return len(self.decisions)
 
-  def largest(self):
+  def largest(self) -> NetworkSpec:
     return self.network
 
-  def smallest(self):
+  def smallest(self) -> NetworkSpec:
     return self.decode(tuple(decision.choices[0] for decision in self.decisions))
 
-  def sample(self, rng):
+  def sample(self, rng: random.Random) -> NetworkSpec:
     """A sub-network with every decision drawn uniformly; `rng` is a `random.Random`."""
     return self.decode(tuple(rng.choice(decision.choices) for decision in self.decisions))
 
-  def keeping(self, numbers):
+  def keeping(self, numbers: Sequence[int]) -> SearchSpace:
     """The space in which some blocks keep their full widths and kernel sizes.
 
     A width that such a block shares with another is kept in both.
@@ -92,7 +102,7 @@ class SearchSpace:
       raise ValueError(f"Nothing is left to search of {self.network.name!r}.")
     return dataclasses.replace(self, decisions=decisions)
 
-  def encode(self, spec):
+  def encode(self, spec: NetworkSpec) -> tuple[int, ...]:
     """One int per decision.
 
     Raises:
@@ -126,7 +136,7 @@ class SearchSpace:
       getattr(rebuilt[decision.blocks[0]], decision.field) for decision in self.decisions
     )
 
-  def decode(self, values):
+  def decode(self, values: Iterable[SupportsIndex]) -> NetworkSpec:
     """The sub-network of one int per decision.
 
     The kernel of a removed depthwise layer does not exist; it is written as the smallest choice,
@@ -147,7 +157,7 @@ class SearchSpace:
         raise ValueError(f"{decision.name} must be one of {decision.choices}, got {value}.")
     return dataclasses.replace(self.network, blocks=self._blocks(values))
 
-  def contains(self, spec):
+  def contains(self, spec: NetworkSpec) -> bool:
     """Whether `spec` is a sub-network with every value on the grid."""
     try:
       values = self.encode(spec)
@@ -157,7 +167,7 @@ class SearchSpace:
       value in decision.choices for decision, value in zip(self.decisions, values, strict=True)
     )
 
-  def shrink(self, spec, column):
+  def shrink(self, spec: NetworkSpec, column: int) -> NetworkSpec | None:
     """`spec` with decision `column` one grid step smaller, or None at the smallest."""
     decision, block = self._at(spec, column)
     position = bisect.bisect_left(decision.choices, getattr(block, decision.field))
@@ -165,7 +175,7 @@ class SearchSpace:
       return None
     return self._with(spec, decision, decision.choices[position - 1])
 
-  def grow(self, spec, column, limit):
+  def grow(self, spec: NetworkSpec, column: int, limit: NetworkSpec) -> NetworkSpec | None:
     """`spec` with decision `column` one grid step larger, or None where `limit` has no more."""
     decision, block = self._at(spec, column)
     value = getattr(block, decision.field)
@@ -175,31 +185,31 @@ class SearchSpace:
     position = bisect.bisect_right(decision.choices, value)
     return self._with(spec, decision, min(decision.choices[position], most))
 
-  def _at(self, spec, column):
+  def _at(self, spec: NetworkSpec, column: int) -> tuple[Decision, Block]:
     """(the decision, the first block of `spec` that it is about)."""
     decision = self.decisions[column]
     return decision, spec.blocks[decision.blocks[0]]
 
-  def _with(self, spec, decision, value):
+  def _with(self, spec: NetworkSpec, decision: Decision, value: int) -> NetworkSpec:
     fields = ((decision.field, value),)
     for index in decision.blocks:
       changed = self._canonical(index, _with_fields(spec.blocks[index], fields))
       spec = spec.with_block_at(index, changed)
     return spec
 
-  def columns(self, block_index):
+  def columns(self, block_index: int) -> dict[str, int]:
     """{field: column of `encode`} of one block's decisions."""
     return self._columns.get(block_index, {})
 
   @functools.cached_property
-  def _columns(self):
-    table = {}
+  def _columns(self) -> dict[int, dict[str, int]]:
+    table: dict[int, dict[str, int]] = {}
     for column, decision in enumerate(self.decisions):
       for index in decision.blocks:
         table.setdefault(index, {})[decision.field] = column
     return table
 
-  def _blocks(self, values):
+  def _blocks(self, values: Sequence[Any]) -> tuple[Block, ...]:
     """The blocks of the sub-network of one int per decision."""
     blocks = list(self.network.blocks)
     for index, columns in self._columns.items():
@@ -207,7 +217,7 @@ class SearchSpace:
       blocks[index] = self._canonical(index, _with_fields(blocks[index], fields))
     return tuple(blocks)
 
-  def _canonical(self, index, block):
+  def _canonical(self, index: int, block: Block) -> Block:
     """`block`, the kernel of a removed depthwise layer as the smallest choice."""
     column = self.columns(index).get("kernel")
     if column is None or block.depthwise:
@@ -216,12 +226,16 @@ class SearchSpace:
 
 
 @functools.lru_cache(maxsize=65536)
-def _with_fields(block, fields):
+def _with_fields(block: Any, fields: tuple[tuple[str, Any], ...]) -> Block:
   """`block` with fields, pairs (name, value), replaced; a search meets the same blocks often."""
   return dataclasses.replace(block, **dict(fields))
 
 
-def space_of(network, levels, coupled=()):
+def space_of(
+  network: NetworkSpec,
+  levels: int,
+  coupled: Iterable[tuple[tuple[int, str], tuple[int, str]]] = (),
+) -> SearchSpace:
   """The search space of every width and depthwise kernel of `network`.
 
   Args:

@@ -1,15 +1,21 @@
 """What happens to training pictures at random, a function of a generator's draws alone."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from nadv2_tf.options.training import AUGMENTATIONS
 from nadv2_tf.tasks.autoaugment import autoaugment
 from nadv2_tf.tasks.images import as_array, square
 
-AUGMENTATIONS = ("shift", "inception", "autoaugment")
+if TYPE_CHECKING:
+  from nadv2_tf.tasks.examples import Examples
+
 #: share of the picture's area, and width over height, that an Inception crop has
 AREA = (0.08, 1.0)
 ASPECT = (3 / 4, 4 / 3)
@@ -37,51 +43,54 @@ class Augmentation:
   shift: int = 1
   mirror: bool = True
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.kind not in AUGMENTATIONS:
       raise ValueError(
         f"--augmentation must be one of {', '.join(AUGMENTATIONS)}, got {self.kind!r}."
       )
 
   @property
-  def is_by_picture(self):
+  def is_by_picture(self) -> bool:
     """Whether `picture` draws; else all that is random happens in `batch`."""
     return self.kind != "shift"
 
-  def picture(self, picture, size, rng):
+  def picture(self, picture: Image.Image, size: int, rng: np.random.Generator) -> np.ndarray:
     """A whole Pillow picture as uint8 [size, size, channels]."""
     if not self.is_by_picture:
       return square(picture, size)
-    picture = picture.resize((size, size), Image.BILINEAR, crop_box(*picture.size, rng))
+    box = crop_box(*picture.size, rng)
+    picture = picture.resize((size, size), Image.Resampling.BILINEAR, box)
     if rng.random() < 0.5 and self.mirror:
       picture = ImageOps.mirror(picture)
     return as_array(autoaugment(picture, rng) if self.kind == "autoaugment" else picture)
 
-  def batch(self, images, rng):
+  def batch(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """uint8 [batch, height, width, channels] that `picture` made, augmented."""
     return images if self.is_by_picture else flip_and_shift(images, rng, self.shift, self.mirror)
 
-  def examples(self, examples, rng):
+  def examples(self, examples: Examples, rng: np.random.Generator) -> Examples:
     """`Examples` whose images `picture` made, augmented."""
     return dataclasses.replace(examples, images=self.batch(examples.images, rng))
 
 
-def crop_box(width, height, rng):
+def crop_box(width: int, height: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
   """(left, top, right, bottom) of an Inception crop; the largest centred one if none fits."""
   for _ in range(ATTEMPTS):
     area = rng.uniform(*AREA) * width * height
-    aspect = math.exp(rng.uniform(*map(math.log, ASPECT)))
+    aspect = math.exp(rng.uniform(math.log(ASPECT[0]), math.log(ASPECT[1])))
     across, down = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
     if 0 < across <= width and 0 < down <= height:
-      left, top = rng.integers(width - across + 1), rng.integers(height - down + 1)
-      return int(left), int(top), int(left) + across, int(top) + down
+      left, top = int(rng.integers(width - across + 1)), int(rng.integers(height - down + 1))
+      return left, top, left + across, top + down
   across = min(width, max(round(height * ASPECT[1]), 1))
   down = min(height, max(round(width / ASPECT[0]), 1))
   left, top = (width - across) // 2, (height - down) // 2
   return left, top, left + across, top + down
 
 
-def flip_and_shift(images, rng, shift, mirror=True):
+def flip_and_shift(
+  images: np.ndarray, rng: np.random.Generator, shift: int, mirror: bool = True
+) -> np.ndarray:
   """Augments uint8 images: mirrored half of the time, moved by up to `shift` pixels.
 
   Args:

@@ -7,7 +7,17 @@ where signed operations draw their sign and what moves in is grey. Keras has no 
 (RandAugment and AugMix are other policies).
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from PIL import Image, ImageEnhance, ImageOps
+
+if TYPE_CHECKING:
+  from collections.abc import Callable
+  from typing import Any
+
+  import numpy as np
 
 GREY = 128
 
@@ -41,38 +51,40 @@ POLICY = (
 )
 
 
-def _signed(value, rng):
+def _signed(value: float, rng: np.random.Generator) -> float:
   return value if rng.random() < 0.5 else -value
 
 
-def _fill(picture):
+def _fill(picture: Image.Image) -> tuple[int, ...]:
   return (GREY,) * len(picture.getbands())
 
 
-def _rotate(picture, share, rng):
+def _rotate(picture: Image.Image, share: float, rng: np.random.Generator) -> Image.Image:
   return picture.rotate(_signed(30 * share, rng), fillcolor=_fill(picture))
 
 
-def _shear_x(picture, share, rng):
+def _shear_x(picture: Image.Image, share: float, rng: np.random.Generator) -> Image.Image:
   matrix = (1, _signed(0.3 * share, rng), 0, 0, 1, 0)
   return picture.transform(picture.size, Image.Transform.AFFINE, matrix, fillcolor=_fill(picture))
 
 
-def _posterize(picture, share, unused_rng):
+def _posterize(picture: Image.Image, share: float, unused_rng: Any) -> Image.Image:
   return ImageOps.posterize(picture, 4 + int(4 * share))  # bits that are kept, 4 to 8
 
 
-def _solarize(picture, share, unused_rng):
+def _solarize(picture: Image.Image, share: float, unused_rng: Any) -> Image.Image:
   return ImageOps.solarize(picture, int(256 * share))  # inverts what is at or above
 
 
-def _enhanced(enhancer):
+def _enhanced(
+  enhancer: Callable[[Image.Image], Any],
+) -> Callable[[Image.Image, float, Any], Image.Image]:
   """0.1 (grey, flat, blurred) to 1.9; 1 leaves a picture as it is."""
   return lambda picture, share, unused_rng: enhancer(picture).enhance(0.1 + 1.8 * share)
 
 
 #: operation(picture, share of its range in [0, 1], rng)
-OPERATIONS = {
+OPERATIONS: dict[str, Callable[[Image.Image, float, np.random.Generator], Image.Image]] = {
   "shear_x": _shear_x,
   "rotate": _rotate,
   "posterize": _posterize,
@@ -86,7 +98,7 @@ OPERATIONS = {
 }
 
 
-def autoaugment(picture, rng):
+def autoaugment(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
   """A Pillow picture, "RGB" or "L", after a sub-policy drawn at random.
 
   Args:

@@ -1,15 +1,28 @@
 """Image classification: data, loss and quality measure."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
 import numpy as np
 
+from nadv2_tf.options.training import PLAIN
 from nadv2_tf.tasks import sources
 from nadv2_tf.tasks.augmentation import Augmentation
 from nadv2_tf.tasks.classification_measures import evaluate_logits
 from nadv2_tf.tasks.examples import Datasets, Examples, split_holdout
 from nadv2_tf.tasks.task import TASKS
+
+if TYPE_CHECKING:
+  from collections.abc import Callable, Iterable, Sequence
+
+  from nadv2_tf.options import TrainOptions
+  from nadv2_tf.tasks.classification_measures import Evaluation
+  from nadv2_tf.tasks.sources import Source
+  from nadv2_tf.tasks.stream import StreamedExamples
+  from nadv2_tf.types import AnyPath, Tensor
 
 
 @TASKS.register("classification")
@@ -21,46 +34,51 @@ class Classification:
     image_size: height and width of the network's input.
     holdout: images cut from the training set to score samples with.
     seed: of the cut.
-    label_smoothing: of the loss.
+    train: `TrainOptions`, for what they say of the loss.
     how: "memory", "stream" or "auto"; see `sources.load`, also for the other two.
     whole_pictures: training wants pictures as they are in their files.
     cache_bytes: how much of streamed files is kept in memory.
   """
 
-  name = "classification"
-  quality_name = "accuracy"
-  output = ""
-  settings = ()
+  name: ClassVar[str] = "classification"
+  quality_name: ClassVar[str] = "accuracy"
+  output: ClassVar[str] = ""
+  settings: ClassVar[tuple[str, ...]] = ()
+  loss_options: ClassVar[tuple[str, ...]] = ("label_smoothing",)
 
   def __init__(
     self,
-    data,
-    image_size,
-    holdout,
-    seed,
-    label_smoothing=0.0,
-    how="memory",
-    whole_pictures=False,
-    cache_bytes=0,
-  ):
-    self._loading = {"how": how, "whole_pictures": whole_pictures, "cache_bytes": cache_bytes}
+    data: str,
+    image_size: int,
+    holdout: int,
+    seed: int,
+    train: TrainOptions = PLAIN,
+    how: str = "memory",
+    whole_pictures: bool = False,
+    cache_bytes: int = 0,
+  ) -> None:
+    self._loading: dict[str, Any] = {
+      "how": how,
+      "whole_pictures": whole_pictures,
+      "cache_bytes": cache_bytes,
+    }
     self._data = data
     self._image_size = image_size
     self._holdout = holdout
     self._seed = seed
-    self._label_smoothing = label_smoothing
+    self._train = train
 
   @staticmethod
-  def fits(output_shape):
+  def fits(output_shape: Sequence[int]) -> bool:
     """Logits are a row for each image."""
     return len(output_shape) == 1
 
-  def source(self):
+  def source(self) -> Source:
     return sources.load(self._data, self._image_size, **self._loading)
 
-  def datasets(self):
+  def datasets(self) -> Datasets:
     """`Datasets`, the hold-out in memory; raises ValueError if the data cannot be used."""
-    loaded = self.source()
+    loaded: Any = self.source()  # its parts are of one kind
     train, holdout = split_holdout(loaded.train, self._holdout, self._seed)
     everything = None
     if not isinstance(train, Examples):  # in this order: the first ones are of all classes
@@ -70,38 +88,38 @@ class Classification:
       train, holdout.decoded(), loaded.test, loaded.class_names, loaded.notes, everything
     )
 
-  def outputs(self, data):
+  def outputs(self, data: Source | Datasets) -> int:
     return len(data.class_names)
 
-  def check_outputs(self, output_shape, data):
+  def check_outputs(self, output_shape: Sequence[int], data: Source | Datasets) -> None:
     if output_shape[-1] != len(data.class_names):
       raise ValueError(
         f"The network tells {output_shape[-1]} classes apart, --data={self._data} has "
         f"{len(data.class_names)}."
       )
 
-  def usual_outputs(self, examples):
+  def usual_outputs(self, examples: Examples | StreamedExamples) -> None:
     """Not known: logits start at 0."""
 
-  def augmentation(self, kind, shift, mirror=True):
+  def augmentation(self, kind: str, shift: int, mirror: bool = True) -> Augmentation:
     """An `Augmentation`."""
     return Augmentation(kind, shift, mirror)
 
-  def loss(self, targets, outputs):
+  def loss(self, targets: Tensor, outputs: Tensor) -> Tensor:
     """Cross entropy, [batch], of int labels [batch] and logits [batch, classes]."""
     classes = outputs.shape[-1]
-    smooth = self._label_smoothing
+    smooth = self._train.label_smoothing
     one_hot = keras.ops.one_hot(targets, classes, dtype=outputs.dtype)
     one_hot = one_hot * (1 - smooth) + smooth / classes
     return keras.losses.categorical_crossentropy(one_hot, outputs, from_logits=True)
 
-  def imitation(self, teacher, outputs):
+  def imitation(self, teacher: Tensor, outputs: Tensor) -> Tensor:
     """Cross entropy, [batch], of the teacher's probabilities; both are logits."""
     return keras.losses.categorical_crossentropy(
       keras.ops.softmax(teacher), outputs, from_logits=True
     )
 
-  def quality(self, targets, outputs):
+  def quality(self, targets: Tensor, outputs: Tensor) -> Tensor:
     """1 where the class is right, else 0: [batch]."""
     right = keras.ops.equal(
       keras.ops.cast(keras.ops.argmax(outputs, axis=-1), "int64"),
@@ -109,12 +127,12 @@ class Classification:
     )
     return keras.ops.cast(right, "float32")
 
-  def evaluate(self, batches):
+  def evaluate(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Evaluation:
     """`Evaluation`: top-1, top-5, per class."""
     logits, labels = map(np.concatenate, zip(*batches, strict=True))
     return evaluate_logits(logits, labels, logits.shape[-1])
 
-  def describe(self, evaluation, data):
+  def describe(self, evaluation: Evaluation, data: Source | Datasets) -> list[str]:
     top_5 = "-" if evaluation.top_5 is None else f"{evaluation.top_5:.2%}"
     return [
       f"top-1  {evaluation.accuracy:.2%} of {evaluation.examples} images",
@@ -125,5 +143,10 @@ class Classification:
       ),
     ]
 
-  def draw(self, predict, examples, path):
+  def draw(
+    self,
+    predict: Callable[[np.ndarray], np.ndarray],
+    examples: Examples | StreamedExamples,
+    path: AnyPath,
+  ) -> None:
     """Nothing: classes need no picture."""

@@ -18,12 +18,12 @@ class Evaluation:
   per_class: tuple[float | None, ...]
 
   @property
-  def measures(self):
+  def measures(self) -> dict[str, float]:
     """Nothing beside the accuracy stands in tables."""
     return {}
 
 
-def evaluate_logits(logits, labels, classes):
+def evaluate_logits(logits: np.ndarray, labels: np.ndarray, classes: int) -> Evaluation:
   """`Evaluation` of logits, [examples, classes], against labels, [examples]."""
   # Ties go to the lower class, as argmax has it; NaN is never right.
   order = np.argsort(-logits, axis=-1, kind="stable")

@@ -3,15 +3,29 @@
 `tasks/stream.py` has the same for images that stay in their files.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import itertools
 import zlib
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nadv2_tf.tasks.images import as_picture
+
+if TYPE_CHECKING:
+  from collections.abc import Iterator
+  from typing import TypeAlias, TypeVar
+
+  from nadv2_tf.tasks.augmentation import Augmentation
+  from nadv2_tf.tasks.depth.augmentation import DepthAugmentation
+  from nadv2_tf.tasks.stream import StreamedExamples
+
+  #: which examples: a slice, numbers, or whether each
+  Places: TypeAlias = slice | np.ndarray
+  Kind = TypeVar("Kind", "Examples", StreamedExamples)
 
 #: bytes of images that a checksum is made of, at most
 LOOKED_AT = 2**27
@@ -20,7 +34,21 @@ LOOKED_AT = 2**27
 class InMemory:
   """What images in memory have in common; `take`, `image_shape` and the length are their own."""
 
-  def training_batches(self, batch_size, augmentation, seed, step=0, rows=None):
+  if TYPE_CHECKING:
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]: ...
+    def take(self, indices: Places) -> Examples: ...
+    def __len__(self) -> int: ...
+
+  def training_batches(
+    self,
+    batch_size: int,
+    augmentation: Augmentation | DepthAugmentation,
+    seed: int,
+    step: int = 0,
+    rows: slice | None = None,
+  ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields (inputs, labels) without end, epoch after epoch, as a training sees them.
 
     Batches are a function of seed and step alone.
@@ -55,37 +83,37 @@ class Examples(InMemory):
   images: np.ndarray
   labels: np.ndarray
 
-  def __len__(self):
+  def __len__(self) -> int:
     return len(self.labels)
 
   @property
-  def image_shape(self):
+  def image_shape(self) -> tuple[int, int, int]:
     """(height, width, channels)."""
     return self.images.shape[1:]
 
-  def take(self, indices):
+  def take(self, indices: Places) -> Examples:
     return Examples(self.images[indices], self.labels[indices])
 
-  def decoded(self):
+  def decoded(self) -> Examples:
     """The same in memory."""
     return self
 
-  def inputs(self):
+  def inputs(self) -> np.ndarray:
     """Network inputs, float32 [examples, height, width, channels]."""
     return normalise(self.images)
 
-  def labels_checksum(self):
+  def labels_checksum(self) -> int:
     """A number that other labels hardly have; of many large maps some are looked at."""
     every = 1 + self.labels.size // 2**22
-    return zlib.crc32(np.ascontiguousarray(self.labels[::every]))
+    return zlib.crc32(np.ascontiguousarray(self.labels[::every]).data)
 
-  def images_checksum(self):
+  def images_checksum(self) -> int:
     """A number that other images hardly have; of many some pixels of each are looked at."""
     pixels = self.images.reshape(len(self), -1)
     every = 1 + pixels.size // LOOKED_AT
-    return zlib.crc32(np.ascontiguousarray(pixels[:, ::every]))
+    return zlib.crc32(np.ascontiguousarray(pixels[:, ::every]).data)
 
-  def digest(self):
+  def digest(self) -> list[int]:
     """Numbers that other examples hardly share."""
     return [len(self), self.labels_checksum(), self.images_checksum()]
 
@@ -97,17 +125,19 @@ class Joined(InMemory):
     first, second: `Examples` of one shape.
   """
 
-  def __init__(self, first, second):
+  def __init__(
+    self, first: Examples | StreamedExamples, second: Examples | StreamedExamples
+  ) -> None:
     self._first, self._second = first, second
 
-  def __len__(self):
+  def __len__(self) -> int:
     return len(self._first) + len(self._second)
 
   @property
-  def image_shape(self):
+  def image_shape(self) -> tuple[int, int, int]:
     return self._first.image_shape
 
-  def take(self, indices):
+  def take(self, indices: Places) -> Examples:
     """`Examples` of a slice, or of an array of places."""
     places = np.arange(len(self))[indices]
     is_second = places >= len(self._first)
@@ -121,7 +151,7 @@ class Joined(InMemory):
       chosen(parts[0].images, parts[1].images), chosen(parts[0].labels, parts[1].labels)
     )
 
-  def digest(self):
+  def digest(self) -> list[int]:
     """Numbers that other examples hardly share."""
     return [*self._first.digest(), *self._second.digest()]
 
@@ -134,24 +164,24 @@ class Datasets:
   with the hold-out in it, where that takes no memory.
   """
 
-  train: Examples
+  train: Examples | StreamedExamples
   holdout: Examples
-  test: Examples
+  test: Examples | StreamedExamples
   class_names: tuple[str, ...] = ()
   notes: tuple[str, ...] = ()
-  everything: Any = None
+  everything: StreamedExamples | None = None
 
-  def given_back(self):
+  def given_back(self) -> Examples | StreamedExamples | Joined:
     """The training images, the hold-out's among them."""
     return self.everything or Joined(self.train, self.holdout)
 
 
-def normalise(images):
+def normalise(images: np.ndarray) -> np.ndarray:
   """uint8 [0, 255] to float32 [-1, 1]."""
   return images.astype(np.float32) / 127.5 - 1.0
 
 
-def check_holdout(images, holdout):
+def check_holdout(images: int, holdout: int) -> None:
   """Raises ValueError if fewer than two of so many training images would be left."""
   if holdout < 1 or holdout > images - 2:
     raise ValueError(
@@ -160,7 +190,7 @@ def check_holdout(images, holdout):
     )
 
 
-def split_holdout(train, holdout, seed):
+def split_holdout(train: Kind, holdout: int, seed: int) -> tuple[Kind, Kind]:
   """(rest, hold-out) of a training set, drawn at random.
 
   Raises:
@@ -171,15 +201,15 @@ def split_holdout(train, holdout, seed):
   return train.take(order[holdout:]), train.take(order[:holdout])
 
 
-def shuffle(examples, rng):
+def shuffle(examples: Examples, rng: np.random.Generator) -> None:
   """Puts `Examples` into another order, in place: a copy may not fit into memory."""
   for last in range(len(examples) - 1, 0, -1):
-    other = rng.integers(last + 1)
+    other = int(rng.integers(last + 1))
     for array in (examples.images, examples.labels):
       array[[last, other]] = array[[other, last]]
 
 
-def batch_indices(count, batch_size, seed, step):
+def batch_indices(count: int, batch_size: int, seed: int, step: int) -> np.ndarray:
   """Which of `count` examples batch `step` holds, int64 [batch_size].
 
   Every epoch has an order of its own; images left over at its end are dropped.
@@ -190,17 +220,17 @@ def batch_indices(count, batch_size, seed, step):
 
 
 @functools.lru_cache(maxsize=4)
-def _epoch_order(count, seed, epoch):
+def _epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
   order = np.random.default_rng([seed, 1, epoch]).permutation(count)
   order.flags.writeable = False
   return order
 
 
-def picture_rng(seed, step, row):
+def picture_rng(seed: int, step: int, row: int) -> np.random.Generator:
   """The generator of what happens to one picture of a batch."""
   return np.random.default_rng([seed, 4, step, row])
 
 
-def batch_rng(seed, step):
+def batch_rng(seed: int, step: int) -> np.random.Generator:
   """The generator of what happens to a batch as a whole."""
   return np.random.default_rng([seed, 4, step])

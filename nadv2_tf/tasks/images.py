@@ -1,9 +1,15 @@
 """Decoding and resizing of images with Pillow; what cannot be read is named."""
 
+from __future__ import annotations
+
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageOps
+
+if TYPE_CHECKING:
+  from nadv2_tf.types import AnyPath
 
 #: larger images are refused before they are decoded (a decompression bomb is not a photograph)
 LARGEST_PIXELS = 100_000_000
@@ -17,7 +23,7 @@ class TooLarge(ValueError):
   """A decoded data set would not fit the limit."""
 
 
-def read_image(path, image_size):
+def read_image(path: AnyPath, image_size: int) -> np.ndarray:
   """An image file as uint8 [image_size, image_size, 3]: scaled, centre crop.
 
   Raises:
@@ -26,7 +32,7 @@ def read_image(path, image_size):
   return square(read_picture(path), image_size)
 
 
-def read_picture(path, content=None, mode="RGB"):
+def read_picture(path: AnyPath, content: bytes | None = None, mode: str = "RGB") -> Image.Image:
   """A whole image file as a Pillow picture, turned upright.
 
   Args:
@@ -53,27 +59,27 @@ def read_picture(path, content=None, mode="RGB"):
     raise ValueError(f"Cannot read the image {path}: {what}") from None
 
 
-def square(picture, size):
+def square(picture: Image.Image, size: int) -> np.ndarray:
   """The middle of a Pillow picture as uint8 [size, size, channels]."""
   # Cropped first: a scaled strip of 1 x 1,000,000 pixels would fill the memory.
   side = min(picture.size)
   left, top = (picture.width - side) // 2, (picture.height - side) // 2
   box = (left, top, left + side, top + side)
-  return as_array(picture.resize((size, size), Image.BILINEAR, box))
+  return as_array(picture.resize((size, size), Image.Resampling.BILINEAR, box))
 
 
-def as_array(picture):
+def as_array(picture: Image.Image) -> np.ndarray:
   """uint8 [height, width, channels] of a Pillow picture."""
   array = np.asarray(picture)
   return array if array.ndim == 3 else array[..., None]
 
 
-def as_picture(image):
+def as_picture(image: np.ndarray) -> Image.Image:
   """The Pillow picture of uint8 [height, width, 1 or 3]."""
   return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
 
 
-def resize(images, size):
+def resize(images: np.ndarray, size: int) -> np.ndarray:
   """uint8 [examples, height, width, channels] as squares of `size`, scaled and centre cropped."""
   if images.shape[1:3] == (size, size):
     return images
@@ -88,14 +94,14 @@ def resize(images, size):
   return np.stack(resized)
 
 
-def pad(images, size):
+def pad(images: np.ndarray, size: int) -> np.ndarray:
   """Zeros around the images up to `size`."""
   before = (size - images.shape[1]) // 2
   after = size - images.shape[1] - before
   return np.pad(images, ((0, 0), (before, after), (before, after), (0, 0)))
 
 
-def check_memory(count, image_size, channels, source):
+def check_memory(count: int, image_size: int, channels: int, source: str) -> None:
   """Raises `TooLarge` if the decoded data set would not fit the limit."""
   needed = count * image_size**2 * channels
   if needed > LARGEST_BYTES:

@@ -4,14 +4,26 @@ Records have `source` (the value of --data), a length, `name(index)` for errors,
 `read(index)`, which gives (the encoded picture's bytes, its label).
 """
 
+from __future__ import annotations
+
 import bisect
 import concurrent.futures
 import os
 import pathlib
 import struct
 import threading
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+  from collections.abc import Iterable, Sequence
+  from typing import BinaryIO, TypeAlias
+
+  from nadv2_tf.types import AnyPath
+
+  #: what `StreamedExamples` read
+  Records: TypeAlias = "Files | TFRecords | CachedRecords"
 
 #: a TFRecord is its length (8 bytes), a checksum of it (4), the data, and a checksum of that (4)
 HEADER, FOOTER = 12, 4
@@ -27,20 +39,20 @@ class Files:
     paths, labels: of the pictures.
   """
 
-  def __init__(self, source, paths, labels):
+  def __init__(self, source: str, paths: Sequence[str], labels: np.ndarray) -> None:
     self.source = source
     self._paths, self._labels = paths, labels
 
-  def __len__(self):
+  def __len__(self) -> int:
     return len(self._paths)
 
-  def name(self, index):
+  def name(self, index: int) -> str:
     return self._paths[index]
 
-  def label(self, index):
+  def label(self, index: int) -> int:
     return self._labels[index]
 
-  def read(self, index):
+  def read(self, index: int) -> tuple[bytes, int]:
     try:
       with pathlib.Path(self._paths[index]).open("rb") as file:
         return _bounded(file, LARGEST_PICTURE + 1), self._labels[index]
@@ -62,7 +74,7 @@ class TFRecords:
     ValueError: naming a file that cannot be read or is cut off.
   """
 
-  def __init__(self, source, paths, classes):
+  def __init__(self, source: str, paths: Iterable[AnyPath], classes: int) -> None:
     self.source = source
     self._paths, self._classes = [os.fspath(path) for path in paths], classes
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
@@ -70,16 +82,16 @@ class TFRecords:
     self._offsets = np.concatenate([np.zeros(0, np.int64), *offsets])
     self._starts = np.cumsum([0, *map(len, offsets)])
 
-  def __len__(self):
+  def __len__(self) -> int:
     return len(self._offsets)
 
-  def name(self, index):
+  def name(self, index: int) -> str:
     return f"in {self._paths[self._file(index)]} at byte {self._offsets[index]}"
 
-  def label(self, index):
+  def label(self, index: int) -> int:
     return self.read(index)[1]
 
-  def read(self, index):
+  def read(self, index: int) -> tuple[bytes, int]:
     from tensorflow.train import Example
 
     path, offset = self._paths[self._file(index)], self._offsets[index]
@@ -100,11 +112,11 @@ class TFRecords:
       )
     return content, label
 
-  def _file(self, index):
+  def _file(self, index: int) -> int:
     return bisect.bisect_right(self._starts, index) - 1
 
 
-def _bounded(file, length):
+def _bounded(file: BinaryIO, length: int) -> bytes:
   """The next `length` bytes of an open file; raises ValueError for more than a picture takes."""
   content = file.read(min(length, LARGEST_PICTURE + 1))
   if len(content) > LARGEST_PICTURE:
@@ -112,7 +124,7 @@ def _bounded(file, length):
   return content
 
 
-def _offsets(path):
+def _offsets(path: AnyPath) -> np.ndarray:
   """Where each record of a TFRecord file starts, int64."""
   offsets = []
   try:
@@ -135,15 +147,17 @@ def _offsets(path):
 class CachedRecords:
   """Records that are kept in memory, encoded as they are, until so many bytes are full."""
 
-  def __init__(self, records, most_bytes):
+  _kept: dict[int, tuple[bytes, int]]
+
+  def __init__(self, records: Files | TFRecords, most_bytes: int) -> None:
     self.source, self.name, self.label = records.source, records.name, records.label
     self._records, self._left = records, most_bytes
     self._kept, self._lock = {}, threading.Lock()
 
-  def __len__(self):
+  def __len__(self) -> int:
     return len(self._records)
 
-  def read(self, index):
+  def read(self, index: int) -> tuple[bytes, int]:
     kept = self._kept.get(int(index))
     if kept is None:
       kept = self._records.read(index)

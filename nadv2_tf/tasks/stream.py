@@ -1,12 +1,14 @@
 """Labelled images that stay in their files, decoded when asked for and streamed by tf.data."""
 
+from __future__ import annotations
+
 import atexit
 import concurrent.futures
 import dataclasses
 import itertools
 import os
 import zlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +20,16 @@ from nadv2_tf.tasks.examples import (
   normalise,
   picture_rng,
 )
+
+if TYPE_CHECKING:
+  from collections.abc import Iterator
+
+  from PIL import Image
+
+  from nadv2_tf.tasks.augmentation import Augmentation
+  from nadv2_tf.tasks.examples import Places
+  from nadv2_tf.tasks.records import Records
+  from nadv2_tf.types import Tensor
 
 #: batches made ahead of the training step
 PREFETCHED = 2
@@ -38,42 +50,42 @@ class StreamedExamples:
     channels: 1 or 3.
   """
 
-  records: Any
+  records: Records
   indices: np.ndarray
   image_size: int
   channels: int
 
-  def __len__(self):
+  def __len__(self) -> int:
     return len(self.indices)
 
   @property
-  def image_shape(self):
+  def image_shape(self) -> tuple[int, int, int]:
     """(height, width, channels)."""
     return self.image_size, self.image_size, self.channels
 
   @property
-  def images(self):
+  def images(self) -> np.ndarray:
     """As `Examples` has them, decoded anew each time."""
     return self.decoded().images
 
   @property
-  def labels(self):
+  def labels(self) -> np.ndarray:
     """As `Examples` has them; reads the files again where these hold the labels."""
     return np.array([self.records.label(index) for index in self.indices], np.int64)
 
-  def take(self, indices):
+  def take(self, indices: Places) -> StreamedExamples:
     return dataclasses.replace(self, indices=self.indices[indices])
 
-  def inputs(self):
+  def inputs(self) -> np.ndarray:
     """Network inputs, float32 [examples, height, width, channels]."""
     return normalise(self.images)
 
-  def digest(self):
+  def digest(self) -> list[int]:
     """Numbers that other examples hardly share."""
     names = zlib.crc32("\n".join(map(self.records.name, self.indices)).encode())
     return [len(self), names, *self.take(slice(256)).decoded().digest()]
 
-  def decoded(self):
+  def decoded(self) -> Examples:
     """The same in memory, `Examples`.
 
     Raises:
@@ -93,7 +105,14 @@ class StreamedExamples:
         pass
     return Examples(pixels, labels)
 
-  def training_batches(self, batch_size, augmentation, seed, step=0, rows=None):
+  def training_batches(
+    self,
+    batch_size: int,
+    augmentation: Augmentation,
+    seed: int,
+    step: int = 0,
+    rows: slice | None = None,
+  ) -> Iterator[tuple[Tensor, Tensor]]:
     """The batches of `Examples.training_batches`, made ahead of time on all cores with tf.data.
 
     They are tensors on the TensorFlow backend. Needs TensorFlow on every backend. Rows that are not
@@ -155,30 +174,30 @@ class StreamedExamples:
       atexit.unregister(elements.clear)
       elements.clear()
 
-  def _read(self, index):
+  def _read(self, index: int) -> tuple[Image.Image, int]:
     """(Pillow picture, label)."""
     content, label = self.records.read(index)
     name = self.records.name(index)
     return images.read_picture(name, content, MODES[self.channels]), label
 
 
-def streamed(records, image_size, channels):
+def streamed(records: Records, image_size: int, channels: int) -> StreamedExamples:
   """`StreamedExamples` of all records."""
   return StreamedExamples(records, np.arange(len(records)), image_size, channels)
 
 
-def _elements(data):
+def _elements(data: Any) -> Iterator[Any]:
   import keras
 
   is_tensorflow = keras.backend.backend() == "tensorflow"
   return iter(data) if is_tensorflow else data.as_numpy_iterator()
 
 
-def _threads():
+def _threads() -> int | None:
   return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
-def _tensorflow():
+def _tensorflow() -> Any:
   try:
     import tensorflow
   except ImportError:

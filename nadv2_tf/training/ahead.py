@@ -1,26 +1,36 @@
 """Takes items of an iterator ahead of time, in a thread of its own."""
 
+from __future__ import annotations
+
 import contextlib
 import queue
 import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from collections.abc import Iterable, Iterator
+  from typing import Any, TypeVar
+
+  Item = TypeVar("Item")
 
 
 @contextlib.contextmanager
-def ahead(items, count=2):
+def ahead(items: Iterable[Item], count: int = 2) -> Iterator[Iterator[Item]]:
   """An iterator over `items` of which up to `count` are made while the block does other work.
 
   What making an item raises is raised where the item would have come. When the block is left,
   `items` is asked for nothing more, and closed if it is a generator.
   """
+  made: queue.Queue[tuple[Any, Any]]  # (item, None), or (None, why there is none)
   made, is_over = queue.Queue(count), threading.Event()
 
-  def put(*entry):
+  def put(*entry: Any) -> None:
     while not is_over.is_set():
       with contextlib.suppress(queue.Full):
         made.put(entry, timeout=0.1)
         return
 
-  def make():
+  def make() -> None:
     try:
       for item in items:
         put(item, None)
@@ -30,7 +40,7 @@ def ahead(items, count=2):
     except BaseException as error:
       put(None, error)
 
-  def take():
+  def take() -> Iterator[Item]:
     while True:
       item, error = made.get()
       if isinstance(error, StopIteration):

@@ -4,8 +4,15 @@ Keras 3 takes moments and normalises in a dozen passes over the features, forwar
 operator does the same in two. The network that is kept stays one of Keras's own layers.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 import tensorflow as tf
+
+if TYPE_CHECKING:
+  from nadv2_tf.types import Tensor
 
 
 class FusedBatchNorm(keras.layers.Layer):
@@ -15,11 +22,11 @@ class FusedBatchNorm(keras.layers.Layer):
     norm: the layer, built. Its variables, momentum and epsilon are read whenever this is traced.
   """
 
-  def __init__(self, norm):
+  def __init__(self, norm: keras.layers.BatchNormalization) -> None:
     super().__init__(name=norm.name, dtype=norm.dtype_policy)
     self.norm = norm
 
-  def call(self, features, training=False, mask=None):
+  def call(self, features: Tensor, training: bool = False, mask: Tensor | None = None) -> Tensor:
     norm = self.norm  # `mask` is Keras's word for it; images have none
     # Inference has nothing to gain, and what spans replicas takes its moments across them.
     if not training or norm.synchronized:
@@ -34,11 +41,15 @@ class FusedBatchNorm(keras.layers.Layer):
       average.assign(average * norm.momentum + value * (1.0 - norm.momentum))
     return tf.cast(normalised, self.compute_dtype)
 
-  def compute_output_spec(self, features, training=False, mask=None):
+  def compute_output_spec(
+    self, features: Tensor, training: bool = False, mask: Tensor | None = None
+  ) -> keras.KerasTensor:
     return keras.KerasTensor(features.shape, self.compute_dtype)
 
 
-def batch_norm(features, gamma, beta, epsilon):
+def batch_norm(
+  features: Tensor, gamma: Tensor, beta: Tensor, epsilon: float
+) -> tuple[Tensor, Tensor, Tensor]:
   """(normalised features, mean, biased variance) by the batch's own statistics.
 
   Args:
@@ -61,7 +72,7 @@ def batch_norm(features, gamma, beta, epsilon):
   return normalised, mean, variance * (count - 1.0) / count
 
 
-def with_fused_norms(model):
+def with_fused_norms(model: keras.Model) -> keras.Model:
   """`model` as it is trained: the same layers and variables, its batch norms fused.
 
   Args:
@@ -71,13 +82,13 @@ def with_fused_norms(model):
   if not any(_can_be_fused(layer) for layer in model.layers):
     return model
 
-  def fused(layer):
+  def fused(layer: keras.layers.Layer) -> keras.layers.Layer:
     return FusedBatchNorm(layer) if _can_be_fused(layer) else layer
 
   return keras.models.clone_model(model, clone_function=fused)
 
 
-def _can_be_fused(layer):
+def _can_be_fused(layer: keras.layers.Layer) -> bool:
   return (
     isinstance(layer, keras.layers.BatchNormalization)
     and layer.axis in (-1, 3)

@@ -6,11 +6,18 @@ same formula. State, schedule, weight decay, moving averages, loss scale and rep
 a checkpoint of one form goes on in the other.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 import tensorflow as tf
 
+if TYPE_CHECKING:
+  from nadv2_tf.types import Tensor
 
-class _FusedUpdate:
+
+class _FusedUpdate(keras.optimizers.Optimizer):
   """Mixin of a Keras optimizer on the TensorFlow backend: scalars once a step, then one operation.
 
   `_scalars(rate)` gives what the updates of all variables share, as tensors: Python numbers would
@@ -22,7 +29,9 @@ class _FusedUpdate:
     scalars = self._scalars(tf.cast(learning_rate, tf.float32))
     super()._backend_update_step(grads, trainable_variables, scalars)
 
-  def update_step(self, gradient, variable, learning_rate):
+  def update_step(
+    self, gradient: Tensor, variable: keras.Variable, learning_rate: tuple[Tensor, ...]
+  ) -> None:
     """One variable's update; `learning_rate` is the tuple of `_scalars`.
 
     Raises:

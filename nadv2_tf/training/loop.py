@@ -5,18 +5,39 @@ several machines alike; Keras 3's `fit` fails under MultiWorkerMirroredStrategy.
 the backend in use is in `tensorflow_steps.py` and `jax_steps.py`; here is no word of either.
 """
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
+from typing import TYPE_CHECKING
 
 from nadv2_tf.models import check_widths
 from nadv2_tf.tasks.examples import InMemory
 from nadv2_tf.training import strategies
 from nadv2_tf.training.ahead import ahead
-from nadv2_tf.training.checkpoints import MemoryCheckpoints
-from nadv2_tf.training.collapse import IMAGES, WINDOW, answers_alike
-from nadv2_tf.training.execution import check_execution
-from nadv2_tf.training.interruption import Stopped, finished
-from nadv2_tf.training.state import Diverged, TrainingState, restore_variables
+from nadv2_tf.training.checkpoints.collapse import IMAGES, WINDOW, answers_alike
+from nadv2_tf.training.checkpoints.folder import MemoryCheckpoints
+from nadv2_tf.training.checkpoints.interruption import Stopped, finished
+from nadv2_tf.training.checkpoints.state import Diverged, TrainingState, restore_variables
+from nadv2_tf.training.steps.execution import check_execution
+
+if TYPE_CHECKING:
+  from collections.abc import Callable, Iterator, Sequence
+  from typing import Any
+
+  import keras
+
+  from nadv2_tf.tasks.examples import Examples, Joined
+  from nadv2_tf.tasks.stream import StreamedExamples
+  from nadv2_tf.tasks.task import Task
+  from nadv2_tf.training.checkpoints.file import Checkpoint
+  from nadv2_tf.training.checkpoints.folder import Checkpoints
+  from nadv2_tf.training.checkpoints.shared import SharedCheckpoints
+  from nadv2_tf.training.checkpoints.state import StepReport
+  from nadv2_tf.training.recipe import Recipe
+  from nadv2_tf.training.steps.distillation import Teacher
+  from nadv2_tf.training.widths import WidthSampler
+  from nadv2_tf.types import Tensor
 
 
 class TrainingDiverged(RuntimeError):
@@ -51,18 +72,18 @@ class TrainingLoop:
 
   def __init__(
     self,
-    model,
-    task,
-    recipe,
-    sampler=None,
-    strategy=None,
-    seed=0,
-    execution="masked",
-    distillation=0.0,
-    jit_compile=False,
-    teacher=None,
-    rate_flag="--learning_rate",
-  ):
+    model: keras.Model,
+    task: Task,
+    recipe: Recipe,
+    sampler: WidthSampler | None = None,
+    strategy: Any = None,
+    seed: int = 0,
+    execution: str = "masked",
+    distillation: float = 0.0,
+    jit_compile: bool = False,
+    teacher: Teacher | None = None,
+    rate_flag: str = "--learning_rate",
+  ) -> None:
     strategy = strategy or strategies.make_strategy("one")
     subnetworks = sampler.subnetworks if sampler else None
     check_execution(execution, sampler, distillation, jit_compile, recipe.mixed_precision)
@@ -75,14 +96,20 @@ class TrainingLoop:
     self._model = model
     self._task = task
     self._recipe = recipe
-    self._sampler = sampler
+    self._sampler: Any = sampler
     self._strategy = strategy
     self._seed = seed
     self.traces = 0
     #: the `TrainingState` of the last `run`
-    self.state = None
+    self.state: Any = None
 
-  def run(self, examples, report=None, report_every=10, checkpoints=None):
+  def run(
+    self,
+    examples: Examples | Joined | StreamedExamples,
+    report: Callable[[StepReport], None] | None = None,
+    report_every: int = 10,
+    checkpoints: Checkpoints | SharedCheckpoints | MemoryCheckpoints | None = None,
+  ) -> list[StepReport]:
     """Trains for the recipe's epochs, or goes on from the newest checkpoint.
 
     On one machine a training that went on ends with the weights of an undisturbed one, to the bit:
@@ -124,11 +151,11 @@ class TrainingLoop:
       except Diverged as seen:
         newest = self._set_back(seen, optimizer, checkpoints)
 
-  def _running(self):
+  def _running(self) -> contextlib.AbstractContextManager[None]:
     """A context manager: what the backend wants while it trains."""
     if not strategies.on_tensorflow():
       return contextlib.nullcontext()
-    from nadv2_tf.training.tracing import as_written
+    from nadv2_tf.training.steps.tracing import as_written
 
     return as_written()
 
@@ -174,7 +201,7 @@ class TrainingLoop:
         if checkpoints.is_due(state.step):
           checkpoints.save(state.checkpoint(self._model, optimizer))
 
-  def _check_collapse(self, examples):
+  def _check_collapse(self, examples: Examples | Joined | StreamedExamples) -> None:
     # Not the batch: of it each worker may have read rows of its own only, and all must agree.
     images = examples.take(slice(IMAGES)).inputs()
     space = self._sampler and self._sampler.space
@@ -183,7 +210,9 @@ class TrainingLoop:
       seen = f"the network gave all images the same outputs at {state.place}"
       raise Diverged(seen, before=state.step - state.window)
 
-  def _set_back(self, seen, optimizer, checkpoints):
+  def _set_back(
+    self, seen: Diverged, optimizer: keras.optimizers.Optimizer, checkpoints: Any
+  ) -> Checkpoint:
     """Takes the newest checkpoint over and returns it; the second time `TrainingDiverged`."""
     state, newest = self.state, checkpoints.latest(seen.before)
     state.read(newest)
@@ -198,7 +227,9 @@ class TrainingLoop:
     checkpoints.tell(f"{seen}: going back to {state.place}, with half the learning rate")
     return newest
 
-  def _batches(self, examples, step=0):
+  def _batches(
+    self, examples: Examples | Joined | StreamedExamples, step: int = 0
+  ) -> Iterator[tuple[tuple[Tensor, ...], Tensor]]:
     """Yields (inputs, targets) without end, epoch after epoch, from `step` on."""
     recipe = self._recipe
     augmentation = self._task.augmentation(recipe.augmentation, recipe.shift, recipe.mirror)
@@ -214,22 +245,24 @@ class TrainingLoop:
         yield (images, widths), labels
       step += 1
 
-  def _distributed(self, batch):
+  def _distributed(self, batch: tuple[tuple[Tensor, ...], Tensor]) -> Any:
     """The batch as it is for one replica; else each replica's rows of it."""
     if self._strategy.num_replicas_in_sync == 1:
       return batch
-    from nadv2_tf.training.tensorflow_steps import rows_of_replicas
+    from nadv2_tf.training.steps.tensorflow import rows_of_replicas
 
     return rows_of_replicas(self._strategy, batch, self._recipe.batch_size)
 
-  def _traced_step(self, optimizer):
+  def _traced_step(
+    self, optimizer: keras.optimizers.Optimizer
+  ) -> Callable[[Sequence[Tensor], Tensor], tuple[Tensor, Tensor]]:
     """step(inputs, targets) -> loss and quality of the global batch; the weights have moved."""
     if strategies.on_tensorflow():
-      from nadv2_tf.training.tensorflow_steps import make_step
+      from nadv2_tf.training.steps.tensorflow import make_step
     else:
-      from nadv2_tf.training.jax_steps import make_step
+      from nadv2_tf.training.steps.jax import make_step
 
-    def count():
+    def count() -> None:
       self.traces += 1
 
     sliced = None

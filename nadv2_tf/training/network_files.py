@@ -1,14 +1,22 @@
 """Networks and weights in Keras' own files: written whole, read without running code from them."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import pathlib
 import warnings
 import zipfile
+from typing import TYPE_CHECKING
 
 import keras
 
 from nadv2_tf.spec.files import PARTIAL_BEGIN, move_into_place
+
+if TYPE_CHECKING:
+  from collections.abc import Callable
+
+  from nadv2_tf.types import AnyPath
 
 #: a config of the largest published network has 0.2 MB
 LARGEST_CONFIG = 64 * 2**20
@@ -16,7 +24,7 @@ LARGEST_CONFIG = 64 * 2**20
 LARGEST_SIZE = 2**24
 
 
-def save_atomically(save, path):
+def save_atomically(save: Callable[[pathlib.Path], object], path: AnyPath) -> None:
   """Calls `save(path)` so that the file appears whole or not at all.
 
   Raises:
@@ -36,7 +44,7 @@ def save_atomically(save, path):
     raise
 
 
-def load_weights(model, path):
+def load_weights(model: keras.Model, path: AnyPath) -> None:
   """Reads a `.weights.h5` file.
 
   Raises:
@@ -54,7 +62,7 @@ def load_weights(model, path):
     ) from None
 
 
-def load_keras(path):
+def load_keras(path: AnyPath) -> keras.Model:
   """A .keras file, read without running code from it.
 
   Raises:
@@ -70,7 +78,7 @@ def load_keras(path):
     raise ValueError(f"{path} cannot be read as a Keras model: {_reason(error)}") from None
 
 
-def _check_config(path):
+def _check_config(path: pathlib.Path) -> None:
   """Refuses a file whose model would be far larger than the file.
 
   Keras refuses parts that unpack to far more than they take, and code; it would build a layer of
@@ -92,6 +100,6 @@ def _check_config(path):
       raise ValueError(f"its config.json has the number {value}; at most {LARGEST_SIZE} is built")
 
 
-def _reason(error):
+def _reason(error: BaseException) -> str:
   lines = [line.strip() for line in str(error).splitlines() if line.strip()]
   return " ".join(lines) or type(error).__name__

@@ -4,17 +4,28 @@ A network cut from a super-network inherits the statistics of a mixture; its own
 before it is used without training. One that is trained briefly must not end with those of the way.
 """
 
+from __future__ import annotations
+
 import contextlib
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 from keras import ops
 
+if TYPE_CHECKING:
+  from collections.abc import Callable, Iterator
+
+  from nadv2_tf.tasks.examples import Examples, Joined
+  from nadv2_tf.tasks.stream import StreamedExamples
+
 #: averages reach back over at least so many steps
 FEWEST_STEPS = 20
 
 
-def recalibrate(model, examples, batch_size=128):
+def recalibrate(
+  model: keras.Model, examples: Examples | Joined | StreamedExamples, batch_size: int = 128
+) -> None:
   """Sets every batch norm's moving averages to the mean over `examples` of its batch statistics.
 
   Args:
@@ -46,23 +57,23 @@ def recalibrate(model, examples, batch_size=128):
     norm.moving_variance.assign(total[1] / batches)
 
 
-def _forward(model):
+def _forward(model: keras.Model) -> Callable[[np.ndarray], object]:
   """A function of images that runs the model in training: its averages move."""
   if keras.config.backend() != "tensorflow":
     return _jax_forward(model)
   from nadv2_tf.training.fused_norms import with_fused_norms
-  from nadv2_tf.training.tracing import traced
+  from nadv2_tf.training.steps.tracing import traced
 
   trained = with_fused_norms(model)
   return traced(lambda images: trained(images, training=True))
 
 
-def _jax_forward(model):
+def _jax_forward(model: keras.Model) -> Callable[[np.ndarray], None]:
   from nadv2_tf.training.jax_models import compiled
 
   run = compiled(model, training=True)
 
-  def forward(images):
+  def forward(images: np.ndarray) -> None:
     for variable, value in zip(model.non_trainable_variables, run(images)[1], strict=True):
       variable.assign(value)
 
@@ -70,7 +81,7 @@ def _jax_forward(model):
 
 
 @contextlib.contextmanager
-def recent_averages(model, steps):
+def recent_averages(model: keras.Model, steps: int) -> Iterator[None]:
   """While `model` is trained for `steps`, its moving averages reach back over a tenth of them.
 
   Keras's momentum of 0.99 reaches back over a hundred steps. After a hundred steps the averages
@@ -89,5 +100,5 @@ def recent_averages(model, steps):
       norm.momentum = momentum
 
 
-def _norms(model):
+def _norms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
   return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]

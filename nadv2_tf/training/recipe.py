@@ -1,16 +1,22 @@
 """How a network is trained: one frozen value from which optimizer and schedule are made."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING
 
 import keras
 
+from nadv2_tf.options.training import OPTIMIZERS, SCHEDULES
 from nadv2_tf.tasks.augmentation import Augmentation
-from nadv2_tf.training.precision import with_loss_scale
+from nadv2_tf.training.steps.precision import with_loss_scale
 
-OPTIMIZERS = ("sgd", "rmsprop", "adam")
+if TYPE_CHECKING:
+  from collections.abc import Iterable, Sequence
+  from typing import Any
+
 #: parts of the names of variables that neither weight decay nor l2 is for
 NO_DECAY = ("bias", "gamma", "beta")
-SCHEDULES = ("cosine", "exponential")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +60,7 @@ class Recipe:
   mirror: bool = True
   stochastic_depth: float = 0.0
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.optimizer not in OPTIMIZERS or self.schedule not in SCHEDULES:
       raise ValueError(
         f"--optimizer must be one of {', '.join(OPTIMIZERS)} and --schedule one of "
@@ -70,7 +76,7 @@ class Recipe:
       raise ValueError(f"--ema must be at least 0 and below 1, got {self.ema}.")
     Augmentation(self.augmentation, self.shift)  # which knows its kinds
 
-  def steps(self, examples):
+  def steps(self, examples: int) -> int:
     """Training steps over `examples` images; an epoch drops what fills no batch.
 
     Raises:
@@ -83,12 +89,14 @@ class Recipe:
       )
     return round(self.epochs * (examples // self.batch_size))
 
-  def make_optimizer(self, examples, variables):
+  def make_optimizer(
+    self, examples: int, variables: Sequence[keras.Variable]
+  ) -> keras.optimizers.Optimizer:
     """A built Keras optimizer for `variables`."""
     steps = max(self.steps(examples), 1)
     rate = self._schedule(steps, examples // self.batch_size)
     decay = self.weight_decay or None  # None spares a pass over all variables
-    common = {"weight_decay": decay}
+    common: dict[str, Any] = {"weight_decay": decay}
     if self.ema:
       common |= {"use_ema": True, "ema_momentum": self.ema}
     optimizers = _optimizers()
@@ -105,7 +113,9 @@ class Recipe:
     optimizer.build(variables)
     return optimizer
 
-  def _schedule(self, steps, steps_per_epoch):
+  def _schedule(
+    self, steps: int, steps_per_epoch: int
+  ) -> keras.optimizers.schedules.LearningRateSchedule:
     warmup = round(self.warmup * steps)
     low = self.learning_rate / 100
     if self.schedule == "cosine":
@@ -120,7 +130,7 @@ class Recipe:
     )
 
 
-def _optimizers():
+def _optimizers() -> Any:
   """Where optimizers come from: on TensorFlow those whose update of a variable is one operation."""
   if keras.config.backend() != "tensorflow":
     return keras.optimizers
@@ -129,6 +139,6 @@ def _optimizers():
   return fused_optimizers
 
 
-def kernels_of(variables):
+def kernels_of(variables: Iterable[keras.Variable]) -> list[keras.Variable]:
   """Those that weight decay and l2 are for."""
   return [one for one in variables if not any(part in one.name for part in NO_DECAY)]

@@ -5,16 +5,17 @@ TensorFlow is imported only by who asks for a strategy: on the JAX backend there
 
 import contextlib
 import functools
-import json
 import os
 import socket
 import time
+from typing import Any
 
 import keras
 import numpy as np
 
-STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
-JOBS = ("chief", "worker")
+from nadv2_tf.options.training import STRATEGIES
+from nadv2_tf.training.cluster import JOBS, read_cluster
+
 #: the workers of a cluster must all have started within this many seconds
 START_SECONDS = 300
 #: a worker that sends no sign of life for so many seconds is lost, and the others stop
@@ -32,15 +33,15 @@ class OneDevice:
 
   num_replicas_in_sync = 1
 
-  def scope(self):
+  def scope(self) -> contextlib.AbstractContextManager[None]:
     return contextlib.nullcontext()
 
 
-def on_tensorflow():
+def on_tensorflow() -> bool:
   return keras.config.backend() == "tensorflow"
 
 
-def make_strategy(name="auto"):
+def make_strategy(name: str = "auto") -> Any:
   """The strategy called `name`, one of `STRATEGIES`.
 
   "auto" is multi_worker where TF_CONFIG names several workers, mirrored where this machine has
@@ -74,61 +75,21 @@ def make_strategy(name="auto"):
 
 
 @functools.cache
-def _mirrored(devices):
+def _mirrored(devices: tuple[str, ...]) -> Any:
   """One for each set of devices: two of a process would number their collective sums alike."""
   import tensorflow as tf
 
   return tf.distribute.MirroredStrategy(list(devices))
 
 
-def read_cluster():
-  """(addresses by job, job, index) of TF_CONFIG.
-
-  Raises:
-    ValueError: saying what TF_CONFIG lacks.
-  """
-  text = os.environ.get("TF_CONFIG", "")
-  example = (
-    """'{"cluster": {"worker": ["host0:12345", "host1:12345"]}, """
-    """"task": {"type": "worker", "index": 0}}'"""
-  )
-  if not text:
-    raise ValueError(
-      f"--strategy=multi_worker reads TF_CONFIG, which is not set; such as {example}."
-    )
-  try:
-    config = json.loads(text)
-    cluster = {job: list(addresses) for job, addresses in config["cluster"].items()}
-    job, index = config["task"]["type"], int(config["task"]["index"])
-  except (ValueError, KeyError, TypeError, AttributeError) as error:
-    raise ValueError(
-      f"TF_CONFIG cannot be read ({type(error).__name__}: {error}); it must be such as {example}."
-    ) from None
-  unknown = sorted({job, *cluster} - set(JOBS))
-  if unknown:
-    raise ValueError(
-      f"TF_CONFIG: jobs and the task's type must be chief or worker, got {unknown[0]!r}."
-    )
-  for name, addresses in cluster.items():
-    for address in addresses:
-      if not isinstance(address, str) or not address.rpartition(":")[2].isdigit():
-        raise ValueError(f"TF_CONFIG: {name} {address!r} is not of the form host:port.")
-  if not 0 <= index < len(cluster.get(job, ())):
-    raise ValueError(
-      f"TF_CONFIG: the task is {job} {index}, and the cluster has {len(cluster.get(job, ()))} of "
-      f"the job {job}."
-    )
-  return cluster, job, index
-
-
-def _several_workers():
+def _several_workers() -> bool:
   if not os.environ.get("TF_CONFIG"):
     return False
   cluster, *_ = read_cluster()
   return sum(map(len, cluster.values())) > 1
 
 
-def _multi_worker():
+def _multi_worker() -> Any:
   cluster, job, index = read_cluster()
   import tensorflow as tf
 
@@ -147,7 +108,7 @@ def _multi_worker():
     raise ValueError(f"--strategy=multi_worker cannot start: {error}") from None
 
 
-def _wait_for(addresses):
+def _wait_for(addresses: list[str]) -> None:
   """Returns when something listens at every address: the first worker would wait for ever."""
   end = time.monotonic() + START_SECONDS
   for address in addresses:
@@ -165,7 +126,7 @@ def _wait_for(addresses):
         time.sleep(0.5)
 
 
-def _bound_waiting(cluster):
+def _bound_waiting(cluster: dict[str, list[str]]) -> None:
   """Makes a missing worker an error after a while; TensorFlow's own default waits for an hour."""
   # No public setting: the strategy makes this very call, without the two limits.
   from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2 as coordination
@@ -186,7 +147,7 @@ def _bound_waiting(cluster):
   )
 
 
-def _tpu():
+def _tpu() -> Any:
   import tensorflow as tf
 
   try:
@@ -198,11 +159,13 @@ def _tpu():
   return tf.distribute.TPUStrategy(resolver)
 
 
-def _first_line(error):
+def _first_line(error: BaseException) -> str:
   return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
-def check_replicas(strategy, batch_size, subnetworks=None, execution="masked"):
+def check_replicas(
+  strategy: Any, batch_size: int, subnetworks: int | None = None, execution: str = "masked"
+) -> None:
   """Raises ValueError unless a global batch falls into equal parts, one for each replica.
 
   Args:
@@ -226,7 +189,7 @@ def check_replicas(strategy, batch_size, subnetworks=None, execution="masked"):
     )
 
 
-def batch_norm_form(strategy, batch_size, subnetworks):
+def batch_norm_form(strategy: Any, batch_size: int, subnetworks: int) -> dict[str, Any]:
   """Keyword arguments of `super_network`: how a replica's images share batch-norm statistics.
 
   Statistics are those of one device: a group of images never spans replicas, and where all images
@@ -238,28 +201,32 @@ def batch_norm_form(strategy, batch_size, subnetworks):
   return {"groups": subnetworks // replicas}
 
 
-def own_rows(strategy, batch_size):
+def own_rows(strategy: Any, batch_size: int) -> slice:
   """Which rows of a global batch this process's replicas take, a slice."""
   if not is_multi_worker(strategy):
     return slice(0, batch_size)
-  own, rows = [], batch_size // strategy.num_replicas_in_sync
-  strategy.experimental_distribute_values_from_function(
-    lambda context: own.append(context.replica_id_in_sync_group) or np.float32(0)
-  )
+  own: list[int] = []
+  rows = batch_size // strategy.num_replicas_in_sync
+
+  def note(context: Any) -> Any:
+    own.append(context.replica_id_in_sync_group)
+    return np.float32(0)
+
+  strategy.experimental_distribute_values_from_function(note)
   return slice(min(own) * rows, (max(own) + 1) * rows)
 
 
-def is_chief(strategy):
+def is_chief(strategy: Any) -> bool:
   """Whether this process writes the files and prints; there is one in a cluster."""
   return not is_multi_worker(strategy) or strategy.extended.should_checkpoint
 
 
-def is_multi_worker(strategy):
+def is_multi_worker(strategy: Any) -> bool:
   extended = getattr(strategy, "extended", None)
   return bool(extended and getattr(extended, "_in_multi_worker_mode", lambda: False)())
 
 
-def broadcast(strategy, content):
+def broadcast(strategy: Any, content: bytes) -> bytes:
   """The chief's `content`, bytes, on every worker."""
   size = int(_sum_from_chief(strategy, np.array([len(content)], np.float64))[0])
   received = bytearray()
@@ -271,7 +238,7 @@ def broadcast(strategy, content):
   return bytes(received)
 
 
-def _sum_from_chief(strategy, array):
+def _sum_from_chief(strategy: Any, array: np.ndarray) -> np.ndarray:
   import tensorflow as tf
 
   values = strategy.experimental_distribute_values_from_function(
@@ -280,13 +247,13 @@ def _sum_from_chief(strategy, array):
   return strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None).numpy()
 
 
-def wait_for_all(strategy):
+def wait_for_all(strategy: Any) -> None:
   """Returns when every worker has come here: who goes first would look dead to the others."""
   if is_multi_worker(strategy):
     _sum_from_chief(strategy, np.zeros(1, np.float32))
 
 
-def lost_worker(error):
+def lost_worker(error: BaseException) -> WorkerLost | None:
   """What a TensorFlow error says about another worker, as a `WorkerLost`; None if nothing."""
   text = str(error)
   signs = ("Collective ops is aborted", "unhealthy", "coordination service", "Socket closed")

@@ -3,10 +3,19 @@
 Source: NetAdaptV2, section 2.3: in each layer every width is used almost equally often in a pass.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+  from collections.abc import Callable, Sequence
+
+  from nadv2_tf.spec import SearchSpace
+  from nadv2_tf.spec.space import Decision
 
 #: the share of its layers that are cut at most where a few of the full network's are
 MOST_CUT = 0.55
@@ -49,7 +58,7 @@ class WidthSampler:
       together exceed it.
   """
 
-  space: object
+  space: SearchSpace
   batch_size: int
   subnetworks: int
   full: int = 0
@@ -61,7 +70,7 @@ class WidthSampler:
   block_noise: float = 0.0
   cut: int = 0
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if not 1 <= self.subnetworks <= self.batch_size or self.batch_size % self.subnetworks:
       raise ValueError(
         f"--subnetworks_per_batch must divide the batch size {self.batch_size}, got "
@@ -81,7 +90,7 @@ class WidthSampler:
     if self.block_noise and math.isinf(self.size_noise):
       raise ValueError("--block_noise does nothing where --size_noise=inf draws every layer alone.")
 
-  def batch(self, step):
+  def batch(self, step: int) -> np.ndarray:
     """int32 [batch_size, decisions] for training step `step`."""
     rng = np.random.default_rng([self.seed, 2, step])
     rows = np.empty((self.subnetworks, len(self.space)), np.int32)
@@ -101,7 +110,7 @@ class WidthSampler:
     self._cut(rows[self.subnetworks - cut :], step)
     return np.repeat(rows, self.batch_size // self.subnetworks, axis=0)
 
-  def _cut(self, rows, step):
+  def _cut(self, rows: np.ndarray, step: int) -> None:
     """Cuts some layers of each of `rows`, which are the full network."""
     columns = [at for at, decision in enumerate(self.space.decisions) if decision.kind == "width"]
     rng = np.random.default_rng([self.seed, 5, step])
@@ -110,7 +119,7 @@ class WidthSampler:
       for column in rng.permutation(columns)[: rng.integers(1, most + 1)]:
         row[column] = rng.choice(self.space.decisions[column].choices)
 
-  def _sizes_in_blocks(self, sizes, step):
+  def _sizes_in_blocks(self, sizes: np.ndarray, step: int) -> Callable[[Decision], np.ndarray]:
     """A function of a decision: the sizes of the sub-networks in its (first) block."""
     if not self.block_noise:
       return lambda decision: sizes
@@ -119,7 +128,7 @@ class WidthSampler:
     noise = rng.normal(size=(len(self.space.network.blocks), len(sizes)))
     return lambda decision: sizes + strengths * noise[decision.blocks[0]]
 
-  def _widths(self, decision, sizes, rng):
+  def _widths(self, decision: Decision, sizes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """One layer's width for every sampled sub-network."""
     widths = balanced(decision.choices, len(sizes), rng)
     # A large kernel has no more channels: sizes order widths alone.
@@ -128,14 +137,14 @@ class WidthSampler:
     by_size = np.argsort(np.argsort(sizes + self.size_noise * rng.normal(size=len(sizes))))
     return np.sort(widths)[by_size]
 
-  def _kernel(self, column, decision, step):
+  def _kernel(self, column: int, decision: Decision, step: int) -> np.integer:
     """One size a step; within a cycle of as many steps as sizes, each is used once."""
     cycle, position = divmod(step, len(decision.choices))
     rng = np.random.default_rng([self.seed, 3, column, cycle])
     return rng.permutation(decision.choices)[position]
 
 
-def balanced(choices, count, rng):
+def balanced(choices: Sequence[int], count: int, rng: np.random.Generator) -> np.ndarray:
   """`count` draws from `choices`, shuffled, whose counts differ by at most one."""
   rounds = -(-count // len(choices)) or 1
   tiled = np.concatenate([rng.permutation(choices) for _ in range(rounds)])[:count]

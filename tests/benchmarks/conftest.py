@@ -7,8 +7,9 @@ import subprocess
 import time
 
 import pytest
-from nadv2_tf.benchmarks.devices import adb_client
-from nadv2_tf.benchmarks.devices.adb import AdbDevice
+
+from nadv2_tf.benchmarks.timing.devices import adb_client
+from nadv2_tf.benchmarks.timing.devices.adb import AdbDevice
 
 HERE = pathlib.Path(__file__).parent
 CANNOT_RUN = 77  # exit status of with_adbd.sh

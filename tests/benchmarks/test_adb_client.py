@@ -3,8 +3,9 @@
 import shlex
 
 import pytest
-from nadv2_tf.benchmarks.devices import adb_client
-from nadv2_tf.benchmarks.errors import DeviceError
+
+from nadv2_tf.benchmarks.timing.devices import adb_client
+from nadv2_tf.benchmarks.timing.errors import DeviceError
 
 HEAD = "List of devices attached\n"
 READY = "8A1X0L device usb:1-2 product:oriole model:Pixel_6 device:oriole transport_id:1\n"

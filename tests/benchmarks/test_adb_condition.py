@@ -1,9 +1,10 @@
 """`AdbDevice` against a real adbd, on a phone that is asleep, hot or slowed down."""
 
 import pytest
-from nadv2_tf.benchmarks.devices import adb
-from nadv2_tf.benchmarks.errors import Hot
-from nadv2_tf.benchmarks.timing import TimingSettings
+
+from nadv2_tf.benchmarks.timing.devices import adb
+from nadv2_tf.benchmarks.timing.errors import Hot
+from nadv2_tf.options import TimingSettings
 
 ONCE = TimingSettings(repeats=1, timeout=20)
 

@@ -4,8 +4,9 @@ import os
 import threading
 
 import pytest
-from nadv2_tf.benchmarks.devices import adb_client
-from nadv2_tf.benchmarks.errors import DeviceError, DeviceFull, DeviceLost
+
+from nadv2_tf.benchmarks.timing.devices import adb_client
+from nadv2_tf.benchmarks.timing.errors import DeviceError, DeviceFull, DeviceLost
 
 
 def test_a_script_gives_its_output_and_exit_status(phone):

@@ -9,8 +9,9 @@ import sys
 import threading
 
 import pytest
-from nadv2_tf.benchmarks.devices import adb
-from nadv2_tf.benchmarks.errors import (
+
+from nadv2_tf.benchmarks.timing.devices import adb
+from nadv2_tf.benchmarks.timing.errors import (
   BinaryError,
   DeviceError,
   DeviceFull,
@@ -19,7 +20,7 @@ from nadv2_tf.benchmarks.errors import (
   ModelError,
   TimedOut,
 )
-from nadv2_tf.benchmarks.timing import TimingSettings
+from nadv2_tf.options import TimingSettings
 
 ONCE = TimingSettings(repeats=1, timeout=20)
 
@@ -161,8 +162,8 @@ def test_what_a_killed_process_left_is_cleared_away(phone, models):
   phone.say("hangs", "")
   program = (
     "import sys\n"
-    "from nadv2_tf.benchmarks.devices.adb import AdbDevice\n"
-    "from nadv2_tf.benchmarks.timing import TimingSettings\n"
+    "from nadv2_tf.benchmarks.timing.devices.adb import AdbDevice\n"
+    "from nadv2_tf.options import TimingSettings\n"
     "serial, binary, remote, adb, model = sys.argv[1:]\n"
     "with AdbDevice(serial, binary, remote_folder=remote, adb=adb) as device:\n"
     "  device.measure([model], TimingSettings())\n"

@@ -6,8 +6,9 @@ other forms were composed after the sources of the builds that print them.
 
 import pytest
 from benchmark_output import EXPECTED, RECORDED, SUMMARY, litert_block, printed, read, recorded
-from nadv2_tf.benchmarks import benchmark_model, errors
-from nadv2_tf.benchmarks.timing import TimingSettings
+
+from nadv2_tf.benchmarks.timing import benchmark_model, errors
+from nadv2_tf.options import TimingSettings
 
 # --- arguments ----------------------------------------------------------------------------------
 

@@ -13,7 +13,8 @@ from benchmark_output import (
   printed,
   read,
 )
-from nadv2_tf.benchmarks import errors
+
+from nadv2_tf.benchmarks.timing import errors
 
 # --- never a number that was not measured -------------------------------------------------------
 

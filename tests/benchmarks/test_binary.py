@@ -10,8 +10,9 @@ import urllib.request
 
 import pytest
 from elf_programs import SCRIPT, elf
-from nadv2_tf.benchmarks.devices import binary
-from nadv2_tf.benchmarks.errors import BinaryError
+
+from nadv2_tf.benchmarks.timing.devices import binary
+from nadv2_tf.benchmarks.timing.errors import BinaryError
 
 
 class Server:

@@ -2,8 +2,9 @@
 
 import pytest
 from elf_programs import SCRIPT, elf
-from nadv2_tf.benchmarks.devices import binary
-from nadv2_tf.benchmarks.errors import BinaryError
+
+from nadv2_tf.benchmarks.timing.devices import binary
+from nadv2_tf.benchmarks.timing.errors import BinaryError
 
 MACHINES = {
   "arm64-v8a": (183, 64),

@@ -4,8 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from nadv2_tf.benchmarks.calibration import CACHE_SIZES, agreement, calibrated, fit_cache_model
 
+from nadv2_tf.benchmarks.tables.calibration import (
+  CACHE_SIZES,
+  agreement,
+  calibrated,
+  fit_cache_model,
+)
 from nadv2_tf.resources.latency_table import LatencyTable, Piece, kilobytes
 from nadv2_tf.spec import NetworkSpec
 from nadv2_tf.spec.blocks import Conv, Head

@@ -6,13 +6,14 @@ import re
 
 import numpy as np
 import pytest
-from nadv2_tf.benchmarks import latency_table, meter
-from nadv2_tf.benchmarks.compare import cells
-from nadv2_tf.benchmarks.compare.methods import METHODS
-from nadv2_tf.benchmarks.compare.plan import Plan
-from nadv2_tf.benchmarks.compare.run import compare
 
 from nadv2_tf.backbones.registry import BACKBONES
+from nadv2_tf.benchmarks.studies.compare import cells
+from nadv2_tf.benchmarks.studies.compare.methods import METHODS
+from nadv2_tf.benchmarks.studies.compare.plan import Plan
+from nadv2_tf.benchmarks.studies.compare.run import compare
+from nadv2_tf.benchmarks.tables import measurement as latency_table
+from nadv2_tf.benchmarks.tables import meter
 from nadv2_tf.search import UnreachableTarget
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head, InvertedResidual
@@ -59,12 +60,12 @@ def _milliseconds(content):
 @pytest.fixture
 def patched(monkeypatch, make_device):
   """The toy backbone, and a device whose stop watch always shows the same."""
-  monkeypatch.setitem(BACKBONES._items, "toy", _toy)
   monkeypatch.setattr(latency_table, "piece_file", lambda piece: repr(piece).encode())
   for module in (latency_table, meter):
     monkeypatch.setattr(module, "network_file", lambda spec: spec.to_json().encode())
   monkeypatch.setattr(cells, "open_device", lambda *_: make_device(_milliseconds))
-  return monkeypatch
+  with BACKBONES.registered("toy", _toy):
+    yield monkeypatch
 
 
 @pytest.fixture(scope="module")
@@ -179,9 +180,9 @@ def test_methods_without_bypass_share_a_table_that_has_every_kernel(patched, dat
     blocks = (Conv(8, 3, 2, bypass_cap=4), InvertedResidual(16, 16, 8, 5, bypass_cap=4))
     return space_of(NetworkSpec("toy", input_shape, (*blocks, Head(classes, None))), levels=4)
 
-  patched.setitem(BACKBONES._items, "toy", toy)
   plan = dataclasses.replace(PLAN, super_epochs=1, found_epochs=1, targets=(0.75,))
-  text = compare(plan, data, names, tmp_path, "", lambda line: None)
+  with BACKBONES.registered("toy", toy):
+    text = compare(plan, data, names, tmp_path, "", lambda line: None)
   assert "NetAdaptV1" in text and "without CBC" in text
   tables = {path.stem: path.read_text() for path in tmp_path.glob("tables/*.csv")}
   assert set(tables) == {"toy", "toy_no_cbc"}

@@ -4,12 +4,12 @@ import dataclasses
 import random
 
 import pytest
-from nadv2_tf.benchmarks.compare.cells import check_plan
-from nadv2_tf.benchmarks.compare.methods import METHODS, make_optimizer, spaces
-from nadv2_tf.benchmarks.compare.plan import PRESETS
-from nadv2_tf.benchmarks.compare.table import draw, rows_of, text_of
 
 from nadv2_tf import backbones
+from nadv2_tf.benchmarks.studies.compare.cells import check_plan
+from nadv2_tf.benchmarks.studies.compare.methods import METHODS, make_optimizer, spaces
+from nadv2_tf.benchmarks.studies.compare.plan import PRESETS
+from nadv2_tf.benchmarks.studies.compare.table import draw, rows_of, text_of
 
 PLAN = PRESETS["smoke"]
 

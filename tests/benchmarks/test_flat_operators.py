@@ -8,13 +8,13 @@ import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from nadv2_tf.benchmarks.networks import network_graph
-from nadv2_tf.benchmarks.operators import converted_file
-from nadv2_tf.benchmarks.pieces import BUILDERS, piece_graph
-from nadv2_tf.export.tflite import interpreter
 
 from nadv2_tf.backbones import search_space
 from nadv2_tf.backbones.registry import BACKBONES
+from nadv2_tf.benchmarks.tables.networks import network_graph
+from nadv2_tf.benchmarks.tables.operators import converted_file
+from nadv2_tf.benchmarks.tables.pieces import BUILDERS, piece_graph
+from nadv2_tf.export.tflite import interpreter
 from nadv2_tf.resources.latency_table import KINDS, Piece
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head, InvertedResidual
@@ -189,7 +189,7 @@ def test_weights_are_aligned():
 def test_pieces_are_written_without_tensorflow():
   program = (
     "import sys\n"
-    "from nadv2_tf.benchmarks.pieces import piece_file\n"
+    "from nadv2_tf.benchmarks.tables.pieces import piece_file\n"
     "from nadv2_tf.resources.latency_table import Piece\n"
     "piece_file(Piece('pool', 4, 4, 8, 8))\n"
     "assert 'tensorflow' not in sys.modules"

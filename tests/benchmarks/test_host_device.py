@@ -10,10 +10,13 @@ import shutil
 import sys
 
 import pytest
-from nadv2_tf.benchmarks import litert_worker
-from nadv2_tf.benchmarks.devices import host, open_device
-from nadv2_tf.benchmarks.devices.adb import AdbDevice
-from nadv2_tf.benchmarks.errors import (
+
+from nadv2_tf.benchmarks.tables.networks import network_file
+from nadv2_tf.benchmarks.tables.pieces import piece_file
+from nadv2_tf.benchmarks.timing import litert_worker
+from nadv2_tf.benchmarks.timing.devices import host, open_device
+from nadv2_tf.benchmarks.timing.devices.adb import AdbDevice
+from nadv2_tf.benchmarks.timing.errors import (
   BinaryError,
   DeviceError,
   ModelError,
@@ -21,9 +24,7 @@ from nadv2_tf.benchmarks.errors import (
   TimedOut,
   TimingError,
 )
-from nadv2_tf.benchmarks.networks import network_file
-from nadv2_tf.benchmarks.pieces import piece_file
-from nadv2_tf.benchmarks.timing import TimingSettings
+from nadv2_tf.options import TimingSettings
 
 RECORDED = pathlib.Path(__file__).parent / "recorded"
 #: one attempt, whatever the machine is doing besides
@@ -162,7 +163,9 @@ def test_a_broken_file_is_an_error_and_no_number(files, tmp_path, content):
   broken.write_bytes(content)
   with pytest.raises(ModelError, match="cannot be timed") as error:
     open_device("host").time_files([files[0], broken], quick())
-  assert "command: python -m nadv2_tf.benchmarks.litert_worker --threads=1" in str(error.value)
+  assert "command: python -m nadv2_tf.benchmarks.timing.litert_worker --threads=1" in str(
+    error.value
+  )
   assert f"{broken}: Cannot load the TFLite model: " in str(error.value)
 
 

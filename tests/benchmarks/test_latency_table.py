@@ -7,13 +7,13 @@ import math
 import re
 
 import pytest
-from nadv2_tf.benchmarks import latency_table
-from nadv2_tf.benchmarks.devices import open_device
-from nadv2_tf.benchmarks.errors import DeviceLost
-from nadv2_tf.benchmarks.latency_table import TableMeasurement, check_header, header_of
-from nadv2_tf.benchmarks.table_plan import planned_pieces
-from nadv2_tf.benchmarks.timing import TimingSettings
 
+from nadv2_tf.benchmarks.tables import measurement as latency_table
+from nadv2_tf.benchmarks.tables.measurement import TableMeasurement, check_header, header_of
+from nadv2_tf.benchmarks.tables.plan import planned_pieces
+from nadv2_tf.benchmarks.timing.devices import open_device
+from nadv2_tf.benchmarks.timing.errors import DeviceLost
+from nadv2_tf.options import TimingSettings
 from nadv2_tf.resources.latency_table import LatencyTable
 from nadv2_tf.spec import NetworkSpec
 

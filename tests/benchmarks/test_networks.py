@@ -6,9 +6,9 @@ import random
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from nadv2_tf.benchmarks.networks import network_file
 
 from nadv2_tf import backbones, export
+from nadv2_tf.benchmarks.tables.networks import network_file
 from nadv2_tf.models import stand_alone
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head, InvertedResidual

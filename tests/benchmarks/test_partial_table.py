@@ -3,7 +3,8 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nadv2_tf.benchmarks.partial_table import LARGEST_LINE, PartialTable
+
+from nadv2_tf.benchmarks.tables.partial import LARGEST_LINE, PartialTable
 
 # What gets furthest into the reader.
 PARTS = ['{"seed":0}', "\n", '[["piece",1],0.5]', "[", "]", ",", '"', "0", "-", "e9", "NaN", "{}"]

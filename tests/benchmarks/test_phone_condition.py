@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from nadv2_tf.benchmarks.devices.phone_condition import (
+
+from nadv2_tf.benchmarks.timing.devices.phone_condition import (
   Clock,
   Condition,
   parse_condition,

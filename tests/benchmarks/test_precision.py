@@ -4,16 +4,16 @@ import collections
 
 import numpy as np
 import pytest
-from nadv2_tf.benchmarks.latency_table import check_header, header_of
-from nadv2_tf.benchmarks.meter import DeviceMeter
-from nadv2_tf.benchmarks.networks import network_file
-from nadv2_tf.benchmarks.pieces import piece_file
-from nadv2_tf.benchmarks.table_plan import planned_pieces
-from nadv2_tf.benchmarks.timing import TimingSettings
+
+from nadv2_tf.benchmarks.tables.measurement import check_header, header_of
+from nadv2_tf.benchmarks.tables.meter import DeviceMeter
+from nadv2_tf.benchmarks.tables.networks import network_file
+from nadv2_tf.benchmarks.tables.pieces import piece_file
+from nadv2_tf.benchmarks.tables.plan import planned_pieces
 from nadv2_tf.export.quantization import Quantization, convert
 from nadv2_tf.export.tflite import concrete_function, interpreter
-
 from nadv2_tf.models import stand_alone
+from nadv2_tf.options import TimingSettings
 from nadv2_tf.resources.latency_table import LatencyTable, Piece
 
 INT8 = TimingSettings(precision="int8")

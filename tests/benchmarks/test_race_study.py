@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from nadv2_tf.benchmarks.studies.race import RULES, Rule, worth
 
 

@@ -1,7 +1,8 @@
 """Kendall's tau and its interval, against hand-worked numbers."""
 
 import pytest
-from nadv2_tf.benchmarks.rank_correlation import kendall_tau, tau_interval
+
+from nadv2_tf.training.scoring.rank_correlation import kendall_tau, tau_interval
 
 
 @pytest.mark.parametrize(

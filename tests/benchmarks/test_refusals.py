@@ -3,7 +3,8 @@
 import pathlib
 
 import pytest
-from nadv2_tf.benchmarks import benchmark_model, errors
+
+from nadv2_tf.benchmarks.timing import benchmark_model, errors
 
 # A measurement that says nothing of delegates; the lines of failures are put before or after it.
 MEASURED = (

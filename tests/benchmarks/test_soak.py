@@ -6,14 +6,15 @@ import subprocess
 import sys
 
 import pytest
-from nadv2_tf.benchmarks import soak
+
+from nadv2_tf.benchmarks.studies import soak
 
 KILLS = 5
 
 
 @pytest.mark.slow
 def test_a_run_killed_at_five_random_moments_ends_the_same(tmp_path):
-  command = [sys.executable, "-m", "nadv2_tf.benchmarks.soak", f"--output={tmp_path}"]
+  command = [sys.executable, "-m", "nadv2_tf.benchmarks.studies.soak", f"--output={tmp_path}"]
   done = subprocess.run(
     [*command, f"--kills={KILLS}", "--seed=1"], capture_output=True, text=True, check=False
   )

@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+
 from nadv2_tf.benchmarks.studies import start_up
 
 

@@ -4,11 +4,11 @@ import itertools
 import random
 
 import pytest
-from nadv2_tf.benchmarks import table_plan
-from nadv2_tf.benchmarks.pieces import BUILDERS
-from nadv2_tf.benchmarks.table_plan import grid, networks_over_range, planned_pieces, shapes_of
 
 from nadv2_tf import backbones
+from nadv2_tf.benchmarks.tables import plan as table_plan
+from nadv2_tf.benchmarks.tables.pieces import BUILDERS
+from nadv2_tf.benchmarks.tables.plan import grid, networks_over_range, planned_pieces, shapes_of
 from nadv2_tf.resources import MacsMeter
 from nadv2_tf.resources.latency_table import KINDS, LatencyTable, Piece, pieces
 from nadv2_tf.spec import space_of

@@ -6,8 +6,10 @@ import hashlib
 import json
 
 import pytest
-from nadv2_tf.benchmarks.errors import ModelError, TimingError, Unsteady
-from nadv2_tf.benchmarks.timing import Device, Identity, Repeat, TimingSettings, spread_of
+
+from nadv2_tf.benchmarks.timing.device import Device, Identity, Repeat, spread_of
+from nadv2_tf.benchmarks.timing.errors import ModelError, TimingError, Unsteady
+from nadv2_tf.options import TimingSettings
 
 IDENTITY = Identity("Example Phone One", "arm64-v8a", "14 UQ1A", "benchmark_model sha256:1234")
 
@@ -164,8 +166,8 @@ def test_a_device_that_fails_gives_no_record(files):
     ({"cpu_mask": "0"}, "cpu_mask must be .* got '0'"),
     ({"cpu_mask": "-3"}, "cpu_mask must be .* got '-3'"),
     ({"cpu_mask": ""}, "cpu_mask must be .* got ''"),
-    ({"delegate": "tpu"}, "delegate must be one of xnnpack, none, gpu, nnapi; got 'tpu'"),
-    ({"on_unsteady": "ignore"}, "on_unsteady must be one of mark, fail; got 'ignore'"),
+    ({"delegate": "tpu"}, "--delegate must be one of xnnpack, none, gpu, nnapi, got 'tpu'"),
+    ({"on_unsteady": "ignore"}, "--on_unsteady must be one of mark, fail, got 'ignore'"),
   ],
 )
 def test_settings_are_checked(changes, message):

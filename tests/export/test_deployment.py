@@ -3,8 +3,10 @@
 import json
 
 import pytest
+
 from nadv2_tf.export import ParityError, deployment, predictor
-from nadv2_tf.export.deployment import Evidence, ExportOptions
+from nadv2_tf.export.deployment import Evidence
+from nadv2_tf.options import ExportOptions
 
 
 @pytest.fixture

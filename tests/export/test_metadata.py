@@ -7,6 +7,7 @@ import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as litert
+
 from nadv2_tf.export import metadata, metadata_file
 from nadv2_tf.export import metadata_schema as schema
 from nadv2_tf.export.metadata_flatbuffer import decode, encode

@@ -6,12 +6,12 @@ import random
 import flatbuffers
 import numpy as np
 import pytest
-from nadv2_tf.export import parity
-from nadv2_tf.export.quantization import Quantization, convert
-from nadv2_tf.export.tflite import concrete_function, interpreter, predictor
 from tensorflow.lite.python import schema_py_generated as schema
 
 from nadv2_tf import backbones
+from nadv2_tf.export import parity
+from nadv2_tf.export.quantization import Quantization, convert
+from nadv2_tf.export.tflite import concrete_function, interpreter, predictor
 from nadv2_tf.models import stand_alone
 
 FLOATS = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.FLOAT16: np.float16}

@@ -4,11 +4,11 @@ import collections
 
 import numpy as np
 import pytest
+
+from nadv2_tf import backbones
 from nadv2_tf.export import inspection, parity
 from nadv2_tf.export.quantization import Quantization, convert, layer_errors
 from nadv2_tf.export.tflite import concrete_function, interpreter, predictor
-
-from nadv2_tf import backbones
 from nadv2_tf.models import stand_alone
 from nadv2_tf.spec import NetworkSpec
 from nadv2_tf.spec.blocks import Conv, Head

@@ -19,6 +19,7 @@ import zipfile
 
 import numpy as np
 import pytest
+
 from nadv2_tf.export import metadata
 from nadv2_tf.export.metadata_file import metadata_of
 from nadv2_tf.export.quantization import Quantization, convert

@@ -4,12 +4,12 @@ import random
 
 import numpy as np
 import pytest
+
+from nadv2_tf import backbones
 from nadv2_tf.export import inspection, parity, qat
 from nadv2_tf.export.quantization import Quantization, convert
 from nadv2_tf.export.tflite import concrete_function, interpreter, predictor
 from nadv2_tf.export.twin import twin
-
-from nadv2_tf import backbones
 from nadv2_tf.models import stand_alone
 
 

@@ -2,7 +2,7 @@
 
 import pathlib
 
-from nadv2_tf.benchmarks import benchmark_model
+from nadv2_tf.benchmarks.timing import benchmark_model
 
 RECORDED = pathlib.Path(__file__).parents[1] / "benchmarks" / "recorded"
 COMMAND = "./benchmark_model --graph=net.tflite"

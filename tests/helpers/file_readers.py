@@ -4,13 +4,13 @@ import io
 import json
 
 import numpy as np
-from nadv2_tf.benchmarks import benchmark_model
-from nadv2_tf.benchmarks.partial_table import PartialTable
 from PIL import Image
 
 from nadv2_tf import backbones
+from nadv2_tf.benchmarks.tables.partial import PartialTable
+from nadv2_tf.benchmarks.timing import benchmark_model
+from nadv2_tf.options import FinetuneOptions
 from nadv2_tf.pipeline.folder import RunFolder
-from nadv2_tf.pipeline.options import FinetuneOptions
 from nadv2_tf.programs.count import load_network
 from nadv2_tf.resources import MacsMeter
 from nadv2_tf.resources.block_table import BlockTable
@@ -44,7 +44,7 @@ def _npz():
 
 
 def _checkpoint(folder):
-  from nadv2_tf.training import checkpoint_file
+  from nadv2_tf.training.checkpoints import file as checkpoint_file
 
   path = folder / "sample.npz"
   arrays = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array(7)}
@@ -80,7 +80,7 @@ def _read_metadata(path):
 
 
 def read_checkpoint(path):
-  from nadv2_tf.training import checkpoint_file
+  from nadv2_tf.training.checkpoints import file as checkpoint_file
 
   return checkpoint_file.read(path)
 
@@ -99,7 +99,7 @@ def read_weights(path):
 
 def _read_run(path):
   folder = RunFolder(path.parent)
-  folder.check(finetune=FinetuneOptions(1.0, 0.1))
+  folder.check(finetune=FinetuneOptions(1.0, 0.1, "direct", finetune_holdout=False))
   return folder.options("finetune", FinetuneOptions)
 
 

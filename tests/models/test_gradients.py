@@ -1,25 +1,28 @@
 """Identity 3: gradients reach exactly the kept weights and no others."""
 
+import functools
 import random
 
+import backbone_cases
 import numpy as np
 import pytest
 import tensorflow as tf
+from backbone_cases import CASES
 
 from nadv2_tf import backbones
 from nadv2_tf.models import slice_network, super_network
 from nadv2_tf.models.parts.names import layer_name
 from nadv2_tf.spec import channels, space_of
 
-#: input shape; mean of the random batch-norm shifts: ReLUs without residuals die below 0
-BACKBONES = {"mobilenet_v3_demo": ((32, 32, 1), 0.0), "fastdepth": ((32, 32, 3), 0.5)}
+#: those that have every kind of layer and of bypass are tried with more sub-networks
+SEEDS = {"mobilenet_v3_demo": 3, "fastdepth": 3}
+ALL = [(name, seed) for name in CASES for seed in range(SEEDS.get(name, 1))]
 
 
-@pytest.fixture(scope="module", params=BACKBONES)
-def case(request):
-  shape, shift = BACKBONES[request.param]
-  space = backbones.search_space(request.param, input_shape=shape)
-  return space, super_network(space), shift
+@functools.cache
+def case_of(name):
+  space = backbone_cases.space_of(name)
+  return space, super_network(space), CASES[name].shift
 
 
 def kept_mask(variable, name, shape):
@@ -35,9 +38,9 @@ def kept_mask(variable, name, shape):
   return mask
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_gradients_reach_exactly_the_kept_weights(case, randomise, widths_of, seed):
-  space, model, shift = case
+@pytest.mark.parametrize(("name", "seed"), ALL)
+def test_gradients_reach_exactly_the_kept_weights(name, seed, randomise, widths_of):
+  space, model, shift = case_of(name)
   randomise(model, seed, shift)
   spec = space.sample(random.Random(seed))
   shape = (8, *space.largest().input_shape)

@@ -6,36 +6,31 @@ another order differ by about 1e-6 of it.
 
 import random
 
+import backbone_cases
 import keras
 import numpy as np
 import pytest
+from backbone_cases import CASES
 
 from nadv2_tf import backbones
 from nadv2_tf.models import slice_network, stand_alone, super_network
 
 BATCH = 3
-# 32x32 (64x64 for netadaptv2_latency) keeps 20 networks of every backbone within seconds.
-# Input shape, classes, mean of the random batch-norm shifts.
-BACKBONES = {
-  "mobilenet_v3_demo": ((32, 32, 1), 10, 0.0),
-  "mobilenet_v1": ((32, 32, 3), 7, 0.3),
-  "mobilenet_v3_large": ((32, 32, 3), 7, 0.0),
-  "netadaptv2_latency": ((64, 64, 3), 7, 0.0),
-  "netadaptv2_mac": ((32, 32, 3), 7, 0.0),
-  "fastdepth": ((64, 64, 3), 1, 0.5),
-}
-
-
-CLASSIFICATION = [name for name in BACKBONES if name != "fastdepth"]
+#: FastDepth is checked in double precision, below
+CLASSIFICATION = [name for name in CASES if name != "fastdepth"]
 
 
 @pytest.fixture(scope="module", params=CLASSIFICATION)
 def case(request, randomise):
-  shape, classes, shift = BACKBONES[request.param]
-  space = backbones.search_space(request.param, input_shape=shape, classes=classes)
+  shape, _, shift = CASES[request.param]
+  space = backbone_cases.space_of(request.param)
   model = randomise(super_network(space), seed=1, shift=shift)
   images = np.random.default_rng(2).normal(size=(BATCH, *shape)).astype(np.float32)
   return space, model, images
+
+
+def test_no_backbone_is_left_out():
+  assert set(CASES) == set(backbones.BACKBONES)
 
 
 def constructed(space):
@@ -43,10 +38,13 @@ def constructed(space):
   largest = space.largest()
   specs = {"largest": largest, "smallest": space.smallest()}
   blocks = largest.blocks
+  searched = {(decision.blocks[0], decision.field) for decision in space.decisions}
   strided = next(
     index for index, block in enumerate(blocks) if index and getattr(block, "stride", 1) == 2
   )
   full = blocks[strided].widths()
+  if not {(strided, field) for field in full} <= searched:  # nothing of it can be removed
+    return specs
   specs["stride-2 block removed"] = largest.with_block(strided, **dict.fromkeys(full, 0))
   specs["stride-2 depthwise partly bypassed"] = largest.with_block(
     strided, depthwise=full["depthwise"] // 2
@@ -109,8 +107,8 @@ def test_constructed_specs(case, widths_of, relative_gap):
 @pytest.mark.parametrize("fixed", [(), (1, 2, 3, 4, 5, 6, 7, 8, 15)])
 def test_sampled_networks_with_coupled_skips(fixed, randomise, widths_of, relative_gap, float64):
   """FastDepth, in double precision: its last ReLU leaves little spread to be relative to."""
-  shape, classes, shift = BACKBONES["fastdepth"]
-  space = backbones.search_space("fastdepth", input_shape=shape, classes=classes).keeping(fixed)
+  shape, _, shift = CASES["fastdepth"]
+  space = backbone_cases.space_of("fastdepth").keeping(fixed)
   model = randomise(super_network(space), seed=1, shift=shift)
   images = np.random.default_rng(2).normal(size=(BATCH, *shape))
   rng = random.Random(3)
@@ -139,11 +137,11 @@ def test_rows_of_a_batch_do_not_mix(case, widths_of, relative_gap):
     assert np.abs(mixed[index] - alone[index]).max() <= 1e-5 * alone.std()
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", CASES)
 def test_all_channels_kept_equals_plain_network(name, randomise, widths_of, relative_gap, float64):
   """Identity 1: nothing of the masks is left when all is kept."""
-  shape, classes, shift = BACKBONES[name]
-  space = backbones.search_space(name, input_shape=shape, classes=classes)
+  shape, _, shift = CASES[name]
+  space = backbone_cases.space_of(name)
   model = randomise(super_network(space), seed=1, shift=shift)
   plain = slice_network(model, space.largest())
   assert not any(isinstance(layer, keras.layers.Concatenate) for layer in plain.layers)

@@ -42,7 +42,7 @@ def images():
 @pytest.fixture(scope="module", params=["masked", "sliced", "stand_alone"])
 def outputs_of(request, tiny_space, images, randomise):
   """Function (rate, training) -> logits; the same weights whatever the rate."""
-  from nadv2_tf.training.sliced import run_sliced
+  from nadv2_tf.training.steps.sliced import run_sliced
 
   space, row = tiny_space, np.array(tiny_space.encode(tiny_space.largest()), np.int32)
   seeds = itertools.count()

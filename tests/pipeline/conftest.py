@@ -8,14 +8,16 @@ import shutil
 import numpy as np
 import pytest
 
-from nadv2_tf.pipeline import metering
-from nadv2_tf.pipeline.folder import RunFolder
-from nadv2_tf.pipeline.options import (
+from nadv2_tf.options import (
   FinetuneOptions,
   NetworkOptions,
+  RunOptions,
   SearchOptions,
   TrainOptions,
 )
+from nadv2_tf.options.search import optimizer_options
+from nadv2_tf.pipeline.aim import device as run_device
+from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.spec import NetworkSpec
 
@@ -63,14 +65,11 @@ def _search_options(metric="latency_ms", **changes):
     "confirm_every": 5,
     "tighten": 0,
     "search_optimizer": "mcd",
-    "samples_per_iteration": 24,
-    "layers_per_sample": 10,
     "initial_reduction": 0.2,
-    "reduction_decay": 0.98,
-    "samples": None,
-    "generations": None,
   }
-  return SearchOptions(metric=metric, **values | changes)
+  values |= changes
+  settings = {name: values.pop(name) for name in optimizer_options() if name in values}
+  return SearchOptions(metric=metric, optimizer_settings=settings, **values)
 
 
 @pytest.fixture
@@ -107,7 +106,8 @@ def run_small(bands):
     network = NetworkOptions("mobilenet_v1", 32, bands, 64, 0)
     small = {"target": "60%", "samples_per_iteration": 4, "layers_per_sample": 8, "tighten": 2}
     search = _search_options(metric, **small | {"initial_reduction": 0.15} | changes)
-    run(folder, network, TRAIN, search, FINETUNE, references, Progress(stream))
+    options = RunOptions(network, TRAIN, search, FINETUNE, references=references)
+    run(folder, options, Progress(stream))
     return stream.getvalue()
 
   return run_in
@@ -153,7 +153,8 @@ def plug_in(monkeypatch, make_device):
 
   Files that are only timed are not built: their bytes say what they are.
   """
-  from nadv2_tf.benchmarks import latency_table, meter
+  from nadv2_tf.benchmarks.tables import measurement as latency_table
+  from nadv2_tf.benchmarks.tables import meter
 
   monkeypatch.setattr(latency_table, "piece_file", lambda piece: repr(piece).encode())
   for module in (latency_table, meter):
@@ -163,7 +164,7 @@ def plug_in(monkeypatch, make_device):
     device = make_device(milliseconds, most_files)
     device.opened = []
     monkeypatch.setattr(
-      metering, "open_device", lambda *given: device.opened.append(given) or device
+      run_device, "open_device", lambda *given: device.opened.append(given) or device
     )
     return device
 

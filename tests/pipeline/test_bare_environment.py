@@ -8,9 +8,10 @@ import venv
 
 import numpy as np
 import pytest
-from nadv2_tf.export import predictor
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from nadv2_tf.export import predictor
 
 ABSENT = """
 import importlib.util

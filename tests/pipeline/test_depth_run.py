@@ -10,20 +10,28 @@ import shutil
 
 import numpy as np
 import pytest
-from nadv2_tf.export import metadata
-from nadv2_tf.export.deployment import ExportOptions
 from PIL import Image
 
 from nadv2_tf import backbones, export
+from nadv2_tf.export import metadata
 from nadv2_tf.models import stand_alone
-from nadv2_tf.pipeline import export_stage, super_stage, training_stages, transfer, workbench
-from nadv2_tf.pipeline.folder import RunFolder
-from nadv2_tf.pipeline.options import (
+from nadv2_tf.options import (
   CheckpointOptions,
+  ExportOptions,
   FinetuneOptions,
   NetworkOptions,
+  RunOptions,
   TrainOptions,
 )
+from nadv2_tf.pipeline import (
+  export_stage,
+  plain_training,
+  super_stage,
+  training_stages,
+  transfer,
+  workbench,
+)
+from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.recipes import finetune_recipe
 from nadv2_tf.pipeline.report import write_report
@@ -31,11 +39,13 @@ from nadv2_tf.spec import NetworkSpec, Skip, space_of
 from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Upsample
 from nadv2_tf.tasks.depth.picture import figure_of
 from nadv2_tf.tasks.examples import Examples
-from nadv2_tf.training.distillation import Teacher
 from nadv2_tf.training.network_files import load_keras
+from nadv2_tf.training.steps.distillation import Teacher
 
 SIZE = 16
-FINETUNE = FinetuneOptions(4, 5e-3, "trajectory", 1, finetune_distillation=0.3)
+FINETUNE = FinetuneOptions(
+  4, 5e-3, "trajectory", 1, finetune_distillation=0.3, finetune_holdout=False
+)
 TRAIN = TrainOptions(
   epochs=6,
   full_epochs=3,
@@ -55,6 +65,7 @@ TRAIN = TrainOptions(
   execution="sliced",
   strategy="one",
   block_noise=0.3,
+  order="paper",
 )
 
 
@@ -101,32 +112,28 @@ def finished(tmp_path_factory):
   from nadv2_tf.pipeline.run import run
 
   place = tmp_path_factory.mktemp("depth")
-  network = NetworkOptions(
-    "tiny_depth",
-    SIZE,
-    write_rooms(place / "rooms", 60),
-    10,
-    0,
-    {"depth_test": 10},
-    fixed_blocks="1-2",
-  )
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setitem(backbones.BACKBONES._items, "tiny_depth", tiny_depth)
-    patch.setattr(training_stages, "Teacher", remembered)
+  rooms = write_rooms(place / "rooms", 60)
+  with (
+    backbones.BACKBONES.registered("tiny_depth", tiny_depth),
+    pytest.MonkeyPatch.context() as patch,
+  ):
+    task_settings = {"depth_test": 10}
+    network = NetworkOptions("tiny_depth", SIZE, rooms, 10, 0, task_settings, fixed_blocks="1-2")
+    patch.setattr(plain_training, "Teacher", remembered)
     stream = io.StringIO()
     search = _search()
-    run(place / "run", network, TRAIN, search, FINETUNE, False, Progress(stream))
+    run(place / "run", RunOptions(network, TRAIN, search, FINETUNE), Progress(stream))
     yield place / "run", stream.getvalue()
 
 
 def _search():
-  from nadv2_tf.pipeline.options import SearchOptions
+  from nadv2_tf.options import SearchOptions
 
   values = {"metric": "macs", "target": "60%", "limit": "", "device": "host", "num_threads": 1}
   values |= {"benchmark_binary": None, "benchmark_url": None, "cpu_mask": None}
   values |= {"delegate": "xnnpack", "confirm_every": 5, "tighten": 0, "search_optimizer": "mcd"}
-  values |= {"samples_per_iteration": 4, "layers_per_sample": 4, "initial_reduction": 0.2}
-  return SearchOptions(**values, reduction_decay=0.98, samples=None, generations=None)
+  settings = {"samples_per_iteration": 4, "layers_per_sample": 4, "initial_reduction": 0.2}
+  return SearchOptions(**values, optimizer_settings=settings)
 
 
 def test_metrics_hold_the_measures_of_depth(finished):
@@ -225,7 +232,7 @@ def test_a_kill_on_the_trajectory_loses_no_network(finished, tmp_path, monkeypat
   progress, spec = Progress(io.StringIO()), bench.folder.read_spec("found")
   super_model = super_stage.train_super_network(bench, progress)
   full = training_stages.trained_full(bench, super_model, FINETUNE, progress)
-  begun, killed, train_on = [], ["transfer 2 of"], training_stages.train_on
+  begun, killed, train_on = [], ["transfer 2 of"], plain_training.train_on
 
   def train(bench, model, spec, recipe, title, *more):
     if killed and title.startswith(killed[0]):
@@ -233,7 +240,7 @@ def test_a_kill_on_the_trajectory_loses_no_network(finished, tmp_path, monkeypat
     begun.append(title)
     return train_on(bench, model, spec, recipe, title, *more)
 
-  monkeypatch.setattr(training_stages, "train_on", train)
+  monkeypatch.setattr(plain_training, "train_on", train)
   with pytest.raises(KeyboardInterrupt):
     training_stages.finetune(bench, super_model, spec, FINETUNE, "found", progress, full)
   killed.clear()
@@ -276,8 +283,8 @@ def test_a_training_of_few_steps_ends_with_averages_of_few_steps(finished, monke
   def momentum():
     return {layer.momentum for layer in model.layers if hasattr(layer, "momentum")}
 
-  monkeypatch.setattr(training_stages, "run_loop", lambda *_: momenta.append(momentum()))
-  training_stages.train_on(bench, model, spec, recipe, "short", Progress(io.StringIO()))
+  monkeypatch.setattr(plain_training, "run_loop", lambda *_: momenta.append(momentum()))
+  plain_training.train_on(bench, model, spec, recipe, "short", Progress(io.StringIO()))
   steps = recipe.steps(len(bench.datasets.train))
   assert momenta == [{0.95}] and steps < 200
   assert momentum() == {0.99}

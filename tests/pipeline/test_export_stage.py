@@ -7,9 +7,9 @@ import shutil
 import keras
 import numpy as np
 import pytest
-from nadv2_tf.export import ParityError, metadata, parity, predictor
-from nadv2_tf.export.deployment import ExportOptions
 
+from nadv2_tf.export import ParityError, metadata, predictor, quantization
+from nadv2_tf.options import ExportOptions
 from nadv2_tf.pipeline import export_stage, workbench
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.progress import Progress
@@ -28,7 +28,7 @@ def found_of(bench):
 
 def test_a_run_exports_in_int8_and_reports_it(bench, monkeypatch):
   # 28 layers after 8 steps of training round too much for the gate, which is not the subject here.
-  monkeypatch.setitem(parity.LIMITS, "int8", parity.Limits(4.0, 1.0))
+  monkeypatch.setitem(quantization.LIMITS, "int8", quantization.Limits(4.0, 1.0))
   stream = io.StringIO()
   options = ExportOptions("int8", author="A. Nother", max_accuracy_drop=30)
   paths = export_stage.export(bench, found_of(bench), "found", options, None, Progress(stream))

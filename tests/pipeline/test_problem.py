@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from nadv2_tf.pipeline import metering
+from nadv2_tf.pipeline.aim import amounts
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.search_stage import make_problem
 from nadv2_tf.search import MultiLayerCoordinateDescent, UnreachableTarget, minimize
@@ -45,7 +45,7 @@ def make(folder, options):
   ],
 )
 def test_targets_in_any_order_the_largest_first(text, expected):
-  targets = metering.parse_targets(text, 400.0)
+  targets = amounts.parse_targets(text, 400.0)
   assert [(pytest.approx(value), part) for value, part in targets] == expected
 
 
@@ -62,7 +62,7 @@ def test_targets_in_any_order_the_largest_first(text, expected):
 )
 def test_other_targets_are_refused(text, message):
   with pytest.raises(ValueError, match=message):
-    metering.parse_targets(text, 400.0)
+    amounts.parse_targets(text, 400.0)
 
 
 def test_several_targets_are_one_problem(make, folder):

@@ -6,8 +6,8 @@ import types
 import pytest
 
 from nadv2_tf import backbones
+from nadv2_tf.options import FinetuneOptions, TrainOptions
 from nadv2_tf.pipeline import recipes
-from nadv2_tf.pipeline.options import FinetuneOptions, TrainOptions
 from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.training import strategies
 
@@ -56,7 +56,7 @@ def test_each_training_has_its_own_rate_epochs_and_batch():
     ("--order must be one of full_first, paper, got 'last'", 64, {"order": "last"}),
     ("--soft_targets are those of .*=full_first", 64, {"order": "paper", "soft_targets": 1}),
     ("give one of them", 64, {"soft_targets": 0.5, "distillation": 0.5, "execution": "sliced"}),
-    ("--soft_targets must be from 0 to 1, got 2", 64, {"soft_targets": 2}),
+    ("--soft_targets must be at most 1, got 2", 64, {"soft_targets": 2}),
     ("^--batch_size=16 is more than the 8 training images", 8, {}),
     ("^--finetune_batch_size=32 is more than the 24 training images", 24, {}),
   ],

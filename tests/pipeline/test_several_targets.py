@@ -9,6 +9,7 @@ import pytest
 
 from nadv2_tf import backbones
 from nadv2_tf.pipeline import run
+from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.report import overview, write_report
 from nadv2_tf.pipeline.search_stage import Landing
@@ -110,7 +111,7 @@ def test_references_are_a_uniform_network_for_each_target_and_the_full_one(finis
   landings = [Landing(place, place.read_spec("found")) for place in folder.found_folders()]
   bench = types.SimpleNamespace(space=space, folder=folder)
   problem = Problem(space, space.largest(), MacsMeter(), 1.0)
-  networks = run._networks(bench, problem, landings, options("macs"), True, mock.Mock())
+  networks = run._networks(bench, problem, landings, metric_of(options("macs")), True, mock.Mock())
   titles = [(place.path.name, name) for place, name, _ in networks]
   each = [(name, kind) for name in NAMES for kind in ("found", "uniform")]
   assert titles == [*each, (folder.path.name, "full")]

@@ -6,13 +6,16 @@ import json
 import types
 
 import pytest
-from nadv2_tf.benchmarks.errors import DeviceLost
-from nadv2_tf.benchmarks.table_plan import planned_pieces
 
-from nadv2_tf.pipeline import export_stage, metering
-from nadv2_tf.pipeline.confirmation import Confirmation
+from nadv2_tf.benchmarks.tables.plan import planned_pieces
+from nadv2_tf.benchmarks.timing.errors import DeviceLost
+from nadv2_tf.pipeline import export_stage
+from nadv2_tf.pipeline.aim import device as run_device
+from nadv2_tf.pipeline.aim.confirmation import Confirmation
+from nadv2_tf.pipeline.aim.metric import metric_of
+from nadv2_tf.pipeline.aim.on_device import CHECK_NETWORKS, device_table
+from nadv2_tf.pipeline.aim.rounds import Attempt
 from nadv2_tf.pipeline.progress import Progress
-from nadv2_tf.pipeline.rounds import Attempt
 from nadv2_tf.pipeline.search_stage import make_problem
 from nadv2_tf.search import Candidate, Found, Iteration, Problem, UnreachableTarget
 from nadv2_tf.spec import NetworkSpec, space_of
@@ -28,7 +31,7 @@ def space():
 def test_a_devices_range_is_measured_once(space, folder, plug_in, options):
   device = plug_in()
   for _ in range(2):
-    values = metering.resource_range(options(), space, folder, None)
+    values = metric_of(options()).costs(space, folder)
     assert values == {"smallest": 0.02, "middle": 0.04, "largest": 0.04}
   assert len(device.contents) == 3
   assert device.opened[0] == ("host", None, None)
@@ -40,8 +43,8 @@ def test_a_devices_range_is_measured_once(space, folder, plug_in, options):
 )
 def test_other_settings_measure_the_range_again(space, folder, plug_in, changes, options):
   device = plug_in()
-  metering.resource_range(options(), space, folder, None)
-  metering.resource_range(options(**changes), space, folder, None)
+  metric_of(options()).costs(space, folder)
+  metric_of(options(**changes)).costs(space, folder)
   assert len(device.contents) == 6
   for name, value in changes.items():
     assert getattr(device.settings[1], name) == value != getattr(device.settings[0], name)
@@ -49,11 +52,11 @@ def test_other_settings_measure_the_range_again(space, folder, plug_in, changes,
 
 def test_a_devices_table_is_measured_once(space, folder, plug_in, options):
   device = plug_in()
-  meter = metering.device_table(options(), space, folder, Progress(io.StringIO()))
-  assert meter.facts["check_networks"] == str(min(metering.CHECK_NETWORKS, 2))
+  meter = device_table(options(), space, folder, Progress(io.StringIO()))
+  assert meter.facts["check_networks"] == str(min(CHECK_NETWORKS, 2))
   measured = len(device.contents)
   assert measured > len(meter.rows)
-  again = metering.device_table(options(), space, folder, Progress(io.StringIO()))
+  again = device_table(options(), space, folder, Progress(io.StringIO()))
   assert len(device.contents) == measured and again.to_csv() == meter.to_csv()
   assert sorted(path.name for path in folder.path.iterdir()) == ["latency_table.csv", "run.json"]
 
@@ -62,10 +65,10 @@ def test_a_killed_table_goes_on(space, folder, plug_in, options):
   rows = len(planned_pieces(space))
   plug_in(most_files=rows + 1)  # the pieces and a call
   with pytest.raises(DeviceLost):
-    metering.device_table(options(), space, folder, Progress(io.StringIO()))
+    device_table(options(), space, folder, Progress(io.StringIO()))
   assert not folder.latency_table.exists()
   device = plug_in()
-  meter = metering.device_table(options(), space, folder, Progress(io.StringIO()))
+  meter = device_table(options(), space, folder, Progress(io.StringIO()))
   assert len(meter.rows) == rows
   assert device.contents and all(content.startswith(b"{") for content in device.contents)
 
@@ -73,13 +76,13 @@ def test_a_killed_table_goes_on(space, folder, plug_in, options):
 def test_a_table_of_other_threads_is_refused(space, folder, plug_in, options):
   device = plug_in()
   progress = Progress(io.StringIO())
-  first = metering.device_table(options(), space, folder, progress)
+  first = device_table(options(), space, folder, progress)
   measured = len(device.contents)
   message = r"latency_table\.csv was measured with num_threads = 1, now it is 4"
   with pytest.raises(ValueError, match=message):
-    metering.device_table(options(num_threads=4), space, folder, progress)
+    device_table(options(num_threads=4), space, folder, progress)
   # The refused attempt leaves nothing behind that the right one would trip over.
-  assert metering.device_table(options(), space, folder, progress).rows == first.rows
+  assert device_table(options(), space, folder, progress).rows == first.rows
   assert len(device.contents) == measured
 
 
@@ -206,7 +209,7 @@ def test_networks_are_timed_in_turns_and_recorded(folder, plug_in, options):
 
 
 def test_an_unsteady_timing_is_told(folder, plug_in, options):
-  from nadv2_tf.benchmarks.timing import Repeat
+  from nadv2_tf.benchmarks.timing.device import Repeat
 
   device, stream = plug_in(), io.StringIO()
   device.measure = lambda paths, settings: [
@@ -227,19 +230,12 @@ def test_a_network_that_is_not_exported_is_named(folder, plug_in, options):
 
 
 def test_a_table_times_nothing(folder, monkeypatch, options):
-  monkeypatch.setattr(metering, "open_device", None)
+  monkeypatch.setattr(run_device, "open_device", None)
   stream = io.StringIO()
   given = options(device="table:pixel1.json")
   assert export_stage.time_networks([(folder, "found")], given, Progress(stream)) == []
   assert "not timed: --device=table:pixel1.json is no device" in stream.getvalue()
   assert folder.metrics() == {}
-
-
-class Bench:
-  """What `equally_fast` needs of a workbench."""
-
-  def __init__(self, space):
-    self.space = space
 
 
 WIDE = space_of(NetworkSpec("wide", (4, 4, 1), (Conv(64, 3, 2), Head(2))), 64)
@@ -256,18 +252,18 @@ def test_the_uniform_network_is_as_fast_as_measured(plug_in, options, found_ms, 
   device = plug_in(milliseconds=milliseconds)
   found = NetworkSpec("found", (4, 4, 1), (Conv(20, 3, 2), Head(2)))
   problem = Problem(WIDE, WIDE.largest(), Filters(), 0.2)
-  uniform = export_stage.equally_fast(Bench(WIDE), problem, found, options())
+  uniform = metric_of(options()).equally_fast(problem, found)
   assert uniform.blocks[0].filters == filters
   # One round where the prediction was within 2 %, else a second one.
   assert len(device.settings) == (1 if abs(found_ms - 0.2) < 0.004 else 2)
 
 
 def test_the_uniform_network_of_a_table_is_as_fast_as_predicted(monkeypatch, options):
-  monkeypatch.setattr(metering, "open_device", None)
+  monkeypatch.setattr(run_device, "open_device", None)
   found = WIDE.largest().with_block(0, filters=20)
   problem = Problem(WIDE, WIDE.largest(), Filters(), 0.2)
   for given in (options(device="table:t.csv"), options("macs")):
-    uniform = export_stage.equally_fast(Bench(WIDE), problem, found, given)
+    uniform = metric_of(given).equally_fast(problem, found)
     assert uniform.blocks[0].filters == 20
 
 
@@ -275,9 +271,9 @@ def test_a_run_without_a_device_is_summarised(folder, options):
   found = {"macs": 9, "seconds": {"time": 1.0}, "latency_ms": 0.5, "test_accuracy": 0.75}
   metric = {"name": "latency_ms", "predicted": 0.4, "measured": None}
   folder.update_metrics(networks={"found": found}, metric=metric)
-  export_stage.summarise(folder, options(device="table:t.csv"))
+  export_stage.summarise(folder, metric_of(options(device="table:t.csv")))
   assert folder.metrics()["metric"]["measured"] is None
-  export_stage.summarise(folder, options())
+  export_stage.summarise(folder, metric_of(options()))
   metrics = folder.metrics()
   assert metrics["metric"] == metric | {"measured": 0.5}
   assert (metrics["macs"], metrics["test_accuracy"], metrics["latency_ms"]) == (9, 0.75, 0.5)

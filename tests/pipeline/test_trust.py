@@ -5,14 +5,14 @@ import json
 import shutil
 
 import pytest
-from nadv2_tf.benchmarks.rank_correlation import kendall_tau
 
-from nadv2_tf.pipeline import super_stage, training_stages, trust, workbench
-from nadv2_tf.pipeline.options import FinetuneOptions, TrustOptions
+from nadv2_tf.options import FinetuneOptions, TrustOptions
+from nadv2_tf.pipeline import plain_training, super_stage, trust, workbench
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.report import write_report
 from nadv2_tf.search import journal
 from nadv2_tf.training.recipe import Recipe
+from nadv2_tf.training.scoring.rank_correlation import kendall_tau
 
 
 def _samples(*resources):
@@ -73,7 +73,7 @@ def test_a_run_says_that_nobody_asked(finished_run, bench):
 
 
 def test_samples_of_the_search_are_trained_once(bench, monkeypatch):
-  trained, train_on = [], training_stages.train_on
+  trained, train_on = [], plain_training.train_on
 
   def counted(bench, model, spec, recipe, title, progress):
     if len(trained) == 2:
@@ -81,7 +81,7 @@ def test_samples_of_the_search_are_trained_once(bench, monkeypatch):
     trained.append(recipe)
     train_on(bench, model, spec, recipe, title, progress)
 
-  monkeypatch.setattr(training_stages, "train_on", counted)
+  monkeypatch.setattr(plain_training, "train_on", counted)
   with pytest.raises(KeyboardInterrupt):
     _measure(bench, 3)
   assert "trust" not in bench.folder.metrics()
@@ -90,7 +90,7 @@ def test_samples_of_the_search_are_trained_once(bench, monkeypatch):
     trained.append(recipe)
     train_on(bench, model, spec, recipe, title, progress)
 
-  monkeypatch.setattr(training_stages, "train_on", counted_on)
+  monkeypatch.setattr(plain_training, "train_on", counted_on)
   _measure(bench, 3)
   _measure(bench, 3)
   assert trained == [Recipe(0.5, 32, "adam", 2e-3, "cosine", weight_decay=0.0, ema=0.5)] * 3

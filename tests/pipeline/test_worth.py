@@ -5,8 +5,8 @@ import queue
 import types
 
 import pytest
-from nadv2_tf.benchmarks.studies import scratch, worth
 
+from nadv2_tf.benchmarks.studies import scratch, worth
 from nadv2_tf.pipeline.folder import RunFolder
 
 

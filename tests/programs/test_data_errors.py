@@ -17,7 +17,7 @@ def pictures(tmp_path):
 
 
 def test_unknown_data_lists_the_known_forms(fails, output):
-  message = "--data must be demo, tfds:NAME, folder:DIR or npz:FILE, got 'imagenet'"
+  message = "--data must be demo, or one of folder:..., npz:..., tfds:..., got 'imagenet'"
   fails(message, "train", f"--output={output}", "--data=imagenet")
 
 

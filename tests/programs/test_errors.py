@@ -1,9 +1,9 @@
 """Every wrong value ends a command before any training, with one line that says what to change."""
 
 import pytest
-from nadv2_tf.flags.groups import NetworkOptions
 
 from nadv2_tf import backbones
+from nadv2_tf.options import NetworkOptions
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.resources.counts import MacsMeter
 
@@ -37,17 +37,13 @@ def test_missing_output_is_named(run_command, command):
     ("subnetworks_per_batch", "0"),
   ],
 )
-def test_flag_out_of_range_is_named_with_its_value(run_command, output, flag, value):
-  status, _, stderr = run_command("run", f"--output={output}", f"--{flag}={value}")
-  assert status in (1, 2)
-  assert flag in stderr and value in stderr and "Traceback" not in stderr
+def test_flag_out_of_range_is_named_with_its_value(fails, output, flag, value):
+  fails(f"{flag}.*{value}", "run", f"--output={output}", f"--{flag}={value}")
   assert not output.exists()
 
 
-def test_unknown_flag_is_named(run_command, output):
-  status, _, stderr = run_command("run", f"--output={output}", "--epoch_count=3")
-  assert status in (1, 2)
-  assert "epoch_count" in stderr and "Traceback" not in stderr
+def test_unknown_flag_is_named(fails, output):
+  fails("Unknown command line flag 'epoch_count'", "run", f"--output={output}", "--epoch_count=3")
   assert not output.exists()
 
 
@@ -69,9 +65,9 @@ def test_unexpected_argument_is_named(fails, output, command):
 
 
 def test_unknown_backbone_lists_the_known_ones(fails, output):
-  known = ", ".join(sorted(backbones.BACKBONES))
+  known = r"\|".join(sorted(backbones.BACKBONES))
   for command in ("train", "run"):
-    message = f"Unknown backbone 'resnet50'. Known: {known}"
+    message = f"flag --backbone=resnet50: value should be one of <{known}>; see --help."
     fails(message, command, f"--output={output}", "--backbone=resnet50")
   assert not output.exists()
 
@@ -83,7 +79,7 @@ def test_unknown_backbone_lists_the_known_ones(fails, output):
     (["--backbone=fastdepth", "--data=rooms:3"], "needs a COUNT from 10 to 100000, got '3'"),
     (
       ["--backbone=fastdepth", "--label_smoothing=0.1", "--data=rooms:10"],
-      "--label_smoothing is of the cross entropy, and depth has none; got 0.1",
+      "--label_smoothing is not for the loss of depth; got 0.1",
     ),
     (["--depth_scale=0.1"], "--depth_scale is not for classification, the task of this backbone"),
     (
@@ -143,7 +139,7 @@ def test_missing_table_is_named(fails, small, output):
 
 
 def test_mask_that_is_none_is_named(fails, small, output):
-  message = "cpu_mask must be a hexadecimal mask such as f0, got 'big'"
+  message = "--cpu_mask=big: must be a hexadecimal mask such as f0, got 'big'"
   fails(message, "run", *small, f"--output={output}", "--cpu_mask=big")
 
 

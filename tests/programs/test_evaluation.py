@@ -8,7 +8,7 @@ import pytest
 from absl.testing import flagsaver
 
 from nadv2_tf.tasks.examples import Examples
-from nadv2_tf.training.evaluation import evaluate, evaluate_logits
+from nadv2_tf.training.scoring.evaluation import evaluate, evaluate_logits
 
 NAN, INF = float("nan"), float("inf")
 
@@ -69,6 +69,7 @@ def test_evaluate_goes_through_all_examples_in_order(batch_size):
 def files(tmp_path_factory):
   """A network that weighs the pixels of 4x4 images, as .keras and .tflite, and labelled images."""
   import keras
+
   from nadv2_tf.export import to_tflite
 
   folder = tmp_path_factory.mktemp("networks")

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from nadv2_tf.export import metadata
 
+from nadv2_tf.export import metadata
 from nadv2_tf.models import stand_alone
 from nadv2_tf.spec import NetworkSpec
 from nadv2_tf.spec.blocks import Conv, Head

@@ -15,7 +15,7 @@ import pytest
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.lock import LOCK, locked
 from nadv2_tf.programs import start
-from nadv2_tf.training import interruption
+from nadv2_tf.training.checkpoints import interruption
 
 SMALL = [
   "--image_size=8", "--holdout=8", "--batch_size=8", "--subnetworks_per_batch=2", "--seed=0",

@@ -7,13 +7,14 @@ import re
 
 import pytest
 from absl.testing import flagsaver
-from nadv2_tf.benchmarks import latency_table
-from nadv2_tf.benchmarks.devices import open_device
-from nadv2_tf.benchmarks.latency_table import header_of
-from nadv2_tf.benchmarks.pieces import piece_file
-from nadv2_tf.benchmarks.timing import Timing, TimingSettings
 
 from nadv2_tf import backbones
+from nadv2_tf.benchmarks.tables import measurement as latency_table
+from nadv2_tf.benchmarks.tables.measurement import header_of
+from nadv2_tf.benchmarks.tables.pieces import piece_file
+from nadv2_tf.benchmarks.timing.device import Timing
+from nadv2_tf.benchmarks.timing.devices import open_device
+from nadv2_tf.options import TimingSettings
 from nadv2_tf.resources.latency_table import LatencyTable, Piece
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head
@@ -100,7 +101,7 @@ def test_what_the_tool_refuses_is_told_with_its_output(run_command, tflite, tmp_
   ("flag", "message"),
   [
     ("--device=phone", "--device must be host, adb or adb:SERIAL, got 'phone'"),
-    ("--cpu_mask=big", "cpu_mask must be a hexadecimal mask such as f0, got 'big'"),
+    ("--cpu_mask=big", "--cpu_mask=big: must be a hexadecimal mask such as f0, got 'big'"),
     ("--delegate=gpu", "This machine has no delegate 'gpu'"),
     ("--benchmark_binary=none", "There is no benchmark_model at none"),
     ("--tflite=none.tflite", "There is no file none.tflite"),
@@ -124,11 +125,8 @@ def measure_table(monkeypatch, tmp_path, capsys):
     network = NetworkSpec("one", input_shape, (Conv(8, 3, 2), Head(classes)))
     return space_of(network, levels=8)
 
-  monkeypatch.setitem(backbones.BACKBONES._items, "one", one_convolution)
   monkeypatch.setattr(latency_table, "CALIBRATION_NETWORKS", 3)
   before = set(flags.FLAGS)
-  program.define_flags()
-  flags.FLAGS(["nadv2-latency-table", "--output=unset"])
 
   def run(**values):
     values = {
@@ -140,7 +138,10 @@ def measure_table(monkeypatch, tmp_path, capsys):
       program.main()
     return capsys.readouterr().out
 
-  yield run
+  with backbones.BACKBONES.registered("one", one_convolution):
+    program.define_flags()
+    flags.FLAGS(["nadv2-latency-table", "--output=unset"])
+    yield run
   for name in set(flags.FLAGS) - before:
     delattr(flags.FLAGS, name)
 
@@ -200,8 +201,9 @@ def test_wrong_values_of_latency_table(fails, tmp_path):
   fails(message, "latency_table", good, "--device=phone")
   folder = tmp_path / "none"
   fails(f"There is no folder {folder}", "latency_table", f"--output={folder / 'table.csv'}")
-  fails("Unknown backbone 'resnet50'. Known: ", "latency_table", good, "--backbone=resnet50")
-  fails("cpu_mask must be a hexadecimal mask", "latency_table", good, "--cpu_mask=big")
+  message = "--backbone=resnet50: value should be one of <fastdepth"
+  fails(message, "latency_table", good, "--backbone=resnet50")
+  fails("--cpu_mask=big: must be a hexadecimal mask", "latency_table", good, "--cpu_mask=big")
   fails(f"Is a directory: '{tmp_path}'", "latency_table", f"--output={tmp_path}")
   assert not list(tmp_path.glob("*.csv*"))
 

@@ -3,9 +3,9 @@
 import random
 
 import pytest
-from nadv2_tf.export import to_tflite
 
 from nadv2_tf import backbones
+from nadv2_tf.export import to_tflite
 from nadv2_tf.models import stand_alone
 from nadv2_tf.resources import (
   COUNTS,

@@ -3,10 +3,10 @@
 import random
 
 import pytest
-from nadv2_tf.benchmarks.networks import network_file
-from nadv2_tf.export import inspection
 
 from nadv2_tf import backbones
+from nadv2_tf.benchmarks.tables.networks import network_file
+from nadv2_tf.export import inspection
 from nadv2_tf.resources import PeakMemoryMeter
 from nadv2_tf.spec import NetworkSpec, Skip
 from nadv2_tf.spec.blocks import Conv, Head, InvertedResidual, Upsample

@@ -10,6 +10,7 @@ from nadv2_tf.resources import MacsMeter
 from nadv2_tf.search import (
   MultiLayerCoordinateDescent,
   Problem,
+  Race,
   journal,
   minimize,
 )
@@ -93,6 +94,40 @@ def test_the_journal_has_a_line_for_the_search_each_sample_and_each_iteration(tm
   last = entries[-1]
   assert SPACE.decode(last["widths"]).blocks == result.spec.blocks
   assert (last["accuracy"], last["resource"]) == (result.accuracy, result.resource)
+
+
+class Spreading(Evaluator):
+  """Scores two networks in the time of one."""
+
+  at_once = 2
+
+  def __init__(self):
+    super().__init__()
+    self.calls = []
+
+  def accuracy(self, specs):
+    self.calls.append(len(specs))
+    return super().accuracy(specs)
+
+
+def test_an_evaluator_on_two_devices_is_asked_half_as_often(tmp_path):
+  one, two, evaluator = tmp_path / "one.jsonl", tmp_path / "two.jsonl", Spreading()
+  result = minimize(_problem(), SETTINGS, Evaluator(), one)
+  assert minimize(_problem(), SETTINGS, evaluator, two) == result
+  assert two.read_bytes() == one.read_bytes()
+  assert sum(evaluator.calls) == result.samples_scored and max(evaluator.calls) == 2
+  # A round with an odd number of new samples ends with a call for one.
+  assert len(evaluator.calls) <= (result.samples_scored + len(result.iterations)) / 2
+  text = two.read_bytes()
+  two.write_bytes(text[: len(text) // 2])  # after a kill the rest is asked for, in pairs again
+  again = Spreading()
+  assert minimize(_problem(), SETTINGS, again, two) == result and two.read_bytes() == text
+  assert 0 < sum(again.calls) < result.samples_scored and max(again.calls) == 2
+
+
+def test_a_race_needs_an_evaluator_that_knows_parts():
+  with pytest.raises(ValueError, match="score on a part of its images"):
+    minimize(_problem(), SETTINGS, Evaluator(), race=Race())
 
 
 def test_what_another_search_scored_and_measured_is_not_asked_for_again(tmp_path):

@@ -5,6 +5,7 @@ import random
 import zlib
 
 import pytest
+from rounds import answered
 
 from nadv2_tf import backbones
 from nadv2_tf.resources import MacsMeter
@@ -56,8 +57,10 @@ def _drive(optimizer, problem, accuracy, seed=0):
       specs = search.send(scored)
     except StopIteration as stop:
       return stop.value, resources
-    scored = tuple(Candidate(spec, accuracy(spec), problem.meter.measure(spec)) for spec in specs)
-    resources.append(optimizer.choose(scored).resource)
+    measure = problem.meter.measure
+    candidates = (Candidate(spec, accuracy(spec), measure(spec)) for spec in specs)
+    scored = answered(optimizer, candidates, scored)
+    resources.append(scored.best.resource)
 
 
 # NetAdaptV2, section 4.1.1: the MAC-guided search takes 2.5 %, the latency-guided one 3 % first,
@@ -147,7 +150,8 @@ def test_samples_shrink_at_most_l_layers_and_meet_their_goal(name, most_layers):
   assert most_changed > 1
   chosen = samples[7]
   scored = [Candidate(s, 0.9 if s is chosen else 0.1, meter.measure(s)) for s in samples]
-  for sample in search.send(scored):  # the next iteration starts at the chosen sample
+  # The next iteration starts at the chosen sample.
+  for sample in search.send(answered(optimizer, scored)):
     assert 1 <= len(_layers_changed(space, chosen, sample)) <= most_layers
     assert meter.measure(sample) <= meter.measure(chosen) - 0.98 * 0.02 * resource
 
@@ -264,8 +268,8 @@ def test_a_schedule_that_ends_above_the_target_is_told_before_anything_is_scored
   with pytest.raises(UnreachableTarget, match="take off 75% of the initial .* above the target"):
     minimize(problem, optimizer, NeverAsked())
   reachable = Problem(DEMO, DEMO.largest(), MacsMeter(), 0.26 * LARGEST)
-  optimizer.check_schedule(reachable)
-  MultiLayerCoordinateDescent(4, 10, 0.001, 1.0).check_schedule(problem)  # never runs dry
+  optimizer.check(reachable)
+  MultiLayerCoordinateDescent(4, 10, 0.001, 1.0).check(problem)  # never runs dry
 
 
 def test_choose_takes_the_most_accurate_and_of_those_the_cheapest():
@@ -284,7 +288,7 @@ def test_choose_by_ratio_takes_the_least_accuracy_lost_per_resource_saved():
   ("settings", "message"),
   [
     ({"samples_per_iteration": 0}, "--samples_per_iteration .* at least 1, got 0 and 10"),
-    ({"layers_per_sample": 0}, "--layers_per_sample must be at least 1, got 200 and 0"),
+    ({"layers_per_sample": 0}, "--layers_per_sample must be at least 1, got 24 and 0"),
     ({"initial_reduction": 0.0}, "--initial_reduction must lie between 0 and 1, got 0.0"),
     ({"initial_reduction": 1.0}, "--initial_reduction must lie between 0 and 1, got 1.0"),
     ({"initial_reduction": float("nan")}, "--initial_reduction must .* got nan"),

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from rounds import answered
 
 from nadv2_tf import backbones
 from nadv2_tf.resources import MacsMeter
@@ -47,7 +48,8 @@ def test_each_layer_gives_one_sample_in_which_it_alone_is_shrunk(name):
 def test_mcd_with_one_layer_draws_the_samples_that_scd_goes_through():
   # MobileNetV1 has one kernel size, so that a layer and a goal make one sample.
   problem = _problem("mobilenet_v1")
-  scd = SingleLayerCoordinateDescent(0.02).search(problem, random.Random(0))
+  optimizer = SingleLayerCoordinateDescent(0.02)
+  scd = optimizer.search(problem, random.Random(0))
   # Of at most 27 layers each is drawn among 2 000 times: none is missed.
   mcd = MultiLayerCoordinateDescent(200, 1, 0.02).search(problem, random.Random(0))
   scored = None
@@ -57,7 +59,8 @@ def test_mcd_with_one_layer_draws_the_samples_that_scd_goes_through():
     assert sorted(rows[0]) == sorted(rows[1]) and 3 < len(samples) <= 27
     # The same answer to both: that the sample of the layer in the middle is the best.
     best = sorted(samples, key=problem.space.encode)[len(samples) // 2]
-    scored = [Candidate(s, float(s == best), METER.measure(s)) for s in samples]
+    candidates = [Candidate(s, float(s == best), METER.measure(s)) for s in samples]
+    scored = answered(optimizer, candidates)
 
 
 def test_the_defaults_are_the_schedule_of_mcd():

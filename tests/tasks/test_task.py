@@ -5,6 +5,8 @@ import inspect
 import pytest
 
 from nadv2_tf import backbones, tasks
+from nadv2_tf.option import options_of
+from nadv2_tf.options import TaskSettings
 from nadv2_tf.tasks.task import Task
 
 NAMES = list(tasks.TASKS)
@@ -50,10 +52,8 @@ def test_flags_of_another_task_are_named():
 
 
 def test_the_flags_are_those_that_tasks_take():
-  from nadv2_tf.flags import tasks as flags_of_tasks
-
   taken = {setting for name in NAMES for setting in tasks.TASKS[name].settings}
-  assert set(flags_of_tasks.NAMES) == taken
+  assert set(options_of(TaskSettings)) == taken
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,10 @@ from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head
 from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.tasks.examples import Examples
-from nadv2_tf.training import checkpoint_file, strategies
-from nadv2_tf.training.checkpoint_file import Checkpoint, CheckpointError
-from nadv2_tf.training.checkpoints import Checkpoints
+from nadv2_tf.training import strategies
+from nadv2_tf.training.checkpoints import file as checkpoint_file
+from nadv2_tf.training.checkpoints.file import Checkpoint, CheckpointError
+from nadv2_tf.training.checkpoints.folder import Checkpoints
 from nadv2_tf.training.loop import TrainingLoop
 from nadv2_tf.training.recipe import Recipe
 from nadv2_tf.training.widths import WidthSampler

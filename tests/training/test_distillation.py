@@ -10,10 +10,10 @@ import tensorflow as tf
 from nadv2_tf.models import stand_alone, super_network
 from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.tasks.examples import Examples
-from nadv2_tf.training.distillation import Teacher
-from nadv2_tf.training.gradients import gradients, sliced_gradients
 from nadv2_tf.training.loop import TrainingLoop
 from nadv2_tf.training.recipe import Recipe
+from nadv2_tf.training.steps.distillation import Teacher
+from nadv2_tf.training.steps.gradients import gradients, sliced_gradients
 from nadv2_tf.training.widths import WidthSampler
 
 TASK = Classification("demo", 8, 1, 0)

@@ -8,8 +8,8 @@ import tensorflow as tf
 from nadv2_tf.models import stand_alone, super_network
 from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.tasks.examples import Examples
-from nadv2_tf.training.checkpoints import Checkpoints
-from nadv2_tf.training.collapse import CollapseWatch, answers_alike
+from nadv2_tf.training.checkpoints.collapse import CollapseWatch, answers_alike
+from nadv2_tf.training.checkpoints.folder import Checkpoints
 from nadv2_tf.training.loop import TrainingDiverged, TrainingLoop
 from nadv2_tf.training.recipe import Recipe
 

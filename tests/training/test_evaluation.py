@@ -6,7 +6,7 @@ import pytest
 from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.tasks.depth import Depth
 from nadv2_tf.tasks.examples import Examples
-from nadv2_tf.training import evaluation
+from nadv2_tf.training.scoring import evaluation
 
 
 def of_size(count, side):

@@ -14,7 +14,7 @@ from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.tasks.examples import Examples
 from nadv2_tf.training.loop import TrainingLoop
 from nadv2_tf.training.recipe import Recipe
-from nadv2_tf.training.scoring import SharedWeightsEvaluator
+from nadv2_tf.training.scoring.shared_weights import SharedWeightsEvaluator
 from nadv2_tf.training.widths import WidthSampler
 
 pytest.importorskip("jax", reason="the JAX backend is an extra: pip install nadv2-tf[jax]")
@@ -26,7 +26,7 @@ from nadv2_tf.models import super_network
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.tasks.examples import Examples
-from nadv2_tf.training.jax_scoring import MaskedEvaluator
+from nadv2_tf.training.scoring.masked import MaskedEvaluator
 from nadv2_tf.training.loop import TrainingLoop
 from nadv2_tf.training.recipe import Recipe
 from nadv2_tf.training.widths import WidthSampler

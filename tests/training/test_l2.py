@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from nadv2_tf.models import stand_alone, super_network
 from nadv2_tf.tasks.classification import Classification
-from nadv2_tf.training.gradients import gradients, sliced_gradients
+from nadv2_tf.training.steps.gradients import gradients, sliced_gradients
 from nadv2_tf.training.widths import WidthSampler
 
 TASK, L2 = Classification("demo", 8, 1, 0), 0.3

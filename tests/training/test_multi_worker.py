@@ -17,14 +17,14 @@ import pytest
 
 from nadv2_tf import backbones
 from nadv2_tf.models import super_network
+from nadv2_tf.options import NetworkOptions
 from nadv2_tf.pipeline.data import make_task
 from nadv2_tf.pipeline.folder import RunFolder
-from nadv2_tf.pipeline.options import NetworkOptions
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.super_stage import train_super_network
 from nadv2_tf.pipeline.workbench import make_workbench
-from nadv2_tf.training.checkpoints import Checkpoints
-from nadv2_tf.training.scoring import SharedWeightsEvaluator
+from nadv2_tf.training.checkpoints.folder import Checkpoints
+from nadv2_tf.training.scoring.shared_weights import SharedWeightsEvaluator
 
 WORKER = pathlib.Path(__file__).with_name("two_workers.py")
 

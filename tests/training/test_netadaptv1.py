@@ -13,8 +13,8 @@ from nadv2_tf.spec import NetworkSpec, SearchSpace, space_of
 from nadv2_tf.spec.blocks import Conv, Head, InvertedResidual
 from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.tasks.examples import Examples
-from nadv2_tf.training.netadaptv1 import FineTuningEvaluator
 from nadv2_tf.training.recipe import Recipe
+from nadv2_tf.training.scoring.trained_samples import FineTuningEvaluator
 
 NETWORK = NetworkSpec(
   "tiny",

@@ -9,10 +9,10 @@ import pytest
 from nadv2_tf.models import stand_alone, super_network
 from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.tasks.examples import Examples
-from nadv2_tf.training.execution import check_execution
 from nadv2_tf.training.loop import TrainingLoop
-from nadv2_tf.training.precision import computing_in
 from nadv2_tf.training.recipe import Recipe
+from nadv2_tf.training.steps.execution import check_execution
+from nadv2_tf.training.steps.precision import computing_in
 from nadv2_tf.training.widths import WidthSampler
 
 RECIPE = Recipe(1, 16, "sgd", 0.02, weight_decay=0.0)

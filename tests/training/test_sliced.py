@@ -13,10 +13,10 @@ from nadv2_tf.spec import NetworkSpec, Skip, space_of
 from nadv2_tf.spec.blocks import Conv, Head, InvertedResidual, Upsample
 from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.tasks.examples import Examples
-from nadv2_tf.training.gradients import gradients, sliced_gradients
 from nadv2_tf.training.loop import TrainingLoop
 from nadv2_tf.training.recipe import Recipe
-from nadv2_tf.training.sliced import GivenStatistics, OwnStatistics, run_sliced
+from nadv2_tf.training.steps.gradients import gradients, sliced_gradients
+from nadv2_tf.training.steps.sliced import GivenStatistics, OwnStatistics, run_sliced
 from nadv2_tf.training.widths import WidthSampler
 
 CLASSIFIER = NetworkSpec(

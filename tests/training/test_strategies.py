@@ -17,7 +17,7 @@ from nadv2_tf.tasks.examples import Examples
 from nadv2_tf.training import strategies
 from nadv2_tf.training.loop import TrainingLoop
 from nadv2_tf.training.recipe import Recipe
-from nadv2_tf.training.scoring import SharedWeightsEvaluator
+from nadv2_tf.training.scoring.shared_weights import SharedWeightsEvaluator
 from nadv2_tf.training.widths import WidthSampler
 
 BATCH = 16

@@ -9,7 +9,7 @@ from nadv2_tf.models import super_network
 from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.tasks.records import Files
 from nadv2_tf.tasks.stream import streamed
-from nadv2_tf.training.checkpoints import Checkpoints
+from nadv2_tf.training.checkpoints.folder import Checkpoints
 from nadv2_tf.training.loop import TrainingLoop
 from nadv2_tf.training.recipe import Recipe
 from nadv2_tf.training.widths import WidthSampler

@@ -9,12 +9,12 @@ import tensorflow as tf
 from nadv2_tf.models import stand_alone, super_network
 from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.tasks.examples import Examples
-from nadv2_tf.training.evaluation import keras_predictor
 from nadv2_tf.training.loop import TrainingLoop
 from nadv2_tf.training.recalibration import recalibrate
 from nadv2_tf.training.recipe import Recipe
-from nadv2_tf.training.scoring import SharedWeightsEvaluator
-from nadv2_tf.training.tracing import traced
+from nadv2_tf.training.scoring.evaluation import keras_predictor
+from nadv2_tf.training.scoring.shared_weights import SharedWeightsEvaluator
+from nadv2_tf.training.steps.tracing import traced
 
 NETWORKS = 6  # TensorFlow warns from the fifth trace within ten calls on
 

@@ -13,14 +13,14 @@ import sys
 
 import numpy as np
 
+from nadv2_tf.options import CheckpointOptions, NetworkOptions, TrainOptions
 from nadv2_tf.pipeline import super_stage, workbench
 from nadv2_tf.pipeline.folder import RunFolder
-from nadv2_tf.pipeline.options import CheckpointOptions, NetworkOptions, TrainOptions
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.workers import own_progress
 from nadv2_tf.programs import start
 from nadv2_tf.training import strategies
-from nadv2_tf.training.scoring import SharedWeightsEvaluator
+from nadv2_tf.training.scoring.shared_weights import SharedWeightsEvaluator
 
 TRAIN = TrainOptions(
   epochs=2,
@@ -40,6 +40,7 @@ TRAIN = TrainOptions(
   size_noise=0.2,
   execution="masked",
   strategy="multi_worker",
+  order="paper",
 )
 #: after every step
 CHECKPOINTS = CheckpointOptions(0.0, 2)

@@ -1,36 +1,48 @@
 """The classifier: a fixed 1x1 convolution on pooled features, logits out."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import ops
+
+if TYPE_CHECKING:
+  from typing import Any
+
+  import numpy as np
+
+  from nadv2_tf.spec.shapes import LayerShape
+  from nadv2_tf.types import Tensor
 
 
 class SuperClassifier(keras.layers.Layer):
   """Classifier of the super-network; dead channels are 0 and add nothing."""
 
-  def __init__(self, classes, **kwargs):
+  def __init__(self, classes: int, **kwargs: Any) -> None:
     super().__init__(**kwargs)
     self.classes = classes
 
-  def build(self, features_shape):
+  def build(self, features_shape: tuple[Any, ...]) -> None:
     shape = (features_shape[-1], self.classes)
     self.kernel = self.add_weight(name="kernel", shape=shape, initializer="glorot_uniform")
     self.bias = self.add_weight(name="bias", shape=(self.classes,), initializer="zeros")
 
-  def call(self, features):
+  def call(self, features: Tensor) -> Tensor:
     """Logits, [batch, classes], of `features`, [batch, 1, 1, channels]."""
     return ops.matmul(features[:, 0, 0, :], self.kernel) + self.bias
 
-  def compute_output_spec(self, features):
+  def compute_output_spec(self, features: Tensor) -> keras.KerasTensor:
     return keras.KerasTensor((features.shape[0], self.classes), features.dtype)
 
 
-def stand_alone(x, classes, name):
+def stand_alone(x: Tensor, classes: int, name: str) -> Tensor:
   """The same in plain Keras."""
   logits = keras.layers.Conv2D(classes, 1, name=name)(x)
   return keras.layers.Flatten(name="logits")(logits)
 
 
-def sliced_weights(super_layer, shape):
+def sliced_weights(super_layer: SuperClassifier, shape: LayerShape) -> list[np.ndarray]:
   """Arrays of the 1x1 convolution for a `LayerShape`."""
   kernel = ops.convert_to_numpy(super_layer.kernel)[: shape.in_channels]
   return [kernel[None, None], ops.convert_to_numpy(super_layer.bias)]

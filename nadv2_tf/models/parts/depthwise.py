@@ -3,6 +3,10 @@
 Its kernel is a superkernel. M above the live channels C counts as C.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import ops
 
@@ -10,21 +14,38 @@ from nadv2_tf.layers import centre_mask
 from nadv2_tf.models.parts import filtered
 from nadv2_tf.spec import channels as channel_rules
 
+if TYPE_CHECKING:
+  from typing import Any
+
+  import numpy as np
+
+  from nadv2_tf.layers import MaskedBatchNorm
+  from nadv2_tf.spec.blocks import Filters
+  from nadv2_tf.spec.shapes import LayerShape
+  from nadv2_tf.types import Tensor
+
 
 class SuperDepthwise(filtered.SuperFiltered):
   """Depthwise layer of the super-network. One kernel size serves the whole batch."""
 
-  def bypass_cap(self):
+  norm: MaskedBatchNorm  # there always is one
+
+  def bypass_cap(self) -> int | None:
     return None
 
-  def full_filters(self):
+  def full_filters(self) -> int:
     return self._full
 
-  def kept_filters(self, live, widths):
+  def kept_filters(self, live: Tensor, widths: Tensor) -> Tensor:
     kept = super().kept_filters(live, widths)
     return channel_rules.depthwise_kept(live, kept, ops.minimum)
 
-  def build(self, features_shape, live_shape, widths_shape):
+  def build(
+    self,
+    features_shape: tuple[Any, ...],
+    live_shape: tuple[Any, ...],
+    widths_shape: tuple[Any, ...],
+  ) -> None:
     size, channels = self.filters.kernel, features_shape[-1]
     # A wider expansion bypass can bring more channels than filters, and fewer leave filters idle.
     self._full = channel_rules.depthwise_kept(channels, self.filters.kept)
@@ -32,7 +53,7 @@ class SuperDepthwise(filtered.SuperFiltered):
     self.kernel = self.add_weight(name="kernel", shape=shape, initializer="he_normal")
     self.norm.build((None, None, None, self._full), (None, self._full))
 
-  def convolve(self, features, widths):
+  def convolve(self, features: Tensor, widths: Tensor) -> Tensor:
     kernel = self.kernel
     if self.kernel_column is not None:
       mask = centre_mask(self.filters.kernel, widths[0, self.kernel_column], kernel.dtype)
@@ -42,7 +63,7 @@ class SuperDepthwise(filtered.SuperFiltered):
     return ops.depthwise_conv(features, kernel, strides=self.filters.stride, padding="same")
 
 
-def stand_alone(x, filters, name):
+def stand_alone(x: Tensor, filters: Filters, name: str) -> Tensor:
   """The same layer in plain Keras; `filters.kept` may be 0 or above the channels of `x`."""
   in_channels = x.shape[-1]
   kept = channel_rules.depthwise_kept(in_channels, filters.kept)
@@ -56,10 +77,12 @@ def stand_alone(x, filters, name):
       depthwise_initializer="he_normal",
       name=name,
     )(x if kept == in_channels else x[..., :kept])
-  return filtered.finish_stand_alone(x, convolved, filters, kept, in_channels, name)
+  return filtered.finish_stand_alone(x, convolved, filters, kept, None, name)
 
 
-def sliced_weights(super_layer, shape):
+def sliced_weights(
+  super_layer: SuperDepthwise, shape: LayerShape
+) -> tuple[list[np.ndarray], list[np.ndarray] | None]:
   """(arrays of the DepthwiseConv2D, arrays of its batch norm) for a `LayerShape`."""
   centre = channel_rules.kernel_centre(super_layer.filters.kernel, shape.kernel)
   kernel = ops.convert_to_numpy(super_layer.kernel)[centre, centre, : shape.kept]

@@ -1,11 +1,25 @@
 """What convolution and depthwise layers share: mask, norm, activation, bypass; and their cut."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import ops
 
 from nadv2_tf.layers import MaskedBatchNorm, channel_mask, downsample, join_bypass
+from nadv2_tf.layers.batch_norm import EPSILON
 from nadv2_tf.models.parts.activations import activate, activation_layer
 from nadv2_tf.spec import channels as channel_rules
+
+if TYPE_CHECKING:
+  from collections.abc import Mapping
+  from typing import Any
+
+  import numpy as np
+
+  from nadv2_tf.spec.blocks import Filters
+  from nadv2_tf.types import Tensor
 
 
 class SuperFiltered(keras.layers.Layer):
@@ -18,7 +32,14 @@ class SuperFiltered(keras.layers.Layer):
     norm: keyword arguments of `MaskedBatchNorm`.
   """
 
-  def __init__(self, filters, width_column, kernel_column, norm, **kwargs):
+  def __init__(
+    self,
+    filters: Filters,
+    width_column: int | None,
+    kernel_column: int | None,
+    norm: Mapping[str, Any],
+    **kwargs: Any,
+  ) -> None:
     super().__init__(**kwargs)
     self.filters = filters
     self.width_column = width_column
@@ -27,19 +48,21 @@ class SuperFiltered(keras.layers.Layer):
     dtype = keras.config.dtype_policy().variable_dtype
     self.norm = MaskedBatchNorm(**norm, name="norm", dtype=dtype) if filters.batch_norm else None
 
-  def kept_filters(self, live, widths):
+  def kept_filters(self, live: Tensor, widths: Tensor) -> Tensor:
     """int32 [batch]: how many filters of each image work."""
     if self.width_column is None:
       return ops.full_like(live, self.filters.kept)
     return widths[:, self.width_column]
 
-  def bypass_cap(self):
+  def bypass_cap(self) -> int | None:
     return self.filters.bypass_cap
 
-  def live_channels(self, live, kept):
+  def live_channels(self, live: Tensor, kept: Tensor) -> Tensor:
     return channel_rules.output_channels(live, self.bypass_cap(), kept, ops.minimum, ops.maximum)
 
-  def call(self, features, live, widths, training=False):
+  def call(
+    self, features: Tensor, live: Tensor, widths: Tensor, training: bool = False
+  ) -> tuple[Tensor, Tensor]:
     """The layer on every image at its own width.
 
     Args:
@@ -58,7 +81,7 @@ class SuperFiltered(keras.layers.Layer):
     out = join_bypass(filtered, features, mask, self.bypass_cap(), self.filters.stride)
     return out, self.live_channels(live, kept)
 
-  def _normalised(self, convolved, mask, training):
+  def _normalised(self, convolved: Tensor, mask: Tensor, training: bool) -> Tensor:
     """Batch norm or bias, and the mask."""
     if self.norm is None:
       scale, shift = mask, self.bias * mask
@@ -71,7 +94,9 @@ class SuperFiltered(keras.layers.Layer):
     by_image = (-1, 1, 1, convolved.shape[-1])
     return convolved * ops.reshape(scale, by_image) + ops.reshape(shift, by_image)
 
-  def compute_output_spec(self, features, live, widths, training=False):
+  def compute_output_spec(
+    self, features: Tensor, live: Tensor, widths: Tensor, training: bool = False
+  ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Shapes by the channel rule, without tracing the layer."""
     height, width, in_channels = features.shape[1:]
     stride = self.filters.stride
@@ -84,7 +109,14 @@ class SuperFiltered(keras.layers.Layer):
     return keras.KerasTensor(shape, self.compute_dtype), keras.KerasTensor(live.shape, "int32")
 
 
-def finish_stand_alone(x, convolved, filters, kept, bypassed_until, name):
+def finish_stand_alone(
+  x: Tensor,
+  convolved: Tensor | None,
+  filters: Filters,
+  kept: int,
+  bypass_cap: int | None,
+  name: str,
+) -> Tensor:
   """Batch norm and activation of the filtered channels, then the bypassed ones beside them.
 
   Args:
@@ -92,23 +124,26 @@ def finish_stand_alone(x, convolved, filters, kept, bypassed_until, name):
     convolved: its kept filters' output, or None if none is kept.
     filters: the layer's `Filters`.
     kept: number of filters in `convolved`.
-    bypassed_until: end of the bypassed channels of `x`; those from `kept` on go around.
+    bypass_cap: how many channels of `x` may pass, None for all; those from `kept` on go around.
     name: of the layer.
   """
   if convolved is not None:
     if filters.batch_norm:
-      convolved = keras.layers.BatchNormalization(epsilon=1e-3, name=f"{name}_norm")(convolved)
+      convolved = keras.layers.BatchNormalization(epsilon=EPSILON, name=f"{name}_norm")(convolved)
     convolved = activation_layer(convolved, filters.activation, name)
-  if bypassed_until <= kept:
-    return convolved
-  passed = x if (kept, bypassed_until) == (0, x.shape[-1]) else x[..., kept:bypassed_until]
-  passed = downsample(passed, filters.stride)
-  if convolved is None:
-    return passed
-  return keras.layers.Concatenate(name=f"{name}_bypass")([convolved, passed])
+  return channel_rules.join(
+    x,
+    convolved,
+    kept,
+    bypass_cap,
+    lambda passed: downsample(passed, filters.stride),
+    keras.layers.Concatenate(name=f"{name}_bypass"),
+  )
 
 
-def norm_or_bias(super_layer, kept):
+def norm_or_bias(
+  super_layer: SuperFiltered, kept: int
+) -> tuple[list[np.ndarray], list[np.ndarray] | None]:
   """Batch norm's four arrays cut to the kept filters, or the bias.
 
   Returns:

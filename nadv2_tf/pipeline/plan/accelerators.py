@@ -12,12 +12,24 @@ image of it costs the largest network; the rest follows from MACs:
   on paper.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import re
+from typing import TYPE_CHECKING
 
 from nadv2_tf.pipeline.plan import paper
 from nadv2_tf.pipeline.plan.estimate import estimate
 from nadv2_tf.pipeline.plan.work import counts_of
+
+if TYPE_CHECKING:
+  from collections.abc import Mapping
+
+  from nadv2_tf.options import RunOptions
+  from nadv2_tf.pipeline.plan.costs import Costs
+  from nadv2_tf.pipeline.plan.estimate import Counts, Stage
+  from nadv2_tf.pipeline.plan.simulation import Simulation
+  from nadv2_tf.spec import SearchSpace
 
 FORM = re.compile(r"\s*(\d{1,6})\s*x\s*(\d{1,9}(?:\.\d{1,9})?)\s*images/s\s*")
 #: forward passes in the time of a training step
@@ -38,7 +50,7 @@ class Accelerators:
   images_per_second: float
 
 
-def parse(text):
+def parse(text: str) -> Accelerators:
   """`Accelerators` of a text such as "8 x 300 images/s"; raises ValueError for any other."""
   match = FORM.fullmatch(text)
   if not match or not int(match[1]) or not float(match[2]):
@@ -49,7 +61,7 @@ def parse(text):
   return Accelerators(int(match[1]), float(match[2]))
 
 
-def images_of(data, holdout, plan_images=None):
+def images_of(data: str, holdout: int, plan_images: int | None = None) -> dict[str, int]:
   """{"train", "holdout", "test": how many} of data that is not loaded.
 
   Raises:
@@ -67,11 +79,13 @@ def images_of(data, holdout, plan_images=None):
   return {"train": train - holdout, "holdout": holdout, "test": test}
 
 
-def plan_of(given, space, images, accelerators):
+def plan_of(
+  given: RunOptions, space: SearchSpace, images: Mapping[str, int], accelerators: Accelerators
+) -> tuple[tuple[Stage, ...], Counts, Simulation]:
   """(the `Stage`s, `Counts`, `Simulation`) of a run on paper.
 
   Args:
-    given: `Given` options.
+    given: `RunOptions` options.
     space: the `SearchSpace`.
     images: of `images_of`.
     accelerators: `Accelerators`.
@@ -86,7 +100,14 @@ def plan_of(given, space, images, accelerators):
   )
 
 
-def _on(accelerators, costs, space, given, images, simulation):
+def _on(
+  accelerators: Accelerators,
+  costs: Costs,
+  space: SearchSpace,
+  given: RunOptions,
+  images: Mapping[str, int],
+  simulation: Simulation,
+) -> Costs:
   """`costs` with what accelerators do instead."""
   one = 1 / accelerators.images_per_second
   step = given.train.batch_size * one / accelerators.count

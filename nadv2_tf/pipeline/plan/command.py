@@ -1,26 +1,34 @@
 """nadv2-run --plan: what a run will take, stage by stage, without running it."""
 
+from __future__ import annotations
+
 import resource
 import sys
+from typing import TYPE_CHECKING
 
 from nadv2_tf import backbones, stopwatch
-from nadv2_tf.pipeline import recipes, search_stage, transfer, workbench
+from nadv2_tf.options import RunOptions
+from nadv2_tf.pipeline import export_stage, recipes, search_stage, transfer, workbench
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.plan import accelerators, storage, table
 from nadv2_tf.pipeline.plan.estimate import estimate
-from nadv2_tf.pipeline.plan.given import Given  # noqa: F401  (the program)
 from nadv2_tf.pipeline.plan.probe import probe
 from nadv2_tf.pipeline.plan.work import counts_of
 from nadv2_tf.pipeline.trust import check_trust
 from nadv2_tf.training import strategies
 
+if TYPE_CHECKING:
+  from nadv2_tf.pipeline.plan.estimate import Stage
+  from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.types import AnyPath
 
-def plan(output, given, progress):
+
+def plan(output: AnyPath, given: RunOptions, progress: Progress) -> tuple[Stage, ...]:
   """Probes, and prints the plan of a run.
 
   Args:
     output: the run's folder, which need not be there; what is finished in it takes no time.
-    given: `Given`.
+    given: `RunOptions`.
     progress: a `Progress`.
 
   Returns:
@@ -29,9 +37,8 @@ def plan(output, given, progress):
   Raises:
     ValueError: as the run would, if an option, the data or the target cannot be used.
   """
-  if given.trust:
-    check_trust(given.trust)
-  given.timed  # noqa: B018  (raises)
+  check_trust(given.trust)
+  export_stage.timed_quantization(given.search, given.export)
   with stopwatch.running() as watch:
     with stopwatch.stage("start"):
       bench = workbench.make_workbench(
@@ -62,17 +69,19 @@ def plan(output, given, progress):
   return stages
 
 
-def _peak_gib():
+def _peak_gib() -> float:
   """The largest resident size of this process so far."""
   peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
   return peak / 2**30 if sys.platform == "darwin" else peak / 2**20
 
 
-def plan_on_paper(given, plan_as, plan_images, progress):
+def plan_on_paper(
+  given: RunOptions, plan_as: str, plan_images: int | None, progress: Progress
+) -> tuple[Stage, ...]:
   """Prints the plan of a run on accelerators; nothing is probed or loaded.
 
   Args:
-    given: `Given`.
+    given: `RunOptions`.
     plan_as: such as "8 x 300 images/s".
     plan_images: training images, the hold-out among them; None: what is known of the data.
     progress: a `Progress`.

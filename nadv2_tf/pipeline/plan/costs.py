@@ -65,4 +65,4 @@ class Costs:
   match: float = 0.0
   time: float = 0.0
   report: float = 0.0
-  measured_on: dict = dataclasses.field(default_factory=dict)
+  measured_on: dict[str, str] = dataclasses.field(default_factory=dict)

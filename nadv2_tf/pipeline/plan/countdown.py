@@ -1,6 +1,15 @@
 """What is left of a run, by a plan that is corrected as its stages end."""
 
+from __future__ import annotations
+
 import contextlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from collections.abc import Callable, Iterable, Iterator, Mapping
+  from typing import Any
+
+  from nadv2_tf.pipeline.plan.estimate import Stage
 
 #: planned seconds that must be over before they say how far the plan is off
 ENOUGH = 5.0
@@ -15,7 +24,10 @@ class Countdown:
     times: {stage: how often it comes}; others come once.
   """
 
-  def __init__(self, stages, times=None):
+  _left: dict[str, float]
+  _running: Any  # the stage's name; between two, None
+
+  def __init__(self, stages: Iterable[Stage], times: Mapping[str, int] | None = None) -> None:
     self._left, times = {}, times or {}
     for stage in stages:
       name = "search" if stage.name == "confirm" else stage.name
@@ -25,7 +37,7 @@ class Countdown:
     self._running = None
 
   @contextlib.contextmanager
-  def stage(self, name, clock):
+  def stage(self, name: str, clock: Callable[[], float]) -> Iterator[None]:
     """The block is a stage; `clock` gives seconds, and says how long it took."""
     self._running, start = name, clock()
     yield
@@ -37,11 +49,11 @@ class Countdown:
       self._taken += clock() - start
 
   @property
-  def ratio(self):
+  def ratio(self) -> float:
     """Taken by planned seconds of the stages that are over."""
     return self._taken / self._planned if self._planned > ENOUGH else 1.0
 
-  def after_this(self):
+  def after_this(self) -> float:
     """Seconds of all stages after the one that runs."""
     running = min(self._each.get(self._running, 0.0), self._left.get(self._running, 0.0))
     return self.ratio * max(sum(self._left.values()) - running, 0.0)

@@ -1,21 +1,33 @@
 """Measures what building and timing files costs, with the run's own settings."""
 
+from __future__ import annotations
+
 import random
 import statistics
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nadv2_tf.benchmarks.latency_table import (
+from nadv2_tf.benchmarks.tables.measurement import (
   CALIBRATION_NETWORKS,
   TableMeasurement,
 )
-from nadv2_tf.benchmarks.meter import DeviceMeter
-from nadv2_tf.benchmarks.networks import network_file
-from nadv2_tf.benchmarks.table_plan import networks_over_range, planned_pieces
-from nadv2_tf.benchmarks.timing import built_as
-from nadv2_tf.pipeline import metering
+from nadv2_tf.benchmarks.tables.meter import DeviceMeter
+from nadv2_tf.benchmarks.tables.networks import network_file
+from nadv2_tf.benchmarks.tables.plan import networks_over_range, planned_pieces
+from nadv2_tf.options import built_as
+from nadv2_tf.pipeline.aim.device import device_of, timing_settings
+from nadv2_tf.pipeline.aim.on_device import CHECK_NETWORKS
 from nadv2_tf.search.uniform import scaled_to, uniformly_scaled
+
+if TYPE_CHECKING:
+  from collections.abc import Mapping, Sequence
+
+  from nadv2_tf.options import SearchOptions, TimingSettings
+  from nadv2_tf.resources.latency_table import Piece
+  from nadv2_tf.search.problem import ResourceMeter
+  from nadv2_tf.spec import NetworkSpec, SearchSpace
 
 #: files that are built and timed; of a device that must settle before each of them, fewer
 PIECES, NETWORKS = 24, 6
@@ -26,11 +38,13 @@ SHARES = (0.2, 0.35, 0.5, 0.65, 0.8, 1.0)
 SLOW = 0.05
 
 
-def table_costs(options, space, table, seed=0):
+def table_costs(
+  options: SearchOptions, space: SearchSpace, table: ResourceMeter, seed: int = 0
+) -> tuple[dict[str, float], list[tuple[Piece, float]]]:
   """({cost: seconds} of a latency table, [(piece, ms)] of some); `table` is a likely one."""
   wanted = planned_pieces(space)
-  with metering.device_of(options) as device:
-    settings = metering.timing_settings(options)
+  with device_of(options) as device:
+    settings = timing_settings(options)
     measurement = TableMeasurement(space, device, settings)
     is_slow = device.settling_seconds > SLOW
     pieces = random.Random(seed).sample(
@@ -46,12 +60,19 @@ def table_costs(options, space, table, seed=0):
     start = time.monotonic()
     measurement.networks(specs)
     network = (time.monotonic() - start) / len(specs)
-  choose = chosen * (CALIBRATION_NETWORKS + metering.CHECK_NETWORKS)
+  choose = chosen * (CALIBRATION_NETWORKS + CHECK_NETWORKS)
   costs = {"piece": piece, "table_network": network, "choose": choose}
   return costs, list(zip(pieces, milliseconds, strict=True))
 
 
-def timing_costs(options, space, specs, range_seconds, range_ms, table):
+def timing_costs(
+  options: SearchOptions,
+  space: SearchSpace,
+  specs: Sequence[NetworkSpec],
+  range_seconds: float,
+  range_ms: Mapping[str, float],
+  table: ResourceMeter,
+) -> dict[str, float]:
   """{cost: seconds} of single networks, from what timing smallest, middle and largest took.
 
   Args:
@@ -62,7 +83,7 @@ def timing_costs(options, space, specs, range_seconds, range_ms, table):
     range_ms: {name: milliseconds} of them.
     table: a meter in milliseconds.
   """
-  settings = metering.timing_settings(options, seconds=0.1)
+  settings = timing_settings(options, seconds=0.1)
   start = time.monotonic()
   for spec in specs:
     network_file(spec, **built_as(settings))
@@ -77,7 +98,7 @@ def timing_costs(options, space, specs, range_seconds, range_ms, table):
     "time": {"repeats": 7, "runs": 100},
   }
   found = {
-    name: ratio * nominal_seconds(metering.timing_settings(options, seconds=0.1, **changed), ms)
+    name: ratio * nominal_seconds(timing_settings(options, seconds=0.1, **changed), ms)
     for name, changed in changes.items()
   }
   start = time.monotonic()
@@ -90,19 +111,19 @@ def timing_costs(options, space, specs, range_seconds, range_ms, table):
   }
 
 
-def uniform_as_fast(options, space, goal):
+def uniform_as_fast(options: SearchOptions, space: SearchSpace, goal: float) -> NetworkSpec:
   """The uniformly scaled network that takes `goal` milliseconds, nearly: a few shares are timed.
 
   No table tells it well: widths that are no multiples of eight make layers slow.
   """
-  settings = metering.timing_settings(options, seconds=0.1)
+  settings = timing_settings(options, seconds=0.1)
   specs = [uniformly_scaled(space, share) for share in SHARES]
-  with metering.device_of(options) as device:
+  with device_of(options) as device:
     measured = DeviceMeter(device, settings).measure_all(specs)
   return uniformly_scaled(space, float(np.interp(goal, sorted(measured), SHARES)))
 
 
-def nominal_seconds(settings, milliseconds):
+def nominal_seconds(settings: TimingSettings, milliseconds: float) -> float:
   """Of timing one file once with all its repeats, if nothing comes between."""
   counted = max(settings.runs * milliseconds / 1000, settings.seconds)
   warm = max(settings.warmup_runs * milliseconds / 1000, settings.warmup_seconds)

@@ -1,6 +1,14 @@
 """From what pieces of work cost, and how many a run has, to seconds of its stages."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from collections.abc import Iterable, Iterator
+
+  from nadv2_tf.pipeline.plan.costs import Costs, NetworkCosts
 
 #: rounds in which the uniformly scaled network is usually found; at most `SCALING_ROUNDS`
 MATCHES = 2
@@ -73,7 +81,7 @@ class Stage:
   made_of: str
 
 
-def estimate(costs, counts):
+def estimate(costs: Costs, counts: Counts) -> tuple[Stage, ...]:
   """The `Stage`s of a run in their order. What is done takes no time; what there is not has no row.
 
   Args:
@@ -106,26 +114,26 @@ def estimate(costs, counts):
   )
 
 
-def total(stages):
+def total(stages: Iterable[Stage]) -> float:
   """Seconds of all."""
   return sum(stage.seconds for stage in stages)
 
 
 def _row(name, *parts):
   """The stage of parts (how many, of what, seconds each)."""
-  parts = [part for part in parts if part[0] and part[2]]
+  counted = [part for part in parts if part[0] and part[2]]
   told = [
     f"{count} {what} x {_each(seconds)}" if count > 1 else f"{what} {_each(seconds)}".strip()
-    for count, what, seconds in parts
+    for count, what, seconds in counted
   ]
-  return Stage(name, sum(count * seconds for count, _, seconds in parts), ", ".join(told))
+  return Stage(name, sum(count * seconds for count, _, seconds in counted), ", ".join(told))
 
 
-def _each(seconds):
+def _each(seconds: float) -> str:
   return f"{seconds:.3g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
 
 
-def _table(costs, counts):
+def _table(costs: Costs, counts: Counts) -> Iterator[Stage]:
   if not counts.is_timed:
     return
   yield _row(
@@ -137,7 +145,7 @@ def _table(costs, counts):
   )
 
 
-def _train_full(costs, counts):
+def _train_full(costs: Costs, counts: Counts) -> Iterator[Stage]:
   if counts.full_is_first:
     yield _row(
       "train full",
@@ -147,7 +155,7 @@ def _train_full(costs, counts):
     )
 
 
-def _train(costs, counts):
+def _train(costs: Costs, counts: Counts) -> Stage:
   return _row(
     "train",
     (counts.full_steps, "steps of the full network", costs.super_full_step),
@@ -156,7 +164,7 @@ def _train(costs, counts):
   )
 
 
-def _finetunes(costs, counts):
+def _finetunes(costs: Costs, counts: Counts) -> Iterator[Stage]:
   names = list(counts.networks)
   if counts.full_is_first:
     names = [name for name in names if name != "full"]
@@ -179,13 +187,13 @@ def _finetunes(costs, counts):
     yield _row(f"finetune {name}", *parts)
 
 
-def _of(costs, name):
+def _of(costs: Costs, name: str) -> NetworkCosts:
   if name == "uniform" and costs.uniform:
     return costs.uniform
   return costs.full if name == "full" else costs.found
 
 
-def _export(costs, counts):
+def _export(costs: Costs, counts: Counts) -> Stage:
   parts = []
   for name in dict.fromkeys(counts.networks):
     own, times = _of(costs, name), counts.networks.count(name)
@@ -202,12 +210,12 @@ def _export(costs, counts):
   return _row("export", *parts)
 
 
-def _time(costs, counts):
+def _time(costs: Costs, counts: Counts) -> Stage:
   networks = len(counts.networks) if counts.times_at_end else 0
   return _row("time", (networks, "networks", costs.time))
 
 
-def _trust(costs, counts):
+def _trust(costs: Costs, counts: Counts) -> Stage:
   own, times = costs.found, counts.trust_networks
   return _row(
     "trust",

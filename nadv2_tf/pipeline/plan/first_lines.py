@@ -1,5 +1,9 @@
 """The first lines of a run: about how long it will take, in a second of computing."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from nadv2_tf.pipeline.plan import paper
 from nadv2_tf.pipeline.plan.countdown import Countdown
 from nadv2_tf.pipeline.plan.estimate import estimate, total
@@ -7,17 +11,22 @@ from nadv2_tf.pipeline.plan.table import duration
 from nadv2_tf.pipeline.plan.work import counts_of
 from nadv2_tf.search import UnreachableTarget
 
+if TYPE_CHECKING:
+  from nadv2_tf.options import RunOptions
+  from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.workbench import Workbench
+
 #: stages that are told of
 LEAST_SECONDS = 5.0
 
 
-def tell(given, bench, progress):
+def tell(given: RunOptions, bench: Workbench, progress: Progress) -> Countdown | None:
   """Prints the estimate and gives `progress` the countdown.
 
   A plan on paper is no reason to refuse a run: where there is none, nothing is told.
 
   Args:
-    given: `Given` options.
+    given: `RunOptions` options.
     bench: the `Workbench`.
     progress: a `Progress`.
 

@@ -4,18 +4,31 @@ The coefficients were fitted by eye to what `--plan` measured of the demo and of
 MobileNetV1 encoder on two cores of a Xeon, which other jobs were using: within a factor of two.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import itertools
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nadv2_tf.pipeline import metering, optimizers
+from nadv2_tf.pipeline import optimizers
+from nadv2_tf.pipeline.aim import amounts
+from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.plan.costs import Costs, NetworkCosts
 from nadv2_tf.pipeline.plan.simulation import Simulation, macs_meter
 from nadv2_tf.pipeline.search_stage import CALIBRATION_IMAGES, race_of
 from nadv2_tf.search import Problem
 from nadv2_tf.search.uniform import scaled_to
+
+if TYPE_CHECKING:
+  from collections.abc import Callable, Mapping
+  from typing import Any
+
+  from nadv2_tf.options import RunOptions, SearchOptions
+  from nadv2_tf.search import ResourceMeter
+  from nadv2_tf.spec import NetworkSpec, SearchSpace
 
 #: seconds of a multiply-accumulate, and of a layer of one training step
 MAC, LAYER = 2.5e-11, 0.9e-3
@@ -28,7 +41,7 @@ SUPER_TRACE, SCORE_TRACE, PLAIN_TRACE = 0.09, 0.06, 0.09
 #: of one layer of a scored sample; of an image of a file; of a layer that is exported
 SAMPLE_LAYER, FILE_IMAGE, FILE_MAC, EXPORT_LAYER = 0.4e-3, 0.2e-3, 2.8e-11, 0.03
 #: of timing files on this machine
-TIMING = {
+TIMING: dict[str, Any] = {
   "range": 3.0, "piece": 0.08, "table_network": 0.6, "choose": 0.6, "confirm": 1.2,
   "match": 2.5, "time": 0.6,
 }  # fmt: skip
@@ -47,7 +60,7 @@ class Speed:
   python: float = 1.0
 
 
-def this_machine():
+def this_machine() -> Speed:
   """The `Speed` of this machine, by a micro-probe of a few tenths of a second."""
   matrix = np.random.default_rng(0).random((768, 768), np.float32)
 
@@ -62,58 +75,50 @@ def this_machine():
   return Speed(*(now / before for now, before in zip(seconds, REFERENCE, strict=True)))
 
 
-def _seconds(work):
+def _seconds(work: Callable[[], Any]) -> float:
   start = time.monotonic()
   work()
   return time.monotonic() - start
 
 
-def simulation_on_paper(options, space):
+def simulation_on_paper(options: SearchOptions, space: SearchSpace) -> Simulation:
   """The `Simulation` of a search by its schedule, with MACs for whatever is searched for.
 
   Raises:
     UnreachableTarget: if the schedule ends above the target.
   """
-  meter = metering.ready_meter(options, space) if options.metric in _counts() else macs_meter()
+  count = metric_of(options).count
+  meter: ResourceMeter = count or macs_meter()
   largest = meter.measure(space.largest())
-  targets = sorted(_share(options, text, largest) for text in options.target.split(","))
-  problem = Problem(space, space.largest(), meter, targets[0] * largest)
-  found = tuple(scaled_to(space, meter.measure, share * largest) for share in reversed(targets))
-  iterations = {"random": 1, "uniform": len(targets)}.get(options.search_optimizer)
-  samples = iterations
-  if options.search_optimizer == "evolution":
-    iterations = optimizers.optimizer_of(options, problem).generations
-    samples = 50 * iterations
-  elif iterations is None:
-    schedule = dataclasses.replace(options, search_optimizer="mcd")
-    iterations = optimizers.optimizer_of(schedule, problem).iterations(problem)
-    each = len(space.decisions) if options.search_optimizer == "scd" else None
-    samples = iterations * (each or options.samples_per_iteration)
-  elif options.search_optimizer == "random":
-    samples = len(targets) * (options.samples or optimizers.samples_of_mcd(options, problem))
+  is_counted = count is not None
+  shares = [_share(text, largest, is_counted) for text in options.target.split(",")]
+  target, *larger = sorted(share * largest for share in shares)
+  problem = Problem(space, space.largest(), meter, target, tuple(larger))
+  found = tuple(scaled_to(space, meter.measure, target) for target in problem.targets)
+  iterations, samples = optimizers.optimizer_of(options, problem).amount(problem)
   return Simulation(iterations, samples, PROPOSE, (), found)
 
 
-def _counts():
-  from nadv2_tf.resources import COUNTS
-
-  return COUNTS
-
-
-def _share(options, text, largest):
+def _share(text: str, largest: float, is_counted: bool) -> float:
   """A target as a share of the largest network's resource."""
   text = text.strip()
-  if text.endswith("%") or options.metric in _counts():
-    return min(metering.parse_target(text, largest) / largest, 1.0)
+  if text.endswith("%") or is_counted:
+    return min(amounts.parse_target(text, largest) / largest, 1.0)
   return TARGET_SHARE
 
 
-def costs_on_paper(space, given, images, simulation, speed):
+def costs_on_paper(
+  space: SearchSpace,
+  given: RunOptions,
+  images: Mapping[str, int],
+  simulation: Simulation,
+  speed: Speed,
+) -> Costs:
   """The `Costs` of a run on a machine like this one.
 
   Args:
     space: the `SearchSpace`.
-    given: `Given` options.
+    given: `RunOptions` options.
     images: {"train", "holdout", "test": how many}.
     simulation: a `Simulation`.
     speed: a `Speed`.
@@ -139,15 +144,17 @@ def costs_on_paper(space, given, images, simulation, speed):
   )
 
 
-def images_per_sample(options, holdout):
+def images_per_sample(options: SearchOptions, holdout: int) -> float:
   """How many images a sample of a search is run on, on average."""
   race = race_of(options, holdout)
   if race is None:
     return holdout + CALIBRATION_IMAGES
-  return race.images_per_sample(options.samples_per_iteration, holdout, CALIBRATION_IMAGES)
+  return race.images_per_sample(
+    optimizers.samples_per_iteration(options), holdout, CALIBRATION_IMAGES
+  )
 
 
-def _network(spec, batch, speed):
+def _network(spec: NetworkSpec, batch: int, speed: Speed) -> NetworkCosts:
   layers = _layers(spec)
   return NetworkCosts(
     prepare=PLAIN_TRACE * layers * speed.python,
@@ -159,5 +166,5 @@ def _network(spec, batch, speed):
   )
 
 
-def _layers(spec):
+def _layers(spec: NetworkSpec) -> int:
   return sum(1 for _ in itertools.chain.from_iterable(spec.layers()))

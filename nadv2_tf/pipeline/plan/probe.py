@@ -1,16 +1,34 @@
 """Measures the unit costs of a run; about a minute for a small one, and no file stays."""
 
+from __future__ import annotations
+
 import dataclasses
 import pathlib
 import tempfile
 import time
+from typing import TYPE_CHECKING
 
-from nadv2_tf.pipeline import metering, training_stages
+from nadv2_tf.pipeline import plain_training, training_stages
+from nadv2_tf.pipeline.aim import amounts
+from nadv2_tf.pipeline.aim.limits import parse_limits
+from nadv2_tf.pipeline.aim.metric import metric_of
+from nadv2_tf.pipeline.aim.on_device import timed_range
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.plan import device_probe, simulation, training_probe
 from nadv2_tf.pipeline.plan.costs import Costs
 from nadv2_tf.pipeline.recipes import is_full_first
 from nadv2_tf.resources.latency_table import LatencyTable
+
+if TYPE_CHECKING:
+  from collections.abc import Callable, Iterable, Mapping, Sequence
+  from typing import Any
+
+  from nadv2_tf.models.super_network import SuperNetwork
+  from nadv2_tf.options import RunOptions, SearchOptions
+  from nadv2_tf.pipeline.plan.simulation import Simulation
+  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.search import ResourceMeter
+  from nadv2_tf.spec import NetworkSpec, SearchSpace
 
 #: of the report: drawing needs Matplotlib; measured once, on two cores
 REPORT_SECONDS = 1.0
@@ -21,23 +39,25 @@ class Probe:
   """What was measured: `Costs`, the `Simulation` of the search, how many targets there are."""
 
   costs: Costs
-  simulation: object
+  simulation: Simulation
   targets: int
 
 
-def probe(bench, given, start_seconds, tell):
+def probe(
+  bench: Workbench, given: RunOptions, start_seconds: float, tell: Callable[[str], None]
+) -> Probe:
   """Measures with the run's own settings, on its own images, under its own strategy.
 
   Args:
     bench: the `Workbench`.
-    given: `Given` options.
+    given: `RunOptions` options.
     start_seconds: what the start has taken.
     tell: called with a sentence before each part.
 
   Raises:
     UnreachableTarget, TimingError, ValueError: as the run would.
   """
-  tell("probing: latency" if metering.is_timed(given.search) else "probing: the search")
+  tell("probing: latency" if metric_of(given.search).is_timed else "probing: the search")
   found, simulated, targets = _search_side(bench, given)
   tell("probing: the super-network")
   model, trained = training_probe.super_network_costs(bench)
@@ -56,37 +76,30 @@ def probe(bench, given, start_seconds, tell):
   return Probe(costs, simulated, targets)
 
 
-def _search_side(bench, given):
+def _search_side(bench: Workbench, given: RunOptions) -> tuple[dict[str, Any], Simulation, int]:
   """({cost: seconds} of what is timed, `Simulation`, number of targets)."""
-  options, space, found = given.search, bench.space, {}
+  options, space, metric = given.search, bench.space, metric_of(given.search)
+  found: dict[str, Any] = {}
+  meter: ResourceMeter
   with tempfile.TemporaryDirectory() as place:
     scratch = RunFolder(pathlib.Path(place) / "probe")
-    meter = metering.ready_meter(options, space)
     start = time.monotonic()
-    values = metering.resource_range(options, space, scratch, meter)
+    values = metric.costs(space, scratch)
     seconds = time.monotonic() - start
-    limits = metering.parse_limits(options.limit, space, scratch)
-  targets = [target for target, _ in metering.parse_targets(options.target, values["largest"])]
-  if meter is None:
-    meter = simulation.likely_table(space, values)
-    costs, measured = device_probe.table_costs(options, space, meter)
-    found = {"range": seconds} | costs
-    meter = simulation.likely_table(space, values, measured)
-    if bench.folder.latency_table.exists():
-      meter = LatencyTable.from_csv(bench.folder.latency_table)
-  elif not meter.is_exact:
-    # To ask it thousands of times would be the search itself.
-    own, meter = meter, simulation.macs_meter()
-    targets = [
-      target / own.measure(space.largest()) * meter.measure(space.largest()) for target in targets
-    ]
+    limits = parse_limits(options.limit, space, scratch)
+    targets = [target for target, _ in amounts.parse_targets(options.target, values["largest"])]
+    if metric.is_timed:
+      meter, costs = _likely_table(bench, options, values)
+      found = {"range": seconds} | costs
+    else:
+      meter, targets = _free_meter(metric.meter(space, scratch), space, targets)
   exact = [(one, most) for one, most in limits if one.is_exact]
   simulated = simulation.simulate(options, space, meter, targets, exact, bench.seed)
-  if given.references and metering.is_timed(options):
+  if given.references and metric.is_timed:
     uniform = device_probe.uniform_as_fast(options, space, targets[-1])
     simulated = dataclasses.replace(simulated, uniform=uniform)
   specs = _spread(simulated.trajectory) or [space.largest()]
-  if not options.device.startswith(metering.TABLE_DEVICE):
+  if metric.has_device:
     if not found:
       found = _ends(options, space)
       values, seconds = found.pop("values"), found["range"]
@@ -95,30 +108,53 @@ def _search_side(bench, given):
   return found, simulated, len(targets)
 
 
-def _ends(options, space):
+def _likely_table(
+  bench: Workbench, options: SearchOptions, values: Mapping[str, float]
+) -> tuple[LatencyTable, dict[str, float]]:
+  """(the run's table, or a likely one; {cost: seconds} of measuring it)."""
+  guess = simulation.likely_table(bench.space, values)
+  costs, measured = device_probe.table_costs(options, bench.space, guess)
+  if bench.folder.latency_table.exists():
+    return LatencyTable.from_csv(bench.folder.latency_table), costs
+  return simulation.likely_table(bench.space, values, measured), costs
+
+
+def _free_meter(
+  meter: ResourceMeter, space: SearchSpace, targets: list[float]
+) -> tuple[ResourceMeter, list[float]]:
+  """(a meter that can be asked thousands of times, `targets` by it)."""
+  if meter.is_exact:
+    return meter, targets
+  # To ask it thousands of times would be the search itself.
+  macs, largest = simulation.macs_meter(), space.largest()
+  return macs, [target / meter.measure(largest) * macs.measure(largest) for target in targets]
+
+
+def _ends(options: SearchOptions, space: SearchSpace) -> dict[str, Any]:
   """What a run for another resource times at its end, tried on three networks."""
-  timed = dataclasses.replace(options, metric=metering.LATENCY)
   with tempfile.TemporaryDirectory() as place:
     start = time.monotonic()
-    values = metering.resource_range(timed, space, RunFolder(pathlib.Path(place) / "probe"), None)
+    values = timed_range(options, space, RunFolder(pathlib.Path(place) / "probe"))
     return {"values": values, "range": time.monotonic() - start}
 
 
-def _spread(trajectory):
+def _spread(trajectory: Sequence[NetworkSpec]) -> list[NetworkSpec]:
   """The first, middle and last of the networks that a search goes through."""
   if not trajectory:
     return []
   return [trajectory[0], trajectory[len(trajectory) // 2], trajectory[-1]]
 
 
-def _networks(bench, given, model, simulated):
+def _networks(
+  bench: Workbench, given: RunOptions, model: SuperNetwork, simulated: Simulation
+) -> dict[str, Any]:
   """{cost: `NetworkCosts`} of a network like the found one, and of the others if they count."""
   finetune, full = given.finetune, bench.space.largest()
   first = finetune.finetune_distillation or finetune.transfer == "full"
   teacher = None
   if finetune.finetune_distillation:
     network = training_stages.cut_out(bench, model, full)
-    teacher = training_stages.teacher_of(bench, network, finetune.finetune_distillation)
+    teacher = plain_training.teacher_of(bench, network, finetune.finetune_distillation)
 
   def costs_of(spec, teacher):
     return training_probe.network_costs(bench, model, spec, finetune, teacher, given.export)
@@ -131,7 +167,7 @@ def _networks(bench, given, model, simulated):
   return costs
 
 
-def _sources(bench, known):
+def _sources(bench: Workbench, known: Iterable[str]) -> dict[str, str]:
   images = bench.train_options.batch_size
   words = {
     "super": f"steps of {images} images of the run's own, median; the first traces",

@@ -1,16 +1,29 @@
 """The search of a run without its scores: how many iterations and samples, and what they are."""
 
+from __future__ import annotations
+
 import dataclasses
 import time
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
-from nadv2_tf.benchmarks.table_plan import planned_pieces
-from nadv2_tf.pipeline import metering, optimizers
+from nadv2_tf.benchmarks.tables.plan import planned_pieces
+from nadv2_tf.pipeline import optimizers
+from nadv2_tf.pipeline.aim.ranges import middle
 from nadv2_tf.resources import COUNTS
 from nadv2_tf.resources.latency_table import LatencyTable
-from nadv2_tf.search import Problem, minimize
+from nadv2_tf.search import MultiLayerCoordinateDescent, Problem, minimize
 from nadv2_tf.search.uniform import scaled_to
 from nadv2_tf.spec import NetworkSpec
+
+if TYPE_CHECKING:
+  from collections.abc import Iterable, Mapping, Sequence
+
+  from nadv2_tf.options import SearchOptions
+  from nadv2_tf.resources import MacsMeter
+  from nadv2_tf.resources.latency_table import Piece
+  from nadv2_tf.search.problem import ResourceMeter
+  from nadv2_tf.spec import SearchSpace
 
 #: of mcd; the number of iterations hardly depends on how many samples each of them has
 SAMPLES_PER_ITERATION = 8
@@ -33,8 +46,8 @@ class Simulation:
   iterations: int
   samples: int
   propose: float
-  trajectory: tuple
-  found: tuple
+  trajectory: tuple[NetworkSpec, ...]
+  found: tuple[NetworkSpec, ...]
   uniform: NetworkSpec | None = None
 
 
@@ -45,14 +58,21 @@ class _Capacity:
   random network as fast, and a step of its training takes accordingly longer.
   """
 
-  def __init__(self, largest):
+  def __init__(self, largest: NetworkSpec) -> None:
     self._most = largest.macs()
 
-  def accuracy(self, specs):
+  def accuracy(self, specs: Sequence[NetworkSpec]) -> list[float]:
     return [min(spec.macs() / self._most, 1.0) for spec in specs]
 
 
-def simulate(options, space, meter, targets, limits, seed):
+def simulate(
+  options: SearchOptions,
+  space: SearchSpace,
+  meter: ResourceMeter,
+  targets: Sequence[float],
+  limits: Iterable[tuple[ResourceMeter, float]],
+  seed: int,
+) -> Simulation:
   """Runs the optimizer of the run on its space, MACs standing for the scores.
 
   Args:
@@ -69,9 +89,10 @@ def simulate(options, space, meter, targets, limits, seed):
   *larger, target = targets
   problem = Problem(space, space.largest(), meter, target, tuple(larger), tuple(limits))
   optimizer, factor = optimizers.optimizer_of(options, problem), 1.0
-  if options.search_optimizer == "mcd":
-    fewer = min(options.samples_per_iteration, SAMPLES_PER_ITERATION)
-    factor = options.samples_per_iteration / fewer
+  if isinstance(optimizer, MultiLayerCoordinateDescent):
+    asked = optimizer.samples_per_iteration
+    fewer = min(asked, SAMPLES_PER_ITERATION)
+    factor = asked / fewer
     optimizer = dataclasses.replace(optimizer, samples_per_iteration=fewer)
   start = time.monotonic()
   result = minimize(problem, optimizer, _Capacity(space.largest()), seed=seed)
@@ -86,7 +107,9 @@ def simulate(options, space, meter, targets, limits, seed):
   )
 
 
-def likely_table(space, costs, measured=()):
+def likely_table(
+  space: SearchSpace, costs: Mapping[str, float], measured: Iterable[tuple[Piece, float]] = ()
+) -> LatencyTable:
   """A `LatencyTable` before one is measured: by MACs, and as slow as the networks in `costs`.
 
   A multiply-accumulate of a depthwise layer takes longer than one of a pointwise layer, and how
@@ -103,10 +126,10 @@ def likely_table(space, costs, measured=()):
   values = {piece: count * _rate_of(piece, rates) for piece, count in macs.items()}
   one_each = dict.fromkeys(values, 1.0)
 
-  def total(table, spec):
+  def total(table: Mapping[Piece, float], spec: NetworkSpec) -> float:
     return LatencyTable(table).measure(spec)
 
-  largest, half = space.largest(), metering.middle(space)
+  largest, half = space.largest(), middle(space)
   # scale * values + constant, for the largest and for the middle network
   (a, b), (c, d) = ((total(values, spec), total(one_each, spec)) for spec in (largest, half))
   scale, constant = costs["largest"] / a, 0.0
@@ -120,9 +143,9 @@ def likely_table(space, costs, measured=()):
   return LatencyTable({piece: value * scale + constant for piece, value in values.items()})
 
 
-def _rates(measured):
+def _rates(measured: Iterable[tuple[Piece, float, float]]) -> dict[tuple, float]:
   """{(kind, kernel), (kind,), (): milliseconds of a MAC} of triples (piece, MACs, milliseconds)."""
-  sums = defaultdict(lambda: [0.0, 0.0])
+  sums: dict[tuple, list[float]] = defaultdict(lambda: [0.0, 0.0])
   for piece, macs, milliseconds in measured:
     for group in ((piece.kind, piece.kernel), (piece.kind,), ()):
       sums[group][0] += milliseconds
@@ -130,13 +153,13 @@ def _rates(measured):
   return {group: time / macs for group, (time, macs) in sums.items() if time and macs}
 
 
-def _rate_of(piece, rates):
+def _rate_of(piece: Piece, rates: Mapping[tuple, float]) -> float:
   """Of the nearest group that has one: pieces of that kind and kernel, of that kind, of any."""
   groups = ((piece.kind, piece.kernel), (piece.kind,), ())
   return next((rates[group] for group in groups if group in rates), 1.0)
 
 
-def _macs(piece):
+def _macs(piece: Piece) -> float:
   places = piece.in_height * piece.in_width / piece.stride**2
   if piece.kind == "conv":
     return places * piece.in_channels * piece.kept * piece.kernel**2
@@ -146,11 +169,6 @@ def _macs(piece):
   return places * piece.in_channels + piece.in_channels * piece.squeeze * 2
 
 
-def is_exact(meter):
-  """Whether a meter may be asked thousands of times."""
-  return meter is not None and meter.is_exact
-
-
-def macs_meter():
+def macs_meter() -> MacsMeter:
   """What stands for a meter that costs something to ask."""
   return COUNTS["macs"]()

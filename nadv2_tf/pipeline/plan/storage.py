@@ -1,5 +1,17 @@
 """What a run will keep on disk, computed from its networks."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nadv2_tf.options.export import QUANTIZATIONS
+
+if TYPE_CHECKING:
+  from nadv2_tf.options import RunOptions
+  from nadv2_tf.pipeline.plan.estimate import Counts
+  from nadv2_tf.pipeline.plan.simulation import Simulation
+  from nadv2_tf.spec import SearchSpace
+
 #: variables of an optimizer for each weight
 SLOTS = {"sgd": 1, "rmsprop": 2, "adam": 2}
 #: bytes of the journal for each sample: some words, and each decision
@@ -9,20 +21,19 @@ REPORT_BYTES = 2**20
 MEBI = 2**20
 
 
-def sizes(given, space, counts, simulation):
+def sizes(
+  given: RunOptions, space: SearchSpace, counts: Counts, simulation: Simulation
+) -> dict[str, float]:
   """{what: bytes}; "checkpoints" are there while a network is trained only."""
   weights = 4 * space.largest().parameters()
   found = 4 * simulation.found[-1].parameters()
   slots = SLOTS[given.train.optimizer] + bool(given.train.ema)
   networks = [weights if name == "full" else found for name in counts.networks]
-  files = sum(networks)
+  named = zip(counts.networks, networks, strict=True)
+  quantized = sum(size for name, size in named if name in counts.quantized)
+  files = sum(networks) + QUANTIZATIONS[given.export.quantization] * quantized
   if counts.full_is_first and "full" not in counts.networks:
     networks.append(weights)  # which is kept, and not exported
-  if given.export and given.export.quantization != "none":
-    share = 0.5 if given.export.quantization == "float16" else 0.25
-    files += share * sum(
-      size for name, size in zip(counts.networks, networks, strict=True) if name in counts.quantized
-    )
   return {
     "super-network": weights,
     "networks": sum(networks),
@@ -33,7 +44,9 @@ def sizes(given, space, counts, simulation):
   }
 
 
-def lines(given, space, counts, simulation):
+def lines(
+  given: RunOptions, space: SearchSpace, counts: Counts, simulation: Simulation
+) -> list[str]:
   """`sizes` in one line."""
   found = sizes(given, space, counts, simulation)
   passing = found.pop("checkpoints")

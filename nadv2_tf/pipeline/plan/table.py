@@ -1,9 +1,18 @@
 """A plan as text."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from nadv2_tf.pipeline.plan.estimate import DONE, total
 
+if TYPE_CHECKING:
+  from collections.abc import Sequence
 
-def lines(stages):
+  from nadv2_tf.pipeline.plan.estimate import Stage
+
+
+def lines(stages: Sequence[Stage]) -> list[str]:
   """The stages as lines: seconds and what they are made of; the sum last."""
   rows = [
     (stage.name, DONE if stage.made_of == DONE else duration(stage.seconds), stage.made_of)
@@ -17,7 +26,7 @@ def lines(stages):
   ]
 
 
-def duration(seconds):
+def duration(seconds: float) -> str:
   """Seconds up to ten minutes, then minutes, from three hours on hours."""
   if seconds < 600:
     return f"{seconds:.0f} s"

@@ -1,19 +1,42 @@
 """Measures what training and evaluation cost, with the run's own loop, on its own images."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import pathlib
 import statistics
 import tempfile
 import time
+from typing import TYPE_CHECKING
 
 import keras
 
 from nadv2_tf.export import deployment, predictor
 from nadv2_tf.models import slice_network
-from nadv2_tf.pipeline import export_stage, recipes, search_stage, super_stage, training_stages
+from nadv2_tf.options import ExportOptions
+from nadv2_tf.pipeline import (
+  export_stage,
+  optimizers,
+  plain_training,
+  recipes,
+  search_stage,
+  super_stage,
+  training_stages,
+)
 from nadv2_tf.pipeline.plan.costs import NetworkCosts
-from nadv2_tf.training.evaluation import batches_of, keras_predictor, measure
+from nadv2_tf.training.scoring.evaluation import batches_of, keras_predictor, measure
+
+if TYPE_CHECKING:
+  from collections.abc import Sequence
+
+  from nadv2_tf.models.super_network import SuperNetwork
+  from nadv2_tf.options import FinetuneOptions, SearchOptions
+  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.spec import NetworkSpec
+  from nadv2_tf.training.loop import TrainingLoop
+  from nadv2_tf.training.recipe import Recipe
+  from nadv2_tf.training.steps.distillation import Teacher
 
 #: steps that are measured: of each kind, and at most; the first of all traces
 FULL_STEPS, STEPS = 5, 8
@@ -27,7 +50,7 @@ class _Enough(Exception):
   """Ends a training that has said what it was to say."""
 
 
-def super_network_costs(bench):
+def super_network_costs(bench: Workbench) -> tuple[SuperNetwork, dict[str, float]]:
   """(the super-network, {cost: seconds}); its weights are worthless."""
   options = bench.train_options
   recipe = recipes.super_recipe(options)
@@ -44,7 +67,7 @@ def super_network_costs(bench):
   teacher = None
   if recipes.is_full_first(options):
     imitated = slice_network(model, bench.space.largest())
-    teacher = training_stages.teacher_of(bench, imitated, recipes.soft_targets(options))
+    teacher = plain_training.teacher_of(bench, imitated, recipes.soft_targets(options))
   loop = super_stage.super_loop(bench, model, _long_enough(bench, recipe, count), few, teacher)
   steps = _steps(loop, bench, count)
   first = steps[1:full] or steps[1:]
@@ -54,13 +77,13 @@ def super_network_costs(bench):
   return model, found | {"super_build": built + max(traced, 0.0)}
 
 
-def _long_enough(bench, recipe, steps):
+def _long_enough(bench: Workbench, recipe: Recipe, steps: int) -> Recipe:
   """`recipe`, with more epochs if they have fewer steps."""
   epochs = steps / (len(bench.datasets.train) // recipe.batch_size)
   return dataclasses.replace(recipe, epochs=max(epochs, recipe.epochs))
 
 
-def _steps(loop, bench, count):
+def _steps(loop: TrainingLoop, bench: Workbench, count: int) -> list[float]:
   """Seconds of the first steps of a training; the first holds all that comes before it."""
   times = [time.monotonic()]
 
@@ -75,21 +98,24 @@ def _steps(loop, bench, count):
   return [end - begin for begin, end in zip(times, times[1:], strict=False)]
 
 
-def _usual(seconds):
+def _usual(seconds: Sequence[float]) -> float:
   return statistics.median(seconds) if seconds else 0.0
 
 
-def score_costs(bench, model, specs, options):
+def score_costs(
+  bench: Workbench, model: SuperNetwork, specs: Sequence[NetworkSpec], options: SearchOptions
+) -> dict[str, float]:
   """{cost: seconds} of scoring, on the networks `specs`, as `SearchOptions` ask for."""
   start = time.monotonic()
   evaluator = search_stage.make_evaluator(bench, model, options)
   race = search_stage.race_of(options, len(bench.datasets.holdout))
+  samples = optimizers.samples_per_iteration(options)
   first, *others = [bench.space.largest(), *specs]
   evaluator.accuracy([first])
   build = time.monotonic() - start
   times = []
   for spec in others:
-    times.append(_sample_seconds(evaluator, spec, race, options.samples_per_iteration))
+    times.append(_sample_seconds(evaluator, spec, race, samples))
   sample = statistics.mean(times) if times else build
   return {"score_build": max(build - sample, 0.0), "sample": sample}
 
@@ -104,7 +130,14 @@ def _sample_seconds(evaluator, spec, race, count):
   return total
 
 
-def network_costs(bench, model, spec, finetune_options, teacher, export_options):
+def network_costs(
+  bench: Workbench,
+  model: SuperNetwork,
+  spec: NetworkSpec,
+  finetune_options: FinetuneOptions,
+  teacher: Teacher | None,
+  export_options: ExportOptions | None,
+) -> NetworkCosts:
   """`NetworkCosts` of one stand-alone network."""
   start = time.monotonic()
   network = training_stages.cut_out(bench, model, spec)
@@ -112,13 +145,13 @@ def network_costs(bench, model, spec, finetune_options, teacher, export_options)
   trace, image = _evaluation(bench, network)
   recipe = recipes.finetune_recipe(bench.train_options, finetune_options)
   start = time.monotonic()
-  copy = training_stages.training_copy(bench, network, spec, recipe)
-  loop = training_stages.plain_loop(bench, copy, _long_enough(bench, recipe, STEPS), teacher)
+  copy = plain_training.training_copy(bench, network, spec, recipe)
+  loop = plain_training.plain_loop(bench, copy, _long_enough(bench, recipe, STEPS), teacher)
   built = time.monotonic() - start
   steps = _steps(loop, bench, STEPS)
   step = _usual(steps[1:] or steps)
-  with tempfile.TemporaryDirectory() as place:
-    place = pathlib.Path(place)
+  with tempfile.TemporaryDirectory() as made:
+    place = pathlib.Path(made)
     start = time.monotonic()
     network.save(place / "network.keras")
     prepare += time.monotonic() - start
@@ -127,7 +160,7 @@ def network_costs(bench, model, spec, finetune_options, teacher, export_options)
   return NetworkCosts(prepare=prepare, step=step, image=image, **exports)
 
 
-def _evaluation(bench, network):
+def _evaluation(bench: Workbench, network: keras.Model) -> tuple[float, float]:
   """(seconds of the trace, seconds of an image) in Keras."""
   predict, task = keras_predictor(network), bench.task
   _, size = batches_of(bench.datasets.holdout)
@@ -141,7 +174,7 @@ def _evaluation(bench, network):
 
 def _exports(bench, network, spec, options, place):
   """{cost: seconds} of the files; that of int8_qat is made without its training."""
-  plain = deployment.ExportOptions()
+  plain = ExportOptions()
   found, modes = {}, {"export": ("none", plain)}
   if options and options.quantization != "none":
     mode = options.quantization

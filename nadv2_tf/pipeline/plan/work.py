@@ -1,21 +1,42 @@
 """How much work a run is: steps, images, networks, and what of it is done."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
+from typing import TYPE_CHECKING
 
-from nadv2_tf.benchmarks.latency_table import CALIBRATION_NETWORKS
-from nadv2_tf.benchmarks.table_plan import planned_pieces
-from nadv2_tf.pipeline import metering
+from nadv2_tf.benchmarks.tables.measurement import CALIBRATION_NETWORKS
+from nadv2_tf.benchmarks.tables.plan import planned_pieces
+from nadv2_tf.pipeline import export_stage
+from nadv2_tf.pipeline.aim.metric import metric_of
+from nadv2_tf.pipeline.aim.on_device import CHECK_NETWORKS
 from nadv2_tf.pipeline.plan.estimate import MATCHES, Counts
 from nadv2_tf.pipeline.recipes import finetune_recipe, full_recipe, is_full_first, super_recipe
 from nadv2_tf.pipeline.trust import trust_recipe
 
+if TYPE_CHECKING:
+  from collections.abc import Mapping
+  from typing import Any
 
-def counts_of(given, space, images, simulation, targets=1, folder=None):
+  from nadv2_tf.options import RunOptions, SearchOptions
+  from nadv2_tf.pipeline.folder import RunFolder
+  from nadv2_tf.pipeline.plan.simulation import Simulation
+  from nadv2_tf.spec import SearchSpace
+
+
+def counts_of(
+  given: RunOptions,
+  space: SearchSpace,
+  images: Mapping[str, int],
+  simulation: Simulation,
+  targets: int = 1,
+  folder: RunFolder | None = None,
+) -> Counts:
   """The `Counts` of a run.
 
   Args:
-    given: `Given` options.
+    given: `RunOptions` options.
     space: the `SearchSpace`.
     images: {"train", "holdout", "test": how many}.
     simulation: a `Simulation` of the search.
@@ -31,11 +52,12 @@ def counts_of(given, space, images, simulation, targets=1, folder=None):
   networks = ["found"] * targets
   if given.references:
     networks += ["uniform"] * targets + ["full"]
-  is_timed = metering.is_timed(search)
-  quantization = given.export.quantization if given.export else "none"
-  quantized = ()
+  metric = metric_of(search)
+  quantization = given.export.quantization
+  quantized: tuple[str, ...] = ()
   if quantization != "none":
-    quantized = tuple(dict.fromkeys(networks)) if given.timed != "none" else ("found",)
+    is_of_all = export_stage.timed_quantization(search, given.export) != "none"
+    quantized = tuple(dict.fromkeys(networks)) if is_of_all else ("found",)
   work = Counts(
     full_steps=full_steps,
     steps=steps - full_steps,
@@ -47,47 +69,48 @@ def counts_of(given, space, images, simulation, targets=1, folder=None):
     full_first=bool(finetune.finetune_distillation) or finetune.transfer == "full",
     holdout=images["holdout"],
     test=images["test"],
-    is_timed=is_timed,
-    times_at_end=not search.device.startswith(metering.TABLE_DEVICE),
+    is_timed=metric.is_timed,
+    times_at_end=metric.has_device,
     iterations=simulation.iterations,
     samples=simulation.samples,
     quantized=quantized,
-    **_timed(search, space, simulation, targets, given.references if is_timed else False),
+    **(_timed(search, space, simulation, targets, given.references) if metric.is_timed else {}),
     **_more(given, images, simulation),
   )
   return _without_done(work, folder) if folder else work
 
 
-def _timed(search, space, simulation, targets, references):
-  if not metering.is_timed(search):
-    return {}
+def _timed(
+  search: SearchOptions, space: SearchSpace, simulation: Simulation, targets: int, references: bool
+) -> dict[str, Any]:
+  """What is timed before and while a search is for latency on a device."""
   return {
     "pieces": len(planned_pieces(space)),
-    "table_networks": CALIBRATION_NETWORKS + metering.CHECK_NETWORKS,
+    "table_networks": CALIBRATION_NETWORKS + CHECK_NETWORKS,
     "confirmed": simulation.iterations // search.confirm_every + targets,
     "matches": MATCHES * targets if references else 0,
   }
 
 
-def _more(given, images, simulation):
+def _more(given: RunOptions, images: Mapping[str, int], simulation: Simulation) -> dict[str, Any]:
   more, finetune = {}, given.finetune
   if finetune.transfer == "trajectory":
     batch = finetune.finetune_batch_size or given.train.batch_size
     epoch = images["train"] // batch
     more["transfer_networks"] = simulation.iterations + 1
     more["transfer_steps"] = round(finetune.transfer_epochs * epoch)
-  if given.export and given.export.quantization == "int8_qat":
+  if given.export.quantization == "int8_qat":
     more["qat_steps"] = math.ceil(
       given.export.qat_epochs * images["train"] / given.train.batch_size
     )
-  if given.trust and given.trust.trust_samples:
+  if given.trust.trust_samples:
     recipe = trust_recipe(given.train, finetune, given.trust)
     more["trust_networks"] = min(given.trust.trust_samples, simulation.samples)
     more["trust_steps"] = recipe.steps(images["train"])
   return more
 
 
-def _without_done(counts, folder):
+def _without_done(counts: Counts, folder: RunFolder) -> Counts:
   """`counts` without what the folder has; of several targets a stage is done when all are."""
   done, places = set(), folder.found_folders()
   metrics = folder.metrics()

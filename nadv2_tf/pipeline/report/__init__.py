@@ -1,13 +1,22 @@
 """Tables and pictures of a finished run."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from nadv2_tf import backbones
 from nadv2_tf.pipeline.report import page, picture, tables
 from nadv2_tf.resources.latency_table import LatencyTable
 from nadv2_tf.search import journal
 from nadv2_tf.spec.files import write_atomically
 
+if TYPE_CHECKING:
+  from typing import Any
 
-def write_report(folder):
+  from nadv2_tf.pipeline.folder import RunFolder
+
+
+def write_report(folder: RunFolder) -> str:
   """Writes pareto.png and report.html of a run; returns the closing table as text.
 
   With several targets the run's folder gets one report of all of them, and the folder of each
@@ -38,7 +47,7 @@ def write_report(folder):
   return tables.text_table(metrics)
 
 
-def overview(folder):
+def overview(folder: RunFolder) -> dict[str, Any]:
   """The metrics of a run; with several targets, with those of all their folders.
 
   Then "by_target" has the metrics of each target's folder by its name, and the networks of

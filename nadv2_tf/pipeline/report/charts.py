@@ -1,15 +1,28 @@
 """Charts as SVG text: units on both axes, a legend, and words for who cannot see them."""
 
+from __future__ import annotations
+
 import html
 import itertools
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 WIDTH, HEIGHT = 460, 270
 LEFT, RIGHT, TOP, BOTTOM = 72, 26, 10, 44
 COLOURS = ("#1f6fb4", "#d2691e", "#2e8b57", "#7b4fa3", "#777777")
 
 
-def chart(series, x_title, y_title, alt, diagonal=False, points=False):
+def chart(
+  series: Mapping[str, Sequence[tuple[float, float]]],
+  x_title: str,
+  y_title: str,
+  alt: str,
+  diagonal: bool = False,
+  points: bool = False,
+) -> str:
   """A chart.
 
   Args:
@@ -46,7 +59,7 @@ def chart(series, x_title, y_title, alt, diagonal=False, points=False):
   return _picture(parts, alt) + _legend(series)
 
 
-def ticks(low, high, count=5):
+def ticks(low: float, high: float, count: int = 5) -> list[float]:
   """Round numbers from below `low` to above `high`, about `count` steps apart."""
   if not high > low:
     low, high = low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2
@@ -57,12 +70,19 @@ def ticks(low, high, count=5):
   return [number * step for number in range(first, last + 1)]
 
 
-def _scale(marks, start, end):
+def _scale(marks: Sequence[float], start: float, end: float) -> Callable[[float], float]:
   low, high = marks[0], marks[-1]
   return lambda value: start + (value - low) / (high - low) * (end - start)
 
 
-def _axes(x_ticks, y_ticks, across, up, x_title, y_title):
+def _axes(
+  x_ticks: Sequence[float],
+  y_ticks: Sequence[float],
+  across: Callable[[float], float],
+  up: Callable[[float], float],
+  x_title: str,
+  y_title: str,
+) -> Iterator[str]:
   bottom = HEIGHT - BOTTOM
   for x in x_ticks:
     yield _text(across(x), bottom + 17, f"{x:.4g}", "middle")
@@ -78,15 +98,15 @@ def _axes(x_ticks, y_ticks, across, up, x_title, y_title):
   )
 
 
-def _line(x1, y1, x2, y2, colour="#555"):
+def _line(x1: float, y1: float, x2: float, y2: float, colour: str = "#555") -> str:
   return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}"/>'
 
 
-def _text(x, y, text, anchor):
+def _text(x: float, y: float, text: str, anchor: str) -> str:
   return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{html.escape(text)}</text>'
 
 
-def _picture(parts, alt):
+def _picture(parts: Iterable[str], alt: str) -> str:
   title = html.escape(alt, quote=True)
   return (
     f'<svg role="img" aria-label="{title}" viewBox="0 0 {WIDTH} {HEIGHT}">'
@@ -94,7 +114,7 @@ def _picture(parts, alt):
   )
 
 
-def _legend(series):
+def _legend(series: Iterable[str]) -> str:
   entries = "".join(
     f'<span><i style="background:{colour}"></i>{html.escape(name)}</span>'
     for colour, name in zip(itertools.cycle(COLOURS), series, strict=False)

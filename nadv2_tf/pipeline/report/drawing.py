@@ -1,6 +1,14 @@
 """The found network as a drawing: every layer a bar, filled as far as filters were kept."""
 
+from __future__ import annotations
+
 import html
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from collections.abc import Iterator, Sequence
+
+  from nadv2_tf.spec import NetworkSpec, Skip
 
 ROW, GAP, HEADER = 20, 10, 12
 LABEL, BARS, WIDTH = 148, 170, 470
@@ -8,7 +16,7 @@ COLOURS = {"expansion": "#1f6fb4", "depthwise": "#d2691e", "projection": "#2e8b5
 OTHER = "#7b4fa3"
 
 
-def draw(found, largest):
+def draw(found: NetworkSpec, largest: NetworkSpec) -> str:
   """The drawing as an <svg> element with a legend.
 
   Args:
@@ -38,7 +46,7 @@ def draw(found, largest):
   )
 
 
-def _bar(y, field, kept, initial, widest):
+def _bar(y: int, field: str, kept: int, initial: int, widest: int) -> Iterator[str]:
   # The square root of the width, so that 8 and 256 filters are both to be seen.
   outline, filled = (BARS * (number / widest) ** 0.5 for number in (initial, kept))
   colour = COLOURS.get(field, OTHER)
@@ -72,7 +80,7 @@ def _facts(block, full):
   return [html.escape(", ".join(part)) for part in (facts, more) if part]
 
 
-def _skip(skip, tops):
+def _skip(skip: Skip, tops: Sequence[int]) -> str:
   start, end = tops[skip.source] + 10, tops[skip.target] + 10
   return (
     f'<path d="M22 {start} C 4 {start}, 4 {end}, 22 {end}" fill="none" stroke="#555" '
@@ -81,11 +89,11 @@ def _skip(skip, tops):
   )
 
 
-def _text(x, y, text):
+def _text(x: float, y: float, text: str) -> str:
   return f'<text x="{x:.1f}" y="{y}">{html.escape(text)}</text>'
 
 
-def _legend():
+def _legend() -> str:
   names = {**COLOURS, "other layers": OTHER}
   entries = "".join(
     f'<span><i style="background:{colour}"></i>{name}</span>' for name, colour in names.items()

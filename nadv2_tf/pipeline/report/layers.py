@@ -1,7 +1,18 @@
 """The found network beside the initial one, layer by layer."""
 
+from __future__ import annotations
 
-def rows(found, largest, table=None):
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from nadv2_tf.resources.latency_table import LatencyTable
+  from nadv2_tf.spec import NetworkSpec
+  from nadv2_tf.spec.shapes import LayerShape
+
+
+def rows(
+  found: NetworkSpec, largest: NetworkSpec, table: LatencyTable | None = None
+) -> tuple[list[str], list[tuple[str, ...]]]:
   """(header, rows) of cells; the first cell of a removed layer's row says so.
 
   Args:
@@ -20,7 +31,7 @@ def rows(found, largest, table=None):
   return header, lines
 
 
-def _take(layers, full):
+def _take(layers: list[LayerShape], full: LayerShape) -> LayerShape | None:
   """The layer that stands in the place of `full`, taken out; None if it was removed."""
   for layer in layers:
     if (layer.kind, layer.field) == (full.kind, full.field):
@@ -48,5 +59,5 @@ def _row(block, layer, full, table):
   return tuple(cells)
 
 
-def _milliseconds(table, layer):
+def _milliseconds(table: LatencyTable, layer: LayerShape | None) -> str:
   return "0" if layer is None else f"{table.layer_milliseconds(layer):.4f}"

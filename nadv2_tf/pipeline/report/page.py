@@ -1,13 +1,23 @@
 """`report.html`: one self-contained page about a run."""
 
+from __future__ import annotations
+
 import base64
 import html
 import itertools
 import json
 import shlex
+from typing import TYPE_CHECKING
 
 from nadv2_tf.pipeline import stage_times
 from nadv2_tf.pipeline.report import charts, drawing, layers, tables
+
+if TYPE_CHECKING:
+  from collections.abc import Iterable, Mapping, Sequence
+  from typing import Any
+
+  from nadv2_tf.resources.latency_table import LatencyTable
+  from nadv2_tf.spec import NetworkSpec
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 1rem auto; padding: 0 1rem;
@@ -31,8 +41,16 @@ pre { overflow-x: auto; padding: .5rem; }
 
 
 def render(
-  metrics, settings, found, largest, picture, examples=(), logs=None, table=None, stages=None
-):
+  metrics: Mapping[str, Any],
+  settings: Mapping[str, Mapping[str, Any]],
+  found: Iterable[tuple[str, NetworkSpec]],
+  largest: NetworkSpec,
+  picture: bytes,
+  examples: Iterable[tuple[str, bytes]] = (),
+  logs: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+  table: LatencyTable | None = None,
+  stages: dict[str, dict[str, list[float]]] | None = None,
+) -> str:
   """The page as text.
 
   Args:
@@ -74,7 +92,7 @@ def render(
   )
 
 
-def _networks(metrics):
+def _networks(metrics: Mapping[str, Any]) -> str:
   rows = tables.network_rows(metrics)
   if not rows:
     return "<p>No network has been trained yet.</p>"
@@ -82,7 +100,7 @@ def _networks(metrics):
   return _table(["", *columns], [(title, *row.values()) for title, row in rows])
 
 
-def _confirmed(metrics):
+def _confirmed(metrics: Mapping[str, Any]) -> str:
   """Predicted and measured latency of networks of the search's path."""
   rows = metrics.get("confirmed", [])
   if not rows:
@@ -115,7 +133,7 @@ def _confirmed_title(iteration):
   return tables.network_title(iteration) if kind == "found" else f"best of iteration {iteration}"
 
 
-def _rounds(metrics):
+def _rounds(metrics: Mapping[str, Any]) -> str:
   """What each round searched for and found, where a target took more than one."""
   parts = metrics.get("by_target", {"": metrics})
   if all(len(part.get("rounds", [])) < 2 for part in parts.values()):
@@ -131,13 +149,13 @@ def _rounds(metrics):
   return "<h2>Rounds of the search</h2>" + _table(header, rows)
 
 
-def _examples(name, content):
+def _examples(name: str, content: bytes) -> str:
   title = html.escape(f"Test images, {tables.network_title(name)}")
   image = base64.b64encode(content).decode()
   return f'<h2>{title}</h2><img alt="{title}" src="data:image/png;base64,{image}">'
 
 
-def _found(title, found, largest, table):
+def _found(title: str, found: NetworkSpec, largest: NetworkSpec, table: LatencyTable | None) -> str:
   name = f"The found network, {title}," if title else "The found network"
   header, rows = layers.rows(found, largest, table)
   return (
@@ -169,7 +187,7 @@ def _training(logs, quality):
   return "<h2>Training</h2>" + "".join(parts) if parts else ""
 
 
-def _exports(metrics):
+def _exports(metrics: Mapping[str, Any]) -> str:
   """What the comparison of every exported file with its Keras network found."""
   rows = []
   for name, network in metrics.get("networks", {}).items():
@@ -214,7 +232,7 @@ def _stages(stages):
 
 
 def _repeat(settings, metrics):
-  given = {}
+  given: dict[str, Any] = {}
   for option, value in itertools.chain(*(options.items() for options in settings.values())):
     given |= value if isinstance(value, dict) else {option: value}  # of a task: several flags
   flags = [

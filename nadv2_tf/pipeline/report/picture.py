@@ -1,19 +1,31 @@
 """`pareto.png`: accuracy over resource, the search's path and the finished networks."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from nadv2_tf.pipeline.report import tables
 from nadv2_tf.search import journal
+
+if TYPE_CHECKING:
+  from collections.abc import Mapping, Sequence
+  from typing import Any
+
+  from nadv2_tf.types import AnyPath
 
 MARKERS = {"full": "s", "found": "*", "uniform": "D"}
 #: points of accuracy under the search's path that the picture shows
 BELOW_PATH = 25
 TITLES = {
-  "full": "full network, fine-tuned",
-  "found": "found network, fine-tuned",
-  "uniform": "uniformly scaled, fine-tuned",
+  "full": "full network, trained",
+  "found": "found network, trained on",
+  "uniform": "uniformly scaled, trained on",
 }
 
 
-def draw_pareto(entries, metrics, path):
+def draw_pareto(
+  entries: Sequence[journal.Entry], metrics: Mapping[str, Any], path: AnyPath
+) -> None:
   """Writes the picture.
 
   Args:
@@ -76,7 +88,7 @@ def draw_pareto(entries, metrics, path):
 
 def _paths(entries):
   """The iterations of each round, one list for each of them that has any."""
-  paths = [[]]
+  paths: list[list[journal.Entry]] = [[]]
   for entry in entries:
     if entry["type"] == "search":
       paths.append([])
@@ -85,13 +97,13 @@ def _paths(entries):
   return [path for path in paths if path] or [[]]
 
 
-def _title(name, kind):
+def _title(name: str, kind: str) -> str:
   folder = name.rpartition("/")[0]
   where = f", {tables.target_title(folder)}" if folder else ""
   return f"{TITLES.get(kind, kind)}, test set{where}"
 
 
-def _axis_title(name, unit):
+def _axis_title(name: str, unit: str) -> str:
   if name == "latency_ms":
     return "latency (ms): samples by the latency table, finished networks measured"
   return f"{name} ({unit})" if name != unit else name

@@ -1,5 +1,13 @@
 """The table that a run ends with, as text and as rows for the report."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from collections.abc import Iterable, Mapping
+  from typing import Any
+
 TITLES = {
   "full": "full network",
   "found": "found network",
@@ -20,7 +28,7 @@ SHARED = {
 COLUMNS = ("latency_ms", "macs", "parameters")
 
 
-def network_rows(metrics):
+def network_rows(metrics: Mapping[str, Any]) -> list[tuple[str, dict[str, str]]]:
   """[(title, {column: text})] of the networks of a run, the full one first.
 
   Every row has the seconds of all that its network needed: those of the full network, which all
@@ -43,29 +51,29 @@ def network_rows(metrics):
   return rows
 
 
-def kind_of(name):
+def kind_of(name: str) -> str:
   """ "found" of "found" and of "target_30/found"."""
   return name.rpartition("/")[2]
 
 
-def target_title(folder):
+def target_title(folder: str) -> str:
   """ "target 30%" of "target_30pct"."""
   return folder.replace("_", " ").replace("pct", "%")
 
 
-def network_title(name):
+def network_title(name: str) -> str:
   """The title of a network, with its target if there are several."""
   folder, _, kind = name.rpartition("/")
   title = TITLES.get(kind, kind)
   return f"{title}, {target_title(folder)}" if folder else title
 
 
-def metrics_of_targets(metrics):
+def metrics_of_targets(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
   """What was searched for and found, one `metric` for each target."""
   return [part["metric"] for part in _parts(metrics) if "metric" in part]
 
 
-def resource_of(metrics, name):
+def resource_of(metrics: Mapping[str, Any], name: str) -> float | None:
   """The searched resource of a network of the run, None if nobody measured it."""
   network = metrics["networks"][name]
   metric = metrics.get("by_target", {}).get(name.rpartition("/")[0], metrics).get("metric")
@@ -76,7 +84,7 @@ def resource_of(metrics, name):
   return network.get(metric["name"], network.get("resource", predicted))
 
 
-def _own_column(metrics, name):
+def _own_column(metrics: Mapping[str, Any], name: str) -> dict[str, str]:
   """{title: value} of a searched resource that has no column in every table."""
   for metric in metrics_of_targets(metrics)[:1]:
     if metric["name"] not in COLUMNS:
@@ -85,7 +93,12 @@ def _own_column(metrics, name):
   return {}
 
 
-def _columns(network, shared_seconds, own, quality):
+def _columns(
+  network: Mapping[str, Any],
+  shared_seconds: dict[str, float | None],
+  own: Mapping[str, str],
+  quality: str,
+) -> dict[str, str]:
   seconds = shared_seconds | network.get("seconds", {})
   measures = network.get("measures", {})
   return {
@@ -100,15 +113,15 @@ def _columns(network, shared_seconds, own, quality):
   }
 
 
-def _millions(count):
+def _millions(count: float | None) -> float | None:
   return None if count is None else count / 1e6
 
 
-def _format(value, pattern):
+def _format(value: float | None, pattern: str) -> str:
   return "-" if value is None else pattern.format(value)
 
 
-def text_table(metrics):
+def text_table(metrics: Mapping[str, Any]) -> str:
   """The closing table of a run as plain text."""
   rows = network_rows(metrics)
   lines = []
@@ -124,7 +137,7 @@ def text_table(metrics):
   return "\n".join([*lines, *metric_lines(metrics), trust_line(metrics)])
 
 
-def trust_line(metrics):
+def trust_line(metrics: Mapping[str, Any]) -> str:
   """How well the search's scores rank networks as training ranks them."""
   trust = metrics.get("trust")
   if trust is None:
@@ -143,7 +156,7 @@ def trust_line(metrics):
   )
 
 
-def metric_lines(metrics):
+def metric_lines(metrics: Mapping[str, Any]) -> list[str]:
   """Target, prediction and measurement of the searched resource, a line for each target."""
   lines = [_metric_line(metric) for metric in metrics_of_targets(metrics)]
   if lines:
@@ -155,11 +168,11 @@ def metric_lines(metrics):
   return lines
 
 
-def _parts(metrics):
+def _parts(metrics: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
   return metrics.get("by_target", {"": metrics}).values()
 
 
-def _metric_line(metric):
+def _metric_line(metric: Mapping[str, Any]) -> str:
   measured = metric.get("measured")
   parts = [
     f"{metric['name']}: target {metric['target']:.4g} {metric['unit']}",

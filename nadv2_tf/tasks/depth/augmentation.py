@@ -3,8 +3,11 @@
 Source: the training of FastDepth (Wofk et al., 2019), after Ma and Karaman (2018).
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
+from typing import ClassVar, Literal
 
 import numpy as np
 from PIL import Image
@@ -27,13 +30,13 @@ class DepthAugmentation:
 
   mirror: bool = True
 
-  is_by_picture = False
+  is_by_picture: ClassVar[Literal[False]] = False
 
-  def examples(self, examples, rng):
+  def examples(self, examples: Examples, rng: np.random.Generator) -> Examples:
     return augment(examples, rng, self.mirror)
 
 
-def augment(examples, rng, mirror=True):
+def augment(examples: Examples, rng: np.random.Generator, mirror: bool = True) -> Examples:
   """Enlarged, turned, mirrored half of the time, in other colours.
 
   Args:
@@ -45,9 +48,9 @@ def augment(examples, rng, mirror=True):
     `Examples` of the same shapes; depths are divided by the scale.
   """
   count, height, width = examples.images.shape[:3]
-  scales = rng.uniform(1.0, LARGEST_SCALE, count)
-  angles = np.radians(rng.uniform(-LARGEST_ANGLE, LARGEST_ANGLE, count))
-  mirrored = (rng.random(count) < 0.5) & mirror
+  scales = rng.uniform(1.0, LARGEST_SCALE, (count,))
+  angles = np.radians(rng.uniform(-LARGEST_ANGLE, LARGEST_ANGLE, (count,)))
+  mirrored = (rng.random((count,)) < 0.5) & mirror
   images, maps = np.empty_like(examples.images), np.empty_like(examples.labels)
   for index in range(count):
     move = inverse_map(height, width, scales[index], angles[index], bool(mirrored[index]))
@@ -56,7 +59,9 @@ def augment(examples, rng, mirror=True):
   return Examples(jitter(images, rng), maps)
 
 
-def inverse_map(height, width, scale, angle, mirrored):
+def inverse_map(
+  height: int, width: int, scale: float, angle: float, mirrored: bool
+) -> tuple[float, float, float, float, float, float]:
   """The affine map from output to input pixels: (a, b, c, d, e, f), x = a X + b Y + c, and so on.
 
   The turn is one in the scene: pixels of the squares that 4:3 images become are wider than high.
@@ -75,7 +80,9 @@ def inverse_map(height, width, scale, angle, mirrored):
   return a, b, x - a * x - b * y, d, e, y - d * x - e * y
 
 
-def _moved(image, depth, move):
+def _moved(
+  image: np.ndarray, depth: np.ndarray, move: tuple[float, ...]
+) -> tuple[np.ndarray, np.ndarray]:
   size = image.shape[1::-1]
   kind = Image.Transform.AFFINE
   moved = Image.fromarray(image).transform(
@@ -87,7 +94,7 @@ def _moved(image, depth, move):
   return np.asarray(moved), np.asarray(turned)[:, :, None]
 
 
-def jitter(images, rng):
+def jitter(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
   """Brightness, contrast and saturation of each uint8 image times factors of its own."""
   factors = rng.uniform(1 - JITTER, 1 + JITTER, (3, len(images), 1, 1, 1)).astype(np.float32)
   brightness, contrast, saturation = factors

@@ -4,9 +4,12 @@
 by name are the test set: neighbours often show the same room, so nothing is drawn at random.
 """
 
+from __future__ import annotations
+
 import concurrent.futures
 import os
 import pathlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -14,6 +17,18 @@ from PIL import Image, ImageOps
 from nadv2_tf.tasks.depth.maps import fit_image, fit_map
 from nadv2_tf.tasks.depth.sources import DEPTH_SOURCES, reserve
 from nadv2_tf.tasks.images import LARGEST_PIXELS
+
+if TYPE_CHECKING:
+  from collections.abc import Callable, Sequence
+  from typing import TypeAlias, TypeVar
+
+  from nadv2_tf.tasks.depth.sources import MapFormat, Part
+  from nadv2_tf.tasks.examples import Examples
+  from nadv2_tf.types import AnyPath
+
+  #: files of an image and of its depth map
+  Pair: TypeAlias = tuple[pathlib.Path, pathlib.Path]
+  Read = TypeVar("Read")
 
 IMAGES, MAPS = (".jpg", ".jpeg", ".png"), (".png",)
 #: other kinds Pillow may hand to programs that it finds, whatever the name ends with
@@ -23,7 +38,7 @@ GREY = {"L": np.uint8, "I;16": np.uint16, "I": np.uint16, "I;16B": np.uint16}
 
 
 @DEPTH_SOURCES.register("folder")
-def load(place, image_size, map_format):
+def load(place: str, image_size: int, map_format: MapFormat) -> list[Part]:
   root = pathlib.Path(place)
   if (root / "train").is_dir() and not (root / "rgb").is_dir():
     if map_format.depth_test is not None:
@@ -37,7 +52,7 @@ def load(place, image_size, map_format):
   ]
 
 
-def _cut(pairs, test, root):
+def _cut(pairs: list[Pair], test: int | None, root: pathlib.Path) -> dict[str, list[Pair]]:
   test = max(len(pairs) // 10, 1) if test is None else test
   if not 1 <= test < len(pairs):
     raise ValueError(
@@ -47,7 +62,7 @@ def _cut(pairs, test, root):
   return {"train": pairs[:-test], "test": pairs[-test:]}
 
 
-def _pairs(root):
+def _pairs(root: pathlib.Path) -> list[Pair]:
   """[(image, depth map)] by name.
 
   Raises:
@@ -67,13 +82,13 @@ def _pairs(root):
   return [(found[0][name], found[1][name]) for name in sorted(found[0])]
 
 
-def _by_name(folder, suffixes):
+def _by_name(folder: pathlib.Path, suffixes: Sequence[str]) -> dict[str, pathlib.Path]:
   if not folder.is_dir():
     raise ValueError(
       f"{folder} is not a folder; --data=folder:DIR needs DIR/rgb and DIR/depth for depth, or "
       "both of them in DIR/train and DIR/test."
     )
-  files = {}
+  files: dict[str, pathlib.Path] = {}
   for path in sorted(folder.iterdir()):
     if path.suffix.lower() in suffixes and not path.name.startswith("."):
       if path.stem in files:
@@ -82,11 +97,12 @@ def _by_name(folder, suffixes):
   return files
 
 
-def _read(pairs, image_size, map_format, source):
+def _read(pairs: Sequence[Pair], image_size: int, map_format: MapFormat, source: str) -> Examples:
   examples = reserve(len(pairs), image_size, source)
 
   def fill(index):
-    image, depth = read_pair(*pairs[index], image_size, map_format)
+    image_path, map_path = pairs[index]
+    image, depth = read_pair(image_path, map_path, image_size, map_format)
     examples.images[index], examples.labels[index] = image, depth
 
   with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -94,7 +110,9 @@ def _read(pairs, image_size, map_format, source):
   return examples
 
 
-def read_pair(image_path, map_path, image_size, map_format):
+def read_pair(
+  image_path: AnyPath, map_path: AnyPath, image_size: int, map_format: MapFormat
+) -> tuple[np.ndarray, np.ndarray]:
   """(uint8 image, metres) of one pair, as squares of `image_size`.
 
   Raises:
@@ -111,7 +129,7 @@ def read_pair(image_path, map_path, image_size, map_format):
   return fit_image(image, image_size), fit_map(metres, image_size)
 
 
-def _open(path, use):
+def _open(path: AnyPath, use: Callable[[Image.Image], Read]) -> Read:
   try:
     with Image.open(path, formats=FORMATS) as image:
       if image.width * image.height > LARGEST_PIXELS:
@@ -122,7 +140,7 @@ def _open(path, use):
     raise ValueError(f"Cannot read the image {path}: {error}") from None
 
 
-def _values(image, path):
+def _values(image: Image.Image, path: AnyPath) -> np.ndarray:
   if image.mode not in GREY:
     raise ValueError(f"a depth map must be grey, of 8 or 16 bits; its mode is {image.mode}")
   return np.asarray(image).astype(GREY[image.mode])

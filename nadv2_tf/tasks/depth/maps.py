@@ -12,7 +12,7 @@ ASPECT = 4 / 3
 KEPT = 228 / 250
 
 
-def crop_box(width, height):
+def crop_box(width: float, height: float) -> tuple[float, float, float, float]:
   """(left, upper, right, lower) of the part of an image that is kept, in pixels."""
   high = KEPT * min(height, width / ASPECT)
   wide = high * ASPECT
@@ -20,17 +20,17 @@ def crop_box(width, height):
   return left, upper, left + wide, upper + high
 
 
-def fit_image(image, size):
+def fit_image(image: Image.Image, size: int) -> np.ndarray:
   """A Pillow image as uint8 [size, size, 3]."""
-  scaled = image.convert("RGB").resize((size, size), Image.BILINEAR, crop_box(*image.size))
-  return np.asarray(scaled)
+  box = crop_box(*image.size)
+  return np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, box))
 
 
-def fit_map(metres, size):
+def fit_map(metres: np.ndarray, size: int) -> np.ndarray:
   """A depth map, float [height, width], as float [size, size, 1].
 
   The nearest pixel's depth is taken: a mean over an edge, or over a hole, is the depth of nothing.
   """
   plane = Image.fromarray(metres.astype(np.float32))
-  scaled = plane.resize((size, size), Image.NEAREST, crop_box(*plane.size))
+  scaled = plane.resize((size, size), Image.Resampling.NEAREST, crop_box(*plane.size))
   return np.asarray(scaled)[:, :, None]

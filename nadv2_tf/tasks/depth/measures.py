@@ -6,9 +6,15 @@ of Eigen et al. (2014), who take the pixels of all images together; it is never 
 images of equally many valid pixels.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+  from collections.abc import Iterable
 
 #: predictions below this many metres count as this much; the logarithm of 0 is no measure
 SMALLEST_M = 1e-3
@@ -35,7 +41,7 @@ class DepthEvaluation:
   measures: dict[str, float]
 
 
-def image_measures(truth, prediction):
+def image_measures(truth: np.ndarray, prediction: np.ndarray) -> dict[str, np.ndarray]:
   """The measures of each image.
 
   Args:
@@ -76,7 +82,7 @@ def _of_one(truth, prediction):
   ]
 
 
-def evaluate_maps(batches):
+def evaluate_maps(batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> DepthEvaluation:
   """`DepthEvaluation` of pairs (predictions, truth), batch by batch.
 
   Raises:

@@ -1,18 +1,35 @@
 """Image, measured depth, predicted depth and error side by side, in metres."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+  from collections.abc import Callable
+
+  from matplotlib.figure import Figure
+
+  from nadv2_tf.tasks.examples import Examples
+  from nadv2_tf.tasks.stream import StreamedExamples
+  from nadv2_tf.types import AnyPath
 
 ROWS = 5
 #: colours that grow evenly lighter, for depth and for error; grey is where there is no depth
 DEPTH_COLOURS, ERROR_COLOURS, NO_DEPTH = "viridis", "magma", "0.6"
 
 
-def draw(predict, examples, path):
+def draw(
+  predict: Callable[[np.ndarray], np.ndarray], examples: Examples | StreamedExamples, path: AnyPath
+) -> None:
   """Writes the picture of `figure_of` to `path`, a .png file."""
   figure_of(predict, examples).savefig(path)
 
 
-def figure_of(predict, examples):
+def figure_of(
+  predict: Callable[[np.ndarray], np.ndarray], examples: Examples | StreamedExamples
+) -> Figure:
   """The picture as a Matplotlib figure.
 
   Args:

@@ -4,12 +4,19 @@ Each is a box with boxes standing in it, in plain and chequered colours, seen by
 inside. Nothing of it comes from photographs.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from PIL import Image
 
 from nadv2_tf.tasks.depth.maps import fit_image, fit_map
 from nadv2_tf.tasks.depth.sources import DEPTH_SOURCES, reserve
 from nadv2_tf.tasks.examples import Examples
+
+if TYPE_CHECKING:
+  from nadv2_tf.tasks.depth.sources import MapFormat, Part
 
 WIDTH, HEIGHT = 128, 96
 FOCAL = 110.0  # pixels: about 60 degrees across
@@ -18,7 +25,7 @@ FURNITURE = 4
 
 
 @DEPTH_SOURCES.register("rooms")
-def load(count, image_size, map_format):
+def load(count: str, image_size: int, map_format: MapFormat) -> list[Part]:
   """`count` rooms; --depth_* flags say nothing about them."""
   if not count.isdecimal() or not 10 <= int(count) <= 100_000:
     raise ValueError(f"--data=rooms:COUNT needs a COUNT from 10 to 100000, got {count!r}.")
@@ -37,7 +44,9 @@ def load(count, image_size, map_format):
   ]
 
 
-def cast_room(rng, width=WIDTH, height=HEIGHT):
+def cast_room(
+  rng: np.random.Generator, width: int = WIDTH, height: int = HEIGHT
+) -> tuple[np.ndarray, np.ndarray]:
   """One room.
 
   Args:
@@ -63,7 +72,7 @@ def cast_room(rng, width=WIDTH, height=HEIGHT):
   return np.clip(colour + noise, 0, 255).astype(np.uint8), depth.astype(np.float32)
 
 
-def _rays(width, height, rng):
+def _rays(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
   """Directions whose part along the optical axis is 1, so that lengths along them are depths."""
   x = (np.arange(width) + 0.5 - width / 2) / (FOCAL * width / WIDTH)
   y = -(np.arange(height) + 0.5 - height / 2) / (FOCAL * height / HEIGHT)
@@ -73,7 +82,9 @@ def _rays(width, height, rng):
   return np.stack([x * np.cos(turn) + np.sin(turn), y, ahead], axis=-1)
 
 
-def _from_inside(rays, eye, size, rng):
+def _from_inside(
+  rays: np.ndarray, eye: np.ndarray, size: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
   """Where each ray meets a wall: the nearest of the three planes that it runs towards."""
   with np.errstate(divide="ignore"):
     lengths = np.where(rays > 0, (size - eye) / rays, np.where(rays < 0, -eye / rays, np.inf))
@@ -83,7 +94,9 @@ def _from_inside(rays, eye, size, rng):
   return depth, _paint(rays, eye, depth, axis, side, rng)
 
 
-def _from_outside(rays, eye, low, high, rng):
+def _from_outside(
+  rays: np.ndarray, eye: np.ndarray, low: np.ndarray, high: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
   """The same for a box in the room; infinite where a ray misses it."""
   with np.errstate(divide="ignore", invalid="ignore"):
     planes = np.stack([(low - eye) / rays, (high - eye) / rays])
@@ -95,7 +108,14 @@ def _from_outside(rays, eye, low, high, rng):
   return depth, _paint(rays, eye, np.where(hit, depth, 1.0), axis, side, rng)
 
 
-def _paint(rays, eye, depth, axis, side, rng):
+def _paint(
+  rays: np.ndarray,
+  eye: np.ndarray,
+  depth: np.ndarray,
+  axis: np.ndarray,
+  side: np.ndarray,
+  rng: np.random.Generator,
+) -> np.ndarray:
   """Colours of the surface points: one for each side, chequered, darker with distance."""
   palette = rng.uniform(60, 230, (6, 3))
   light = rng.uniform(0.7, 1.0, 6)

@@ -1,7 +1,10 @@
 """Where images with depth come from: `tfds:NAME`, `folder:DIR`, `rooms:COUNT`."""
 
+from __future__ import annotations
+
 import dataclasses
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,6 +12,17 @@ from nadv2_tf.spec.registry import Registry
 from nadv2_tf.tasks import images
 from nadv2_tf.tasks.examples import Examples
 from nadv2_tf.tasks.sources.registry import Source
+
+if TYPE_CHECKING:
+  from collections.abc import Sequence
+  from typing import TypeAlias
+
+  from numpy.typing import DTypeLike
+
+  from nadv2_tf.types import AnyPath
+
+  #: of a data set: its title, its examples, what each of them is called
+  Part: TypeAlias = tuple[str, Examples, list[str]]
 
 DEPTH_SOURCES = Registry("source of depth")
 FORMS = "tfds:NAME, folder:DIR or rooms:COUNT"
@@ -37,13 +51,13 @@ class MapFormat:
   depth_invalid: int = 0
   depth_test: int | None = None
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.depth_scale is not None and not 0 < self.depth_scale < np.inf:
       raise ValueError(f"--depth_scale must be above 0, got {self.depth_scale}.")
     if not np.isfinite(self.depth_offset):
       raise ValueError(f"--depth_offset must be a number of metres, got {self.depth_offset}.")
 
-  def metres(self, values, place):
+  def metres(self, values: np.ndarray, place: AnyPath) -> np.ndarray:
     """Depths, float32, 0 where there is none; `values` is an array of the file at `place`.
 
     Raises:
@@ -70,7 +84,7 @@ class MapFormat:
 SETTINGS = tuple(field.name for field in dataclasses.fields(MapFormat))
 
 
-def load(source, image_size, map_format):
+def load(source: str, image_size: int, map_format: MapFormat) -> Source:
   """Reads a data source.
 
   Args:
@@ -97,10 +111,11 @@ def load(source, image_size, map_format):
     kept.append(examples)
     notes += note
   _check_near(kept, source)
-  return Source(*kept, (), tuple(notes))
+  train, test = kept
+  return Source(train, test, (), tuple(notes))
 
 
-def reserve(count, image_size, source, dtype=np.float32):
+def reserve(count: int, image_size: int, source: str, dtype: DTypeLike = np.float32) -> Examples:
   """`Examples` to be filled; all of a data set is kept in memory.
 
   Raises:
@@ -118,16 +133,18 @@ def reserve(count, image_size, source, dtype=np.float32):
   return Examples(np.empty((*shape, 3), np.uint8), np.empty((*shape, 1), dtype))
 
 
-def _memory():
+def _memory() -> int:
   try:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
   except (ValueError, OSError, AttributeError):  # not on every system
     return 0
 
 
-def _with_depth(examples, names, source, title):
+def _with_depth(
+  examples: Examples, names: Sequence[str], source: str, title: str
+) -> tuple[Examples, list[str]]:
   """The examples that have a depth anywhere, and a note about the others."""
-  has_depth = (examples.labels > 0).any(axis=(1, 2, 3))
+  has_depth = np.any(examples.labels > 0, axis=(1, 2, 3))
   missing = np.flatnonzero(~has_depth)
   if len(missing) == len(examples):
     raise ValueError(f"{source}: no {title} map has a valid depth within the part that is kept.")
@@ -140,7 +157,7 @@ def _with_depth(examples, names, source, title):
   return examples.take(has_depth), [note]
 
 
-def _check_near(parts, source):
+def _check_near(parts: Sequence[Examples], source: str) -> None:
   largest = max(float(examples.labels.max()) for examples in parts)
   if largest < SMALLEST_M:
     raise ValueError(

@@ -3,6 +3,10 @@
 The folder is TFDS's own (`~/tensorflow_datasets`, or the variable TFDS_DATA_DIR).
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from PIL import Image
 
@@ -10,9 +14,15 @@ from nadv2_tf.tasks.depth.maps import fit_image, fit_map
 from nadv2_tf.tasks.depth.sources import DEPTH_SOURCES, reserve
 from nadv2_tf.tasks.sources.tfds import prepared
 
+if TYPE_CHECKING:
+  from collections.abc import Mapping
+  from typing import Any
+
+  from nadv2_tf.tasks.depth.sources import MapFormat, Part
+
 
 @DEPTH_SOURCES.register("tfds")
-def load(name, image_size, map_format):
+def load(name: str, image_size: int, map_format: MapFormat) -> list[Part]:
   builder, test = prepared(name, "depth", ("image", "depth"))
   info = builder.info
   if map_format.depth_test is not None:
@@ -30,12 +40,14 @@ def load(name, image_size, map_format):
   return parts
 
 
-def _dtype(feature):
+def _dtype(feature: Any) -> type[np.floating]:
   """Half precision where the data set has no more: 47 584 training maps of 224x224 are many."""
   return np.float16 if feature.dtype == np.float16 else np.float32
 
 
-def _pair(example, image_size, map_format, place):
+def _pair(
+  example: Mapping[str, np.ndarray], image_size: int, map_format: MapFormat, place: str
+) -> tuple[np.ndarray, np.ndarray]:
   image, depth = example["image"], np.squeeze(example["depth"])
   if depth.shape != image.shape[:2] or image.dtype != np.uint8 or image.shape[-1] not in (1, 3):
     raise ValueError(

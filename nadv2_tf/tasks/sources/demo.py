@@ -25,7 +25,7 @@ LARGEST_PADDED = 36
 
 
 @SOURCES.register("demo")
-def load(unused_place, image_size):
+def load(unused_place: str, image_size: int) -> Source:
   with importlib.resources.as_file(
     importlib.resources.files("nadv2_tf.data").joinpath(FILE)
   ) as path:

@@ -1,7 +1,10 @@
 """A folder with `train/` and `test/` (or `val/`), and in each one sub-folder per class."""
 
+from __future__ import annotations
+
 import os
 import pathlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,15 +12,20 @@ from nadv2_tf.tasks.records import Files
 from nadv2_tf.tasks.sources.registry import SOURCES, STREAMS, Source
 from nadv2_tf.tasks.stream import streamed
 
+if TYPE_CHECKING:
+  from collections.abc import Sequence
+  from typing import Any
+
 
 @SOURCES.register("folder")
-def load(place, image_size):
+def load(place: str, image_size: int) -> Source:
   *parts, channels, class_names = find(place)
-  return Source(*(streamed(part, image_size, channels).decoded() for part in parts), class_names)
+  train, test = (streamed(part, image_size, channels).decoded() for part in parts)
+  return Source(train, test, class_names)
 
 
 @STREAMS.register("folder")
-def find(place):
+def find(place: str) -> tuple[Any, ...]:
   """(training `Files`, test `Files`, channels, class names)."""
   root = pathlib.Path(place)
   train = root / "train"
@@ -33,7 +41,7 @@ def find(place):
   return *(_files(part, class_names) for part in (train, test)), 3, class_names
 
 
-def _class_names(folder):
+def _class_names(folder: pathlib.Path) -> tuple[str, ...]:
   if not folder.is_dir():
     raise ValueError(
       f"{folder} is not a folder; --data=folder:DIR needs DIR/train and DIR/test (or DIR/val) with "
@@ -47,7 +55,7 @@ def _class_names(folder):
   return names
 
 
-def _files(folder, class_names):
+def _files(folder: pathlib.Path, class_names: Sequence[str]) -> Files:
   paths, labels = [], []
   for label, name in enumerate(class_names):
     if not (folder / name).is_dir():

@@ -1,6 +1,9 @@
 """A NumPy archive with x_train, y_train, x_test, y_test."""
 
+from __future__ import annotations
+
 import zipfile
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,13 +12,18 @@ from nadv2_tf.tasks import images
 from nadv2_tf.tasks.examples import Examples
 from nadv2_tf.tasks.sources.registry import SOURCES, Source
 
+if TYPE_CHECKING:
+  from collections.abc import Callable
+
+  from nadv2_tf.types import AnyPath
+
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 #: as many as a classifier may have; every class gets a name
 LARGEST_CLASSES = LARGEST_WIDTH
 
 
 @SOURCES.register("npz")
-def load(path, image_size):
+def load(path: str, image_size: int) -> Source:
   def fit(array):
     images.check_memory(len(array), image_size, array.shape[-1], f"npz:{path}")
     return images.resize(array, image_size)
@@ -30,7 +38,7 @@ def load(path, image_size):
   return Source(train, test, tuple(str(label) for label in range(classes)))
 
 
-def read(path, fit):
+def read(path: AnyPath, fit: Callable[[np.ndarray], np.ndarray]) -> tuple[Examples, ...]:
   """(training, test) `Examples` of an archive; `fit` brings images to the wanted size.
 
   Raises:
@@ -59,7 +67,7 @@ def read(path, fit):
   return tuple(parts)
 
 
-def _images(x, name, path):
+def _images(x: np.ndarray, name: str, path: AnyPath) -> np.ndarray:
   if x.ndim == 3:
     x = x[..., None]
   if x.dtype != np.uint8 or x.ndim != 4 or x.shape[-1] not in (1, 3) or 0 in x.shape[1:]:
@@ -70,7 +78,7 @@ def _images(x, name, path):
   return x
 
 
-def _labels(y, x, part, path):
+def _labels(y: np.ndarray, x: np.ndarray, part: str, path: AnyPath) -> np.ndarray:
   if not np.issubdtype(y.dtype, np.integer) or y.shape not in ((len(x),), (len(x), 1)):
     raise ValueError(
       f"{path}: y_{part} must be one integer for each of the {len(x)} images, got {y.dtype} "

@@ -21,13 +21,19 @@ INPUTS = ("auto", "memory", "stream")
 class Source:
   """Training and test images of one data set, the names of its classes, and notes for its user."""
 
-  train: Examples
-  test: Examples
+  train: Examples | StreamedExamples
+  test: Examples | StreamedExamples
   class_names: tuple[str, ...] = ()
   notes: tuple[str, ...] = ()
 
 
-def load(source, image_size, how="memory", whole_pictures=False, cache_bytes=0):
+def load(
+  source: str,
+  image_size: int,
+  how: str = "memory",
+  whole_pictures: bool = False,
+  cache_bytes: int = 0,
+) -> Source:
   """Reads a data source, or makes it ready to be streamed.
 
   Args:
@@ -43,7 +49,8 @@ def load(source, image_size, how="memory", whole_pictures=False, cache_bytes=0):
   """
   scheme, _, place = source.partition(":")
   if scheme not in SOURCES or (scheme != "demo") != bool(place):
-    raise ValueError(f"--data must be demo, tfds:NAME, folder:DIR or npz:FILE, got {source!r}.")
+    known = ", ".join(f"{name}:..." for name in SOURCES if name != "demo")
+    raise ValueError(f"--data must be demo, or one of {known}, got {source!r}.")
   if how not in INPUTS or (how == "stream" and scheme not in STREAMS):
     raise ValueError(
       f"--input must be one of {', '.join(INPUTS)}, and stream needs --data=folder:DIR or "
@@ -62,14 +69,15 @@ def load(source, image_size, how="memory", whole_pictures=False, cache_bytes=0):
   return loaded
 
 
-def _streamed(scheme, place, image_size, cache_bytes):
+def _streamed(scheme: str, place: str, image_size: int, cache_bytes: int) -> Source:
   *parts, channels, class_names = STREAMS[scheme](place)
   if cache_bytes:
     parts = [CachedRecords(part, cache_bytes) for part in parts]
-  return Source(*(streamed(part, image_size, channels) for part in parts), class_names)
+  train, test = (streamed(part, image_size, channels) for part in parts)
+  return Source(train, test, class_names)
 
 
-def check(loaded, source):
+def check(loaded: Source, source: str) -> None:
   """Raises ValueError for empty parts, a single class, foreign labels or unequal channels."""
   classes = len(loaded.class_names)
   if classes < 2:

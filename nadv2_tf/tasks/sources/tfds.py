@@ -3,6 +3,10 @@
 The folder is TFDS's own (`~/tensorflow_datasets`, or the variable TFDS_DATA_DIR).
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from nadv2_tf.tasks import images
@@ -10,8 +14,12 @@ from nadv2_tf.tasks.examples import Examples
 from nadv2_tf.tasks.records import TFRecords
 from nadv2_tf.tasks.sources.registry import SOURCES, STREAMS, Source
 
+if TYPE_CHECKING:
+  from collections.abc import Sequence
+  from typing import Any
 
-def prepared(name, task, features):
+
+def prepared(name: str, task: str, features: Sequence[str]) -> tuple[Any, str]:
   """(builder, its test split) of a data set, fetched first if it is not there.
 
   Args:
@@ -46,7 +54,7 @@ def prepared(name, task, features):
 
 
 @SOURCES.register("tfds")
-def load(name, image_size):
+def load(name: str, image_size: int) -> Source:
   import tensorflow_datasets as tfds
 
   builder, splits, channels, class_names = _open(name)
@@ -57,11 +65,12 @@ def load(name, image_size):
     count = builder.info.splits[split].num_examples
     images.check_memory(count, image_size, channels, f"tfds:{name}")
     parts.append(_read(builder.as_dataset(split=split, read_config=reading), image_size))
-  return Source(*parts, class_names)
+  train, test = parts
+  return Source(train, test, class_names)
 
 
 @STREAMS.register("tfds")
-def find(name):
+def find(name: str) -> tuple[Any, ...]:
   """(training `TFRecords`, test `TFRecords`, channels, class names)."""
   builder, splits, channels, class_names = _open(name)
   kind = builder.info.file_format.value
@@ -83,7 +92,7 @@ def find(name):
   return *parts, channels, class_names
 
 
-def _open(name):
+def _open(name: str) -> tuple[Any, tuple[str, str], int, tuple[str, ...]]:
   """(builder, names of the training and test splits, channels, class names)."""
   import tensorflow_datasets as tfds
 
@@ -99,7 +108,7 @@ def _open(name):
   return builder, ("train", test), channels, tuple(info.features["label"].names)
 
 
-def _read(dataset, image_size):
+def _read(dataset: Any, image_size: int) -> Examples:
   pictures, labels = [], []
   for example in dataset.as_numpy_iterator():
     pictures.append(images.resize(example["image"][None], image_size)[0])

@@ -6,7 +6,7 @@ import types
 import pytest
 
 from nadv2_tf import backbones
-from nadv2_tf.pipeline.options import FinetuneOptions
+from nadv2_tf.options import ExportOptions, FinetuneOptions, TrustOptions
 from nadv2_tf.pipeline.plan import accelerators, paper
 from nadv2_tf.pipeline.plan.accelerators import Accelerators, images_of, parse
 
@@ -22,8 +22,9 @@ def given(options):
     full_learning_rate=0.2,
   )  # fmt: skip
   return types.SimpleNamespace(
-    train=train, search=options("macs", target="40%"), finetune=FinetuneOptions(5, 0.1),
-    references=True, trust=None, export=None, timed="none",
+    train=train, search=options("macs", target="40%"),
+    finetune=FinetuneOptions(5, 0.1, finetune_holdout=False),
+    references=True, trust=TrustOptions(), export=ExportOptions(),
   )  # fmt: skip
 
 
@@ -112,5 +113,5 @@ def test_every_search_has_a_plan(given, options, optimizer, metric):
 def test_the_schedule_gives_the_iterations(given):
   # 20 %, then 19.6 %, 19.208 %, ... until 60 % are off: the fourth passes 40 %.
   assert paper.simulation_on_paper(given.search, SPACE).iterations == 4
-  slower = dataclasses.replace(given.search, initial_reduction=0.3)
+  slower = dataclasses.replace(given.search, optimizer_settings={"initial_reduction": 0.3})
   assert paper.simulation_on_paper(slower, SPACE).iterations == 3

@@ -1,10 +1,10 @@
 """The search that a plan goes through: a likely table, and what it finds by it."""
 
 import pytest
-from nadv2_tf.benchmarks.table_plan import planned_pieces
 
 from nadv2_tf import backbones
-from nadv2_tf.pipeline.metering import middle
+from nadv2_tf.benchmarks.tables.plan import planned_pieces
+from nadv2_tf.pipeline.aim.ranges import middle
 from nadv2_tf.pipeline.plan.simulation import OPERATOR_MACS, _Capacity, _macs, likely_table
 from nadv2_tf.resources.latency_table import LatencyTable
 

@@ -1,5 +1,0 @@
-"""What files are timed on: this machine, or a phone."""
-
-from nadv2_tf.benchmarks.devices.registry import open_device
-
-__all__ = ["open_device"]

@@ -1,0 +1,49 @@
+"""Whole networks timed on a device, as a resource meter."""
+
+from __future__ import annotations
+
+import pathlib
+import tempfile
+from typing import TYPE_CHECKING
+
+from nadv2_tf import stopwatch
+from nadv2_tf.benchmarks.tables.networks import network_file
+from nadv2_tf.options import built_as
+
+if TYPE_CHECKING:
+  from collections.abc import Sequence
+
+  from nadv2_tf.benchmarks.timing.device import Device
+  from nadv2_tf.options import TimingSettings
+  from nadv2_tf.spec import NetworkSpec
+
+
+class DeviceMeter:
+  """A meter that builds a file for each network and times it: seconds each.
+
+  Latency does not depend on the weights, so fresh ones do. A search that asks for hundreds of
+  networks wants a latency table; this meter is for its end points.
+
+  Args:
+    device: a `Device`.
+    settings: `TimingSettings`.
+  """
+
+  unit = "ms"
+  is_exact = False
+
+  def __init__(self, device: Device, settings: TimingSettings) -> None:
+    self._device = device
+    self._settings = settings
+
+  def measure(self, spec: NetworkSpec) -> float:
+    return self.measure_all([spec])[0]
+
+  def measure_all(self, specs: Sequence[NetworkSpec]) -> list[float]:
+    """Milliseconds of each network, all timed in turns."""
+    with tempfile.TemporaryDirectory() as folder:
+      paths = [pathlib.Path(folder) / f"{index}.tflite" for index in range(len(specs))]
+      with stopwatch.part("files"):
+        for path, spec in zip(paths, specs, strict=True):
+          path.write_bytes(network_file(spec, **built_as(self._settings)))
+      return [timing.median_ms for timing in self._device.time_files(paths, self._settings)]

@@ -1,0 +1,101 @@
+"""The layers of a network as TensorFlow operators with random weights, for the converter.
+
+Batch norm is folded into kernel and bias, and the activation follows at once, so that the converter
+fuses what it fuses in an exported network.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tensorflow as tf
+
+from nadv2_tf.export.quantization import Quantization, convert
+
+if TYPE_CHECKING:
+  from collections.abc import Sequence
+
+  from nadv2_tf.benchmarks.tables.timed_graph import TimedGraph
+  from nadv2_tf.types import Tensor
+
+
+class TensorFlowOperators:
+  """`Operators` whose values are TensorFlow tensors."""
+
+  def __init__(self) -> None:
+    self._seeds = itertools.count()
+
+  def _weights(self, *shape: int) -> Tensor:
+    """Random constants. Each differs from all others: equal ones would share one buffer."""
+    values = np.random.default_rng(next(self._seeds)).normal(0, 0.1, shape)
+    return tf.constant(values.astype(np.float32))
+
+  def convolution(
+    self, x: Tensor, filters: int, kernel: int, stride: int, activation: str
+  ) -> Tensor:
+    kernels = self._weights(kernel, kernel, x.shape[-1], filters)
+    y = tf.nn.conv2d(x, kernels, stride, "SAME") + self._weights(filters)
+    return _activate(y, activation)
+
+  def depthwise(self, x: Tensor, kernel: int, stride: int, activation: str) -> Tensor:
+    channels = x.shape[-1]
+    kernels = self._weights(kernel, kernel, channels, 1)
+    y = tf.nn.depthwise_conv2d(x, kernels, (1, stride, stride, 1), "SAME")
+    return _activate(y + self._weights(channels), activation)
+
+  def squeeze_excite(self, x: Tensor, units: int) -> Tensor:
+    gate = self.convolution(self.pooled(x), units, 1, 1, "relu")
+    gate = self.convolution(gate, x.shape[-1], 1, 1, "linear")
+    return x * (tf.nn.relu6(gate + 3.0) * (1.0 / 6.0))
+
+  def add(self, x: Tensor, y: Tensor) -> Tensor:
+    return x + y
+
+  def plus_one(self, x: Tensor) -> Tensor:
+    return x + 1.0
+
+  def downsampled(self, x: Tensor, stride: int) -> Tensor:
+    return x if stride == 1 else tf.nn.avg_pool2d(x, 2, stride, "SAME")
+
+  def padded(self, x: Tensor, channels: int) -> Tensor:
+    missing = channels - x.shape[-1]
+    return tf.pad(x, ((0, 0), (0, 0), (0, 0), (0, missing))) if missing else x
+
+  def joined(self, parts: Sequence[Tensor]) -> Tensor:
+    return tf.concat(parts, axis=-1)
+
+  def pooled(self, x: Tensor) -> Tensor:
+    return tf.reduce_mean(x, (1, 2), keepdims=True)
+
+  def upsampled(self, x: Tensor, factor: int) -> Tensor:
+    return tf.image.resize(x, (x.shape[1] * factor, x.shape[2] * factor), "nearest")
+
+  def reshaped(self, x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    return tf.reshape(x, shape)
+
+
+def _activate(x: Tensor, name: str) -> Tensor:
+  if name == "relu":
+    return tf.nn.relu(x)
+  if name == "hard_swish":
+    return x * tf.nn.relu6(x + 3.0) * (1.0 / 6.0)
+  return x
+
+
+def converted_file(graph: TimedGraph, precision: str, integer_io: bool = False) -> bytes:
+  """The TFLite file, as bytes, that the converter makes of a `TimedGraph`.
+
+  For int8 the ranges come from one random input for each argument: they decide what is computed,
+  not how long it takes.
+  """
+  signature = [tf.TensorSpec(shape, name=name) for name, shape in graph.inputs.items()]
+  build = functools.partial(graph.build, TensorFlowOperators())
+  function = tf.function(build, autograph=False).get_concrete_function(*signature)
+  if precision == "float32":
+    return convert(function)
+  rng = np.random.default_rng(0)
+  inputs = tuple(rng.normal(size=one.shape).astype(np.float32) for one in function.inputs)
+  return convert(function, Quantization("int8", inputs=(inputs,), integer_io=integer_io))

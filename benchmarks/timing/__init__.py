@@ -1,0 +1,1 @@
+"""Timing of one file: settings, devices, records."""

@@ -1,0 +1,177 @@
+"""How files are timed, and the record that a timing leaves, the same for every device."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import datetime
+import hashlib
+import pathlib
+import statistics
+from typing import TYPE_CHECKING, Any, Self
+
+from nadv2_tf import stopwatch
+from nadv2_tf.benchmarks.timing.errors import Unsteady
+from nadv2_tf.options import TimingSettings
+
+if TYPE_CHECKING:
+  from collections.abc import Sequence
+
+  from nadv2_tf.types import AnyPath
+
+
+@dataclasses.dataclass(frozen=True)
+class Repeat:
+  """One repeat of one file, as measured.
+
+  `statistic` is what `value_ms` is of the runs: "median", or "mean" where the tool's build prints
+  nothing better. `conditions` is what a phone said of itself: {"thermal_status": 0, ...}.
+  """
+
+  value_ms: float
+  p95_ms: float | None
+  runs: int
+  statistic: str
+  conditions: dict[str, Any] = dataclasses.field(default_factory=dict)
+  notes: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+  """What was timed on, and with what: timings with different identities do not compare."""
+
+  device: str
+  abi: str
+  android: str | None
+  runtime: str
+
+  def __str__(self) -> str:
+    return f"{self.device}, {self.runtime}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Timing:
+  """One file's timing: the median over its repeats, and how far they lie apart.
+
+  `spread` is (largest - smallest) / median of the repeats; `steady` whether that is within the
+  `max_spread` asked for. `p95_ms` is None where the tool's build prints no percentiles.
+  `conditions` has those of every repeat, in order.
+  """
+
+  median_ms: float
+  p95_ms: float | None
+  spread: float
+  steady: bool
+  statistic: str
+  repeats_ms: tuple[float, ...]
+  repeats: int
+  runs: int
+  warmup_runs: int
+  num_threads: int
+  cpu_mask: str | None
+  delegate: str
+  device: str
+  abi: str
+  android: str | None
+  runtime: str
+  conditions: tuple[dict[str, Any], ...]
+  notes: tuple[str, ...]
+  time: str
+  file_sha256: str
+
+
+def spread_of(values: Sequence[float]) -> float:
+  """(largest - smallest) / median."""
+  return (max(values) - min(values)) / statistics.median(values)
+
+
+def sha256(path: AnyPath) -> str:
+  return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+
+
+class Device(abc.ABC):
+  """Something that times TFLite files. A context manager: leaving it puts all back as it was."""
+
+  identity: Identity
+  #: least seconds of one repeat: a phone's clock needs a while to rise
+  settling_seconds = 0.1
+
+  @abc.abstractmethod
+  def measure(self, paths: Sequence[pathlib.Path], settings: TimingSettings) -> list[list[Repeat]]:
+    """All repeats of all files, once: for each file a list of `Repeat`."""
+
+  def __enter__(self) -> Self:
+    return self
+
+  def __exit__(self, *_: Any) -> None:
+    return None
+
+  def time_files(
+    self, paths: Sequence[AnyPath], settings: TimingSettings | None = None
+  ) -> list[Timing]:
+    """Times files, and again those whose repeats lie too far apart; `Timing`s in their order.
+
+    Args:
+      paths: the files.
+      settings: `TimingSettings`.
+
+    Raises:
+      TimingError: if a file cannot be timed, or stays unsteady and `on_unsteady` is "fail".
+    """
+    with stopwatch.part("timing"):
+      return self._timed(paths, settings or TimingSettings())
+
+  def _timed(self, paths, settings):
+    paths = [pathlib.Path(path) for path in paths]
+    measured = list(self.measure(paths, settings))
+    attempts = [1] * len(paths)
+    for _ in range(settings.attempts - 1):
+      again = [i for i, repeats in enumerate(measured) if _spread(repeats) > settings.max_spread]
+      if not again:
+        break
+      fresh = self.measure([paths[index] for index in again], settings)
+      for index, repeats in zip(again, fresh, strict=True):
+        attempts[index] += 1
+        # The steadiest attempt counts: what another job spoils only ever lies further apart.
+        measured[index] = min(measured[index], repeats, key=_spread)
+    return [
+      self._timing(path, repeats, settings, tries)
+      for path, repeats, tries in zip(paths, measured, attempts, strict=True)
+    ]
+
+  def _timing(self, path, repeats, settings, attempts):
+    spread = _spread(repeats)
+    steady = spread <= settings.max_spread
+    notes = list(dict.fromkeys(note for repeat in repeats for note in repeat.notes))
+    if attempts > 1:
+      notes.append(f"taken {attempts} times, because the repeats lay too far apart")
+    if not steady and settings.on_unsteady == "fail":
+      raise Unsteady(
+        f"The repeats of {path} lie {spread:.1%} apart, more than the {settings.max_spread:.1%} "
+        f"allowed, in the best of {attempts} attempts: something else keeps {self.identity.device} "
+        "busy."
+      )
+    p95 = [repeat.p95_ms for repeat in repeats]
+    return Timing(
+      median_ms=statistics.median(repeat.value_ms for repeat in repeats),
+      p95_ms=None if None in p95 else statistics.median(p95),
+      spread=spread,
+      steady=steady,
+      statistic=repeats[0].statistic,
+      repeats_ms=tuple(repeat.value_ms for repeat in repeats),
+      repeats=len(repeats),
+      runs=min(repeat.runs for repeat in repeats),
+      warmup_runs=settings.warmup_runs,
+      num_threads=settings.num_threads,
+      cpu_mask=settings.cpu_mask,
+      delegate=settings.delegate,
+      **dataclasses.asdict(self.identity),
+      conditions=tuple(repeat.conditions for repeat in repeats),
+      notes=tuple(notes),
+      time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+      file_sha256=sha256(path),
+    )
+
+
+def _spread(repeats: Sequence[Repeat]) -> float:
+  return spread_of([repeat.value_ms for repeat in repeats])

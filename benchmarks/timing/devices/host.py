@@ -1,0 +1,146 @@
+"""Timing on this machine: with LiteRT in a process of its own, or with a `benchmark_model` file."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import pathlib
+import platform
+import shlex
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from nadv2_tf.benchmarks.timing import benchmark_model
+from nadv2_tf.benchmarks.timing.device import Device, Identity, Repeat, sha256
+from nadv2_tf.benchmarks.timing.devices.binary import check_abi
+from nadv2_tf.benchmarks.timing.errors import (
+  BinaryError,
+  DeviceError,
+  ModelError,
+  TimedOut,
+  TimingError,
+)
+
+if TYPE_CHECKING:
+  from collections.abc import Sequence
+
+  from nadv2_tf.options import TimingSettings
+  from nadv2_tf.types import AnyPath
+
+#: files per worker process: argument lists and open models stay bounded
+FILES_PER_WORKER = 100
+#: seconds that a worker may take to start and to load its files
+STARTING = 120
+
+
+def processor_name() -> str:
+  """The processor as the operating system names it."""
+  try:
+    lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+  except OSError:
+    lines = []
+  names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+  return names[0] if names else platform.processor() or platform.machine()
+
+
+class HostDevice(Device):
+  """This machine.
+
+  Args:
+    binary: a `benchmark_model` file for it; None: LiteRT's Python interpreter.
+
+  Raises:
+    BinaryError: if the file is missing or for another processor.
+  """
+
+  def __init__(self, binary: AnyPath | None = None) -> None:
+    self._binary = pathlib.Path(binary).resolve() if binary else None
+    if self._binary:
+      if not self._binary.is_file():
+        raise BinaryError(f"There is no benchmark_model at {binary}.")
+      check_abi(self._binary, platform.machine())
+      runtime = f"benchmark_model sha256:{sha256(self._binary)}"
+    else:
+      runtime = f"ai-edge-litert {importlib.metadata.version('ai-edge-litert')}"
+      # One process times all files and keeps the clock up, so short repeats are steady.
+      self.settling_seconds = 0.004
+    self.identity = Identity(f"host: {processor_name()}", platform.machine(), None, runtime)
+
+  def measure(self, paths: Sequence[pathlib.Path], settings: TimingSettings) -> list[list[Repeat]]:
+    """See `Device.measure`."""
+    if settings.delegate not in ("xnnpack", "none"):
+      raise DeviceError(f"This machine has no delegate {settings.delegate!r}.")
+    for path in paths:
+      if not path.is_file():
+        raise ModelError(f"There is no file {path}.")
+    if self._binary:
+      repeats: list[list[Repeat]] = [[] for _ in paths]
+      for _ in range(settings.repeats):
+        for path, taken in zip(paths, repeats, strict=True):
+          taken.append(self._run_binary(path, settings))
+      return repeats
+    return [
+      repeats
+      for start in range(0, len(paths), FILES_PER_WORKER)
+      for repeats in self._run_worker(paths[start : start + FILES_PER_WORKER], settings)
+    ]
+
+  def _run_binary(self, path: pathlib.Path, settings: TimingSettings) -> Repeat:
+    mask = ["taskset", settings.cpu_mask] if settings.cpu_mask else []
+    command = [*mask, str(self._binary), *benchmark_model.arguments(str(path), settings)]
+    line = shlex.join(command)
+    stdout, stderr, status = _run(command, settings.timeout)
+    reading = benchmark_model.read(stdout, stderr, status, line, settings.delegate)
+    return Repeat(
+      reading.value_ms, reading.p95_ms, reading.runs, reading.statistic, notes=reading.notes
+    )
+
+  def _run_worker(
+    self, paths: Sequence[pathlib.Path], settings: TimingSettings
+  ) -> list[list[Repeat]]:
+    """The repeats of files, timed in turns by one `litert_worker` process."""
+    flags = {
+      "threads": settings.num_threads,
+      "cpu_mask": settings.cpu_mask or "",
+      "delegate": settings.delegate,
+      "runs": settings.runs,
+      "warmup_runs": settings.warmup_runs,
+      "repeats": settings.repeats,
+      "seconds": settings.seconds,
+      "warmup_seconds": settings.warmup_seconds,
+    }
+    command = [sys.executable, "-m", "nadv2_tf.benchmarks.timing.litert_worker"]
+    command += [f"--{name}={value}" for name, value in flags.items()]
+    line = shlex.join(["python", *command[1:], "..."])
+    timeout = STARTING + settings.timeout * settings.repeats * len(paths)
+    stdout, stderr, status = _run([*command, *map(str, paths)], timeout)
+    records = [json.loads(text) for text in stdout.splitlines() if text.startswith("{")]
+    if status == 3:  # the worker's own: a file that does not load
+      raise ModelError("A TFLite file cannot be timed.", line, stderr)
+    if status or len(records) != len(paths):
+      raise TimingError(f"Timing failed with exit status {status}.", line, stdout + stderr)
+    return [
+      [Repeat(**repeat, statistic="median") for repeat in record["repeats"]] for record in records
+    ]
+
+
+def _run(command: Sequence[str], timeout: float) -> tuple[str, str, int]:
+  """(stdout, stderr, exit status) of a command; it is ended when its time is up."""
+  try:
+    done = subprocess.run(
+      command, capture_output=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL
+    )
+  except subprocess.TimeoutExpired as error:
+    output = (error.stdout or b"") + (error.stderr or b"")
+    line = shlex.join(command)
+    raise TimedOut(
+      f"Timing did not end within {timeout:g} s.", line, output.decode(errors="replace")
+    ) from None
+  except OSError as error:
+    raise BinaryError(f"{command[0]} does not run: {error}.", shlex.join(command)) from None
+  return (
+    done.stdout.decode(errors="replace"),
+    done.stderr.decode(errors="replace"),
+    done.returncode,
+  )

@@ -1,0 +1,120 @@
+"""The folder on a phone in which one process keeps its binary and its models, and runs them."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import shlex
+import socket
+import tempfile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from collections.abc import Mapping, Sequence
+
+  from nadv2_tf.benchmarks.timing.devices.adb_client import AdbClient
+  from nadv2_tf.types import AnyPath
+
+#: Ends every program whose working folder is {folder}; the shell needs no other program for it.
+#: Twice, because a program may start another one during the first look.
+_END_PROGRAMS = """
+for look in 1 2; do
+  for process in /proc/[0-9]*; do
+    [ "$process/cwd" -ef {folder} ] && kill -9 "${{process#/proc/}}"
+  done
+done 2>/dev/null
+"""
+
+#: Also undoes what was noted in put_back, and removes the folder.
+_CLEAR = f"""{_END_PROGRAMS}
+status=0
+if [ -f {{folder}}/put_back ]; then sh {{folder}}/put_back || status=1; fi
+rm -rf {{folder}} || status=1
+exit $status
+"""
+
+
+class PhoneFolder:
+  """`nadv2-HOST-PROCESS` on a phone; the name tells whose it is if the process is killed.
+
+  Args:
+    client: the `AdbClient`.
+    parent: the folder on the phone where it is made.
+
+  Attributes:
+    path: of the folder.
+    put_back: path in it of a script that puts the phone's settings back; `clear` runs it.
+  """
+
+  def __init__(self, client: AdbClient, parent: str) -> None:
+    self._client = client
+    host = re.sub(r"[^\w.-]", "_", socket.gethostname())
+    self._stem = f"{parent.rstrip('/')}/nadv2-{host}-"
+    self.path = f"{self._stem}{os.getpid()}"
+    self.put_back = f"{self.path}/put_back"
+
+  def make(self, binary: AnyPath) -> None:
+    """Makes the folder, with the binary in it. Raises DeviceError if that fails."""
+    path = shlex.quote(self.path)
+    self._do(f"mkdir {path}", f"The folder {self.path} cannot be made.")
+    self._push({"benchmark_model": pathlib.Path(binary)}, self.path)
+    self._do(f"chmod 755 {path}/benchmark_model", "The binary cannot be made executable.")
+
+  def push_models(self, paths: Sequence[pathlib.Path]) -> list[str]:
+    """Puts files into the folder, in place of those before; their paths relative to it."""
+    self.remove_models()
+    models = f"{self.path}/models"
+    self._do(f"mkdir {shlex.quote(models)}", f"The folder {models} cannot be made.")
+    # The numbers keep files of one name apart; the names are for the reader of an error.
+    names = [
+      f"{index}-{re.sub(r'[^A-Za-z0-9_.-]', '_', path.name)}" for index, path in enumerate(paths)
+    ]
+    self._push(dict(zip(names, paths, strict=True)), models)
+    return [f"models/{name}" for name in names]
+
+  def remove_models(self) -> None:
+    self._do(f"rm -rf {shlex.quote(self.path)}/models", "The models cannot be removed.")
+
+  def end_programs(self) -> None:
+    """Ends what runs in the folder."""
+    self._client.shell(_END_PROGRAMS.format(folder=shlex.quote(self.path)))
+
+  def clear(self) -> None:
+    """Ends what runs in the folder, puts the phone's settings back and removes the folder."""
+    self._clear(self.path)
+
+  def clear_stale(self) -> None:
+    """Clears the folders that killed processes of this machine left."""
+    script = f'for folder in {shlex.quote(self._stem)}*; do echo "$folder"; done'
+    for folder in self._client.shell(script).stdout.splitlines():
+      process = folder.removeprefix(self._stem)
+      # A folder with our own number is of an earlier process that had it.
+      if process.isdecimal() and (int(process) == os.getpid() or not _is_alive(int(process))):
+        self._clear(folder)
+
+  def _clear(self, path: str) -> None:
+    self._do(_CLEAR.format(folder=shlex.quote(path)), f"{path} could not be cleared away.")
+
+  def _do(self, script: str, problem: str) -> None:
+    done = self._client.shell(script)
+    if done.exit_status:
+      self._client.fail(problem, done, script)
+
+  def _push(self, files: Mapping[str, pathlib.Path], remote: str) -> None:
+    """Pushes {name there: path} in one call; adb itself cannot give names to several files."""
+    with tempfile.TemporaryDirectory() as local:
+      links = [pathlib.Path(local, name) for name in files]
+      for link, path in zip(links, files.values(), strict=True):
+        link.symlink_to(path.resolve())
+      self._client.push(links, remote)
+
+
+def _is_alive(process: int) -> bool:
+  try:
+    os.kill(process, 0)
+  except ProcessLookupError:
+    return False
+  except PermissionError:
+    return True
+  return True

@@ -1,0 +1,65 @@
+"""How networks that were cut out are trained on."""
+
+import dataclasses
+
+from nadv2_tf.option import OptionGroup, option
+from nadv2_tf.options.training import AUGMENTATIONS, AUGMENTED
+
+TRANSFERS = ("direct", "full", "trajectory")
+
+
+@dataclasses.dataclass(frozen=True)
+class FinetuneOptions(OptionGroup):
+  """How a network that was cut out is trained on."""
+
+  finetune_epochs: float = option(
+    10.0, "Epochs of training for the network that was cut out.", low=0
+  )
+  finetune_learning_rate: float = option(1e-2, "Largest learning rate of fine-tuning.")
+  transfer: str = option(
+    "full",
+    "What training starts from: the super-network's weights; those of the full network, which is "
+    "trained before (with --order=paper for --finetune_epochs); or, for the found network, "
+    "weights trained and cut down from the full network along the search's trajectory.",
+    choices=TRANSFERS,
+  )
+  transfer_epochs: float = option(2.0, "Epochs for each network of the trajectory.", low=0)
+  finetune_augmentation: str | None = option(
+    None,
+    f"In fine-tuning, by default as --augmentation says: {AUGMENTED}",
+    choices=AUGMENTATIONS,
+  )
+  finetune_stochastic_depth: float | None = option(
+    None,
+    "--stochastic_depth of fine-tuning; default: that of the super-network.",
+    low=0,
+    high=1,
+  )
+  finetune_distillation: float = option(
+    0.0,
+    "Share of the loss that compares with the outputs of the full network, trained before.",
+    low=0,
+    high=1,
+  )
+  finetune_holdout: bool = option(
+    True,
+    "Whether networks that were cut out are trained on the hold-out's images too: the search is "
+    "over, and nothing is chosen by them any more.",
+  )
+  finetune_batch_size: int | None = option(
+    None, "Images per step of fine-tuning; default: --batch_size.", low=1
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrustOptions(OptionGroup):
+  """How many samples of the search are trained to see whether it ranked them right."""
+
+  trust_samples: int = option(
+    0,
+    "How many samples of the search, spread over its range, are cut out and trained as well, to "
+    "report how well the search's scores rank them (Kendall's tau); 0 reports nothing, else at "
+    "least 3, and some 20 for a useful interval.",
+    low=0,
+  )
+  trust_epochs: float = option(2.0, "Epochs of training for each of these samples.", low=0)

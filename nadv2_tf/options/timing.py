@@ -1,0 +1,95 @@
+"""On what networks are timed, and how one file is timed."""
+
+import dataclasses
+import re
+
+from nadv2_tf.option import OptionGroup, check_options, option
+
+DELEGATES = ("xnnpack", "none", "gpu", "nnapi")
+ON_UNSTEADY = ("mark", "fail")
+PRECISIONS = ("float32", "int8")
+
+
+def _check_mask(mask: str) -> None:
+  is_number = re.fullmatch(r"(0x)?[0-9a-fA-F]{1,32}", mask)
+  if not is_number or int(mask, 16) == 0:
+    raise ValueError(f"must be a hexadecimal mask such as f0, got {mask!r}.")
+
+
+def num_threads() -> int:
+  return option(1, "Threads of the timed interpreter.", low=1)
+
+
+def cpu_mask() -> str | None:
+  return option(
+    None,
+    "Hexadecimal mask of the processors to time on, such as f0; default: all.",
+    check=_check_mask,
+  )
+
+
+def delegate() -> str:
+  return option(
+    "xnnpack",
+    "What runs the timed networks; xnnpack is what TFLite takes by itself.",
+    choices=DELEGATES,
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class DeviceOptions(OptionGroup):
+  """Where latency is measured."""
+
+  device: str = option(
+    "host",
+    "Where latency is measured: host (this machine), adb or adb:SERIAL (a phone over the Android "
+    "Debug Bridge); in a search also table:FILE (a latency table, no device needed).",
+  )
+  benchmark_binary: str | None = option(
+    None,
+    "TFLite's benchmark_model for the device; default: LiteRT's interpreter on this machine, the "
+    "official build for a phone.",
+  )
+  benchmark_url: str | None = option(
+    None,
+    "Where a phone's benchmark_model is fetched from, once; default: the official build for its "
+    "ABI.",
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class TimingSettings(OptionGroup):
+  """How a file is timed. The files take turns, so that what disturbs one disturbs all."""
+
+  num_threads: int = num_threads()
+  cpu_mask: str | None = cpu_mask()
+  delegate: str = delegate()
+  runs: int = option(50, "Counted runs of one repeat, at least.", low=1)
+  warmup_runs: int = option(10, "Runs before each repeat that do not count, at least.", low=0)
+  seconds: float = option(0.2, "Least time of a repeat's counted runs.", low=0)
+  warmup_seconds: float = option(0.1, "Least time of the runs that do not count.", low=0)
+  repeats: int = option(3, "Repeats of a file; the median over them is reported.", low=1)
+  max_spread: float = option(
+    0.1, "Repeats that lie further apart, as a share of their median, are taken again.", low=0
+  )
+  attempts: int = option(3, "How often all repeats of a file are taken at most.", low=1)
+  on_unsteady: str = option(
+    "mark", "What becomes of a timing that stays unsteady.", choices=ON_UNSTEADY
+  )
+  cooldown: float = option(0.0, "Seconds of rest before each repeat on a phone.", low=0)
+  hot_wait: float = option(300.0, "Seconds to wait at most for a hot phone to cool down.", low=0)
+  timeout: float = option(
+    120.0, "Seconds after which a repeat is ended, on the device itself.", low=1
+  )
+  #: of files that are built to be timed, one of `PRECISIONS`: no flag, a file that is there has one
+  precision: str = "float32"
+
+  def __post_init__(self) -> None:
+    check_options(self)
+    if self.precision not in PRECISIONS:
+      raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {self.precision!r}.")
+
+
+def built_as(settings: TimingSettings) -> dict[str, str]:
+  """How files are built that are timed with `settings`: the builders' arguments besides float32."""
+  return {} if settings.precision == "float32" else {"precision": settings.precision}

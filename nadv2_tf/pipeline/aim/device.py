@@ -1,0 +1,47 @@
+"""The device of a run, and how it times."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nadv2_tf.benchmarks.timing.devices import open_device
+from nadv2_tf.options import TimingSettings
+
+if TYPE_CHECKING:
+  from nadv2_tf.benchmarks.timing.device import Device
+  from nadv2_tf.options import SearchOptions
+
+
+def device_of(options: SearchOptions) -> Device:
+  """The `Device` of a run; raises ValueError if --device is none."""
+  return open_device(options.device, options.benchmark_binary, options.benchmark_url)
+
+
+def timing_settings(options: SearchOptions, **changes: Any) -> TimingSettings:
+  """The `TimingSettings` of a run; raises ValueError if they are none.
+
+  Args:
+    options: `SearchOptions`.
+    **changes: fields of `TimingSettings` that no option of a search sets.
+  """
+  return TimingSettings(
+    options.num_threads,
+    options.cpu_mask,
+    delegate=options.delegate,
+    precision=options.search_precision,
+    **changes,
+  )
+
+
+def check_timing(options: SearchOptions, has_device: bool) -> None:
+  """Raises ValueError or TimingError for flags that no timing of the run could use.
+
+  The networks are timed at the end of a run of any metric: what is wrong then is wrong now.
+
+  Args:
+    options: `SearchOptions`.
+    has_device: whether --device names one.
+  """
+  timing_settings(options)
+  if has_device:
+    device_of(options)

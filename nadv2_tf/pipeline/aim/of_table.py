@@ -1,0 +1,83 @@
+"""Latency by a table's word: --device=table:FILE."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import pathlib
+from typing import TYPE_CHECKING
+
+from nadv2_tf.options.search import LATENCY
+from nadv2_tf.pipeline.aim.counted import scaled_by
+from nadv2_tf.pipeline.aim.device import check_timing
+from nadv2_tf.pipeline.aim.ranges import costs_by
+from nadv2_tf.resources.block_table import BlockTable
+from nadv2_tf.resources.latency_table import LatencyTable
+
+if TYPE_CHECKING:
+  from nadv2_tf.options import SearchOptions
+  from nadv2_tf.pipeline.aim.rounds import Attempt
+  from nadv2_tf.pipeline.folder import RunFolder
+  from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.search import Problem, ResourceMeter
+  from nadv2_tf.spec import NetworkSpec, SearchSpace
+
+TABLE_DEVICE = "table:"
+
+
+def read_table(device: str) -> BlockTable | LatencyTable:
+  """The meter of --device=table:FILE: our own tables are .csv, published ones by block .json.
+
+  Raises:
+    ValueError: if the file is missing or no table.
+  """
+  path = pathlib.Path(device.removeprefix(TABLE_DEVICE))
+  if not path.is_file():
+    raise ValueError(f"--device={device}: there is no file {path}.")
+  return BlockTable.from_json(path) if path.suffix == ".json" else LatencyTable.from_csv(path)
+
+
+@dataclasses.dataclass(frozen=True)
+class OfTable:
+  """Latency as a table has it is the `Metric`; nothing is ever timed.
+
+  Attributes:
+    device: "table:FILE".
+    options: `SearchOptions`.
+  """
+
+  device: str
+  options: SearchOptions
+  name = LATENCY
+  unit = "ms"
+  is_timed = has_device = False
+  count = None
+
+  @functools.cached_property
+  def _table(self) -> ResourceMeter:
+    return read_table(self.device)
+
+  def check(self) -> None:
+    check_timing(self.options, self.has_device)
+    read_table(self.device)
+
+  def costs(self, space: SearchSpace, folder: RunFolder) -> dict[str, float]:
+    return costs_by(self._table, space)
+
+  def prepare(self, space: SearchSpace, folder: RunFolder, progress: Progress) -> bool:
+    return False
+
+  def meter(self, space: SearchSpace, folder: RunFolder) -> ResourceMeter:
+    return self._table
+
+  def confirmation(self, folder: RunFolder, problem: Problem, progress: Progress) -> None:
+    return None
+
+  def measured(self, attempt: Attempt) -> None:
+    return None  # what a table says is a prediction
+
+  def figures(self, spec: NetworkSpec, problem: Problem) -> dict[str, float]:
+    return {}
+
+  def equally_fast(self, problem: Problem, found: NetworkSpec) -> NetworkSpec:
+    return scaled_by(problem, found)

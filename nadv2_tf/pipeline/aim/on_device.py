@@ -1,0 +1,165 @@
+"""Latency as a device has it: a table leads the search, whole networks are timed."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from nadv2_tf.options.search import LATENCY
+from nadv2_tf.pipeline.aim.confirmation import Confirmation
+from nadv2_tf.pipeline.aim.device import check_timing, device_of, timing_settings
+from nadv2_tf.pipeline.aim.ranges import keep_range, known_range, range_of
+from nadv2_tf.resources.latency_table import LatencyTable
+from nadv2_tf.search.uniform import scaled_to
+
+if TYPE_CHECKING:
+  from collections.abc import Mapping
+
+  from nadv2_tf.benchmarks.tables.meter import DeviceMeter
+  from nadv2_tf.options import SearchOptions
+  from nadv2_tf.pipeline.aim.rounds import Attempt
+  from nadv2_tf.pipeline.folder import RunFolder
+  from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.search import Problem, ResourceMeter
+  from nadv2_tf.spec import NetworkSpec, SearchSpace
+
+#: networks that a run's own table is checked with; nadv2-latency-table takes more
+CHECK_NETWORKS = 10
+#: a table that is further off is told; of those measured on a quiet machine none was off by 0.05
+MOST_TABLE_ERROR = 0.15
+#: a reference counts as equally fast within this share of the found network's latency
+SAME_LATENCY = 0.02
+SCALING_ROUNDS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class OnDevice:
+  """Latency on a device is the `Metric`.
+
+  Attributes:
+    options: `SearchOptions`.
+  """
+
+  options: SearchOptions
+  name = LATENCY
+  unit = "ms"
+  is_timed = has_device = True
+  count = None
+
+  def check(self) -> None:
+    check_timing(self.options, self.has_device)
+
+  def costs(self, space: SearchSpace, folder: RunFolder) -> dict[str, float]:
+    return timed_range(self.options, space, folder)
+
+  def prepare(self, space: SearchSpace, folder: RunFolder, progress: Progress) -> bool:
+    is_new = not folder.latency_table.exists()
+    device_table(self.options, space, folder, progress)
+    return is_new
+
+  def meter(self, space: SearchSpace, folder: RunFolder) -> ResourceMeter:
+    return LatencyTable.from_csv(folder.need(folder.latency_table, "nadv2-search"))
+
+  def confirmation(self, folder: RunFolder, problem: Problem, progress: Progress) -> Confirmation:
+    return Confirmation(folder, problem, self.options, progress)
+
+  def measured(self, attempt: Attempt) -> float | None:
+    return attempt.measured
+
+  def figures(self, spec: NetworkSpec, problem: Problem) -> dict[str, float]:
+    return {}
+
+  def equally_fast(self, problem: Problem, found: NetworkSpec) -> NetworkSpec:
+    return timed_equally_fast(self.options, problem, found)
+
+
+def timed_range(options: SearchOptions, space: SearchSpace, folder: RunFolder) -> dict[str, float]:
+  """Milliseconds of the smallest, middle and largest network: {name: milliseconds}.
+
+  They are measured on the device itself, once for a folder, and not taken from a table of layers:
+  they come before the table, and before any training.
+  """
+  from nadv2_tf.benchmarks.tables.measurement import header_of
+  from nadv2_tf.benchmarks.tables.meter import DeviceMeter
+
+  specs, settings = range_of(space), timing_settings(options, seconds=0.1)
+  with device_of(options) as device:
+    header = header_of(space, device, settings)
+    known = known_range(folder, header)
+    if known:
+      return known
+    measured = DeviceMeter(device, settings).measure_all(list(specs.values()))
+  values = dict(zip(specs, measured, strict=True))
+  keep_range(folder, header, values)
+  return values
+
+
+def device_table(
+  options: SearchOptions, space: SearchSpace, folder: RunFolder, progress: Progress
+) -> LatencyTable:
+  """The latency table of the run's device; measured first if the folder has none.
+
+  Args:
+    options: `SearchOptions`.
+    space: the `SearchSpace`.
+    folder: the `RunFolder`.
+    progress: a `Progress`.
+  """
+  from nadv2_tf.benchmarks.tables.measurement import TableMeasurement, check_header, header_of
+  from nadv2_tf.spec.files import write_atomically
+
+  path, settings = folder.latency_table, timing_settings(options)
+  with device_of(options) as device, progress.bar("latency table", 0, "files") as bar:
+    if path.exists():  # before a partial file is begun, which would stand in the way
+      check_header(path, header_of(space, device, settings))
+    measurement = TableMeasurement(space, device, settings, path, report=bar.of_total)
+    if not path.exists():
+      table = measurement.measure(CHECK_NETWORKS)
+      write_atomically(path, table.to_csv().encode())
+    measurement.finish()
+  table = LatencyTable.from_csv(path)
+  doubt = table_doubt(table.facts)
+  if doubt:
+    progress.line(f"{doubt} It is in {path}; without that file it is measured again.")
+  return table
+
+
+def table_doubt(facts: Mapping[str, Any]) -> str:
+  """A sentence about a table that predicts whole networks badly, else ""; `facts` are its head."""
+  error = float(facts.get("check_error_median", 0))
+  if error <= MOST_TABLE_ERROR:
+    return ""
+  return (
+    f"The latency table is off by {error:.0%} (median of {facts['check_networks']} whole "
+    "networks): was the device busy?"
+  )
+
+
+def timed_equally_fast(options: SearchOptions, problem: Problem, found: NetworkSpec) -> NetworkSpec:
+  """The uniformly scaled network that is as fast as `found` on the device itself.
+
+  The table leads and whole networks decide: found and scaled network are timed in turns, and the
+  table's goal is corrected by their ratio.
+  """
+  from nadv2_tf.benchmarks.tables.meter import DeviceMeter
+
+  goal = problem.meter.measure(found)
+  with device_of(options) as device:
+    settings = timing_settings(options, repeats=7, seconds=0.1)
+    return _corrected(problem, found, goal, DeviceMeter(device, settings))
+
+
+def _corrected(
+  problem: Problem, found: NetworkSpec, goal: float, meter: DeviceMeter
+) -> NetworkSpec:
+  best: Any = None
+  for _ in range(SCALING_ROUNDS):
+    candidate = scaled_to(problem.space, problem.meter.measure, goal)
+    found_ms, candidate_ms = meter.measure_all([found, candidate])
+    ratio = candidate_ms / found_ms
+    if best is None or abs(ratio - 1) < best[0]:
+      best = (abs(ratio - 1), candidate)
+    if abs(ratio - 1) <= SAME_LATENCY:
+      break
+    goal /= ratio
+  return best[1]

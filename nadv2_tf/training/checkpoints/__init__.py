@@ -1,0 +1,1 @@
+"""What is kept of a training against a kill, and how it goes on."""

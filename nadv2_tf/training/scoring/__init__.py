@@ -1,0 +1,1 @@
+"""Scores of networks: with shared weights, after a training, on images."""

@@ -1,0 +1,107 @@
+"""Quality of a network on examples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+from nadv2_tf.tasks.classification_measures import Evaluation, evaluate_logits
+
+if TYPE_CHECKING:
+  from collections.abc import Callable, Sequence
+  from typing import Any
+
+  from nadv2_tf.tasks.examples import Examples
+  from nadv2_tf.tasks.stream import StreamedExamples
+  from nadv2_tf.tasks.task import Task
+  from nadv2_tf.types import Tensor
+
+__all__ = ["Evaluation", "batches_of", "evaluate", "evaluate_logits", "keras_predictor", "measure"]
+
+#: pixels of one call: as many images of 64x64 as a call takes at most
+PIXELS = 500 * 64 * 64
+
+
+def batches_of(examples: Examples | StreamedExamples, most: int = 500) -> tuple[int, int]:
+  """(number of batches, images in each) for equal batches that fit into memory.
+
+  Images that fill no batch are fewer than there are batches.
+  """
+  height, width, _ = examples.image_shape
+  most = max(min(most, PIXELS // (height * width)), 1)
+  count = -(-len(examples) // most)
+  return count, len(examples) // count
+
+
+def parts_of(
+  examples: Examples | StreamedExamples, most: int, shares: Sequence[float]
+) -> tuple[int, int, tuple[tuple[int, int], ...]]:
+  """(number of batches, images in each, the batches [first, end) of each part).
+
+  The parts are as near to `shares` of the images as whole batches allow.
+
+  Raises:
+    ValueError: if there are fewer images than parts.
+  """
+  if len(examples) < len(shares):
+    raise ValueError(f"{len(examples)} images cannot be in {len(shares)} parts.")
+  smallest = max(int(min(shares) * len(examples)), 1)
+  count, size = batches_of(examples, min(most, smallest) if len(shares) > 1 else most)
+  ends = [round(sum(shares[: part + 1]) * count) for part in range(len(shares))]
+  return count, size, tuple(zip([0, *ends[:-1]], ends, strict=True))
+
+
+def measure(
+  task: Task, predict: Callable[[np.ndarray], Tensor], examples: Examples | StreamedExamples
+) -> Any:
+  """The task's evaluation of a network.
+
+  Args:
+    task: the `Task`.
+    predict: function from images, float32 [batch, height, width, channels], to outputs.
+    examples: `Examples` or `StreamedExamples`, at least one; decoded batch by batch.
+  """
+  _, size = batches_of(examples)
+  starts = range(0, len(examples), size)
+  parts = (examples.take(slice(start, start + size)).decoded() for start in starts)
+  return task.evaluate((np.asarray(predict(part.inputs())), part.labels) for part in parts)
+
+
+def evaluate(
+  predict: Callable[[np.ndarray], Tensor],
+  examples: Examples | StreamedExamples,
+  classes: int,
+  batch_size: int = 500,
+) -> Evaluation:
+  """Evaluates a classifier.
+
+  Args:
+    predict: function from images, float32 [batch, height, width, channels], to logits.
+    examples: `Examples` or `StreamedExamples`, at least one; decoded batch by batch.
+    classes: number of classes.
+    batch_size: images per call.
+  """
+  logits, labels = [], []
+  for start in range(0, len(examples), batch_size):
+    part = examples.take(slice(start, start + batch_size)).decoded()
+    logits.append(np.asarray(predict(part.inputs())))
+    labels.append(part.labels)
+  return evaluate_logits(np.concatenate(logits), np.concatenate(labels), classes)
+
+
+def keras_predictor(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
+  """`predict` of a Keras model, traced once, whatever the number of images."""
+  if keras.config.backend() == "jax":
+    from nadv2_tf.training.jax_models import compiled
+
+    run = compiled(model, training=False)
+    return lambda images: np.asarray(run(images)[0])
+  import tensorflow as tf
+
+  from nadv2_tf.training.steps.tracing import traced
+
+  signature = [tf.TensorSpec(model.inputs[0].shape, tf.float32)]
+  forward = traced(lambda images: model(images, training=False), signature)
+  return lambda images: forward(images).numpy()

@@ -1,0 +1,284 @@
+"""One sub-network run with its own narrower weights, cut out of the shared ones inside the graph.
+
+The masked super-network computes every channel and zeroes most of them. Here a row of `widths`, a
+tensor, says how much of the shared weights each layer slices out: the sub-network costs what it
+will cost when it is deployed, gradients flow into the shared weights, and one trace serves every
+sub-network. Needs sizes that are tensors, so TensorFlow; elsewhere the masked form does the same.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from nadv2_tf.layers.batch_norm import EPSILON
+from nadv2_tf.layers.channel_bypass import BYPASS_POOL
+from nadv2_tf.models.parts.activations import activate
+from nadv2_tf.models.wiring import LayerMaker, wire
+from nadv2_tf.spec import channels as channel_rules
+from nadv2_tf.training.fused_norms import batch_norm
+
+if TYPE_CHECKING:
+  from collections.abc import Callable, Iterable
+  from typing import TypeAlias
+
+  from nadv2_tf.layers.batch_norm import MaskedBatchNorm
+  from nadv2_tf.models.super_network import SuperNetwork
+  from nadv2_tf.spec.blocks import Filters
+  from nadv2_tf.types import Tensor
+
+  #: function of what the kernel is multiplied with, 1.0 or [channels]
+  Convolve: TypeAlias = Callable[[Tensor], Tensor]
+  Statistics: TypeAlias = Callable[[Convolve, MaskedBatchNorm, Tensor], Tensor]
+
+# Every new shape of a convolution is compiled once by oneDNN and kept; of 1024, its default, the
+# widths of a super-network drive each other out, and a step takes half as long again. 30000
+# take some 50 MiB. oneDNN reads this at its first convolution.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "30000")
+
+
+class OwnStatistics:
+  """Batch norm by the statistics of the images themselves; gradients flow through them.
+
+  Attributes:
+    collected: (scale, shift) of every batch norm, in the order in which they run.
+  """
+
+  def __init__(self) -> None:
+    self.collected: list[tuple[Tensor, Tensor]] = []
+
+  def __call__(self, convolve: Convolve, norm: MaskedBatchNorm, channels: Tensor) -> Tensor:
+    gamma, beta = _sliced(norm.gamma, channels), _sliced(norm.beta, channels)
+    normalised, mean, variance = batch_norm(convolve(1.0), gamma, beta, EPSILON)
+    scale = gamma * tf.math.rsqrt(variance + EPSILON)
+    self.collected.append((scale, beta - mean * scale))
+    return normalised
+
+
+class GivenStatistics:
+  """Batch norm by the scales and shifts that `OwnStatistics` collected on other images."""
+
+  def __init__(self, collected: Iterable[tuple[Tensor, Tensor]]) -> None:
+    self._collected = iter(collected)
+
+  def __call__(self, convolve: Convolve, norm: MaskedBatchNorm, channels: Tensor) -> Tensor:
+    return _folded(convolve, *next(self._collected))
+
+
+class MovingStatistics:
+  """Batch norm by the running averages of training, for measuring what they are worth."""
+
+  def __call__(self, convolve: Convolve, norm: MaskedBatchNorm, channels: Tensor) -> Tensor:
+    scale = _sliced(norm.gamma, channels)
+    scale = scale * tf.math.rsqrt(_sliced(norm.moving_variance, channels) + EPSILON)
+    mean = _sliced(norm.moving_mean, channels)
+    return _folded(convolve, scale, _sliced(norm.beta, channels) - mean * scale)
+
+
+class _Value(NamedTuple):
+  """Features, [batch, height, width, live], and how many channels that is, a tensor."""
+
+  features: Any
+  live: Any
+
+
+class _SlicedMaker(LayerMaker):
+  """Maker whose values are exactly as wide as the sub-network is."""
+
+  def __init__(
+    self,
+    super_model: SuperNetwork,
+    row: Tensor,
+    normalise: Statistics,
+    training: bool,
+    dropout_seed: Tensor | None,
+  ) -> None:
+    super().__init__(super_model.branch_rates if training else None)
+    self._model = super_model
+    self._columns = super_model.space.columns
+    self._row = row
+    self._normalise = normalise
+    self._training = training
+    self._dropout_seed = dropout_seed
+
+  def _layer(self, field: str) -> Any:
+    return self._model.get_layer(self.name(field))
+
+  def _width(self, filters: Filters) -> Tensor:
+    column = self._columns(self.block_index).get(filters.field)
+    return tf.constant(filters.kept) if column is None else self._row[column]
+
+  def convolution(self, x: _Value, filters: Filters) -> _Value:
+    layer, kept = self._layer(filters.field), self._width(filters)
+    kernel = _first(layer.kernel, None, None, x.live, _at_least_one(kept))
+
+    def convolve(scale: Tensor) -> Tensor:
+      return tf.nn.conv2d(x.features, kernel * scale, filters.stride, "SAME")
+
+    return self._finished(x, convolve, layer, filters, kept, filters.bypass_cap)
+
+  def depthwise(self, x: _Value, filters: Filters) -> _Value:
+    layer = self._layer(filters.field)
+    kept = channel_rules.depthwise_kept(x.live, self._width(filters), tf.minimum)
+    computed = _at_least_one(kept)
+    kernel = tf.convert_to_tensor(layer.kernel)
+    size = self._columns(self.block_index).get("kernel")
+    if size is not None:
+      margin = (filters.kernel - self._row[size]) // 2
+      kernel = kernel[margin : filters.kernel - margin, margin : filters.kernel - margin]
+    kernel = _first(kernel, None, None, computed, None)
+    features = _first(x.features, None, None, None, computed)
+
+    def convolve(scale: Tensor) -> Tensor:
+      factor = tf.reshape(scale, (-1, 1))
+      strides = (1, filters.stride, filters.stride, 1)
+      return tf.nn.depthwise_conv2d(features, kernel * factor, strides, "SAME")
+
+    return self._finished(x, convolve, layer, filters, kept, None)
+
+  def _finished(self, x, convolve, layer, filters, kept, cap):
+    """Norm and activation of what is convolved, and beside it the channels of `x` that pass."""
+    computed = _at_least_one(kept)
+    if layer.norm is None:
+      y = tf.nn.bias_add(convolve(1.0), _sliced(layer.bias, computed))
+    else:
+      y = self._normalise(convolve, layer.norm, computed)
+    y = _first(activate(y, filters.activation), None, None, None, kept)
+    if cap == 0:
+      return _Value(y, kept)
+    out = tf.maximum(x.live if cap is None else tf.minimum(x.live, cap), kept)
+    # Pooled before it is cut: an empty slice has no pool, and so no gradient.
+    passed = _downsampled(x.features, filters.stride)
+    passed = _first(passed, None, None, None, out, skipped=kept)
+    return _Value(tf.concat([y, passed], axis=-1), out)
+
+  def squeeze_excite(self, x: _Value, units: int, skipped: Tensor | None) -> _Value:
+    layer = self._layer("squeeze")
+    reduce = _first(layer.reduce.kernel, x.live, None)
+    expand = _first(layer.expand.kernel, None, x.live)
+    bias = _sliced(layer.expand.bias, x.live)
+
+    def gated() -> Tensor:
+      gate = tf.nn.relu(tf.reduce_mean(x.features, (1, 2)) @ reduce + layer.reduce.bias)
+      gate = tf.nn.relu6(gate @ expand + bias + 3.0) * (1.0 / 6.0)
+      return x.features * tf.reshape(gate, (tf.shape(gate)[0], 1, 1, -1))
+
+    features = gated() if skipped is None else tf.cond(skipped, lambda: x.features, gated)
+    return _Value(features, x.live)
+
+  def add(self, shortcut: _Value, x: _Value) -> _Value:
+    live = tf.maximum(shortcut.live, x.live)
+    return _Value(_padded(shortcut, live) + _padded(x, live), live)
+
+  def upsample(self, x: _Value, factor: int) -> _Value:
+    return _Value(tf.repeat(tf.repeat(x.features, factor, 1), factor, 2), x.live)
+
+  def global_pool(self, x: _Value) -> _Value:
+    return _Value(tf.reduce_mean(x.features, (1, 2), keepdims=True), x.live)
+
+  def dropout(self, x: _Value, rate: float) -> _Value:
+    return self._dropped(x, rate) if rate and self._training else x
+
+  def drop_branch(self, x: _Value, rate: float) -> _Value:
+    return self._dropped(x, rate, (tf.shape(x.features)[0], 1, 1, 1))
+
+  def _dropped(self, x: _Value, rate: float, noise_shape: Any = None) -> _Value:
+    if self._dropout_seed is None:
+      return _Value(tf.nn.dropout(x.features, rate, noise_shape), x.live)
+    seed = self._dropout_seed + tf.constant([self.block_index, 0])
+    dropout = tf.nn.experimental.stateless_dropout
+    return _Value(dropout(x.features, rate, seed, noise_shape=noise_shape), x.live)
+
+  def classifier(self, x: _Value, classes: int) -> _Value:
+    layer = self._layer("classes")
+    kernel = _first(layer.kernel, x.live, None)
+    return _Value(tf.squeeze(x.features, (1, 2)) @ kernel + layer.bias, tf.constant(classes))
+
+  def all_removed(self, fields: tuple[str, ...]) -> Tensor | None:
+    columns = self._columns(self.block_index)
+    if not all(field in columns for field in fields):
+      return None
+    return tf.add_n([self._row[columns[field]] for field in fields]) == 0
+
+  def choose(
+    self,
+    condition: Tensor | None,
+    if_true: Callable[[], _Value],
+    if_false: Callable[[], _Value],
+  ) -> _Value:
+    if condition is None:
+      return if_false()
+    # Both are there before one is taken: statistics made inside a tf.cond could not leave it. What
+    # is thrown away is a block whose every layer has one filter.
+    true, false = if_true(), if_false()
+    features = tf.cond(condition, lambda: true.features, lambda: false.features)
+    return _Value(features, tf.where(condition, true.live, false.live))
+
+
+def _at_least_one(count: Tensor) -> Tensor:
+  """A convolution without filters is an error in TensorFlow; the one too many is cut off again."""
+  return tf.maximum(count, 1)
+
+
+def _sliced(variable: Tensor, channels: Tensor) -> Tensor:
+  return _first(variable, channels)
+
+
+def _first(tensor: Tensor, *ends: Tensor | None, skipped: Tensor = 0) -> Tensor:
+  """`tensor` up to `ends` along its axes, None for all; of the last axis `skipped` are left out.
+
+  Brackets say the same, but each of them becomes a dozen operations that pack numbers: a third of
+  a scoring's graph.
+  """
+  axes = len(ends)
+  begins = [0] * (axes - 1) + [skipped]
+  return tf.strided_slice(
+    tf.convert_to_tensor(tensor),
+    np.zeros(axes, np.int32) if isinstance(skipped, int) else tf.stack(begins),
+    tf.stack([0 if end is None else end for end in ends]),
+    np.ones(axes, np.int32),
+    end_mask=sum(1 << axis for axis, end in enumerate(ends) if end is None),
+  )
+
+
+def _folded(convolve: Convolve, scale: Tensor, shift: Tensor) -> Tensor:
+  """Scale in the kernel, as at deployment: no pass over the features beside the convolution."""
+  return tf.nn.bias_add(convolve(scale), shift)
+
+
+def _downsampled(features: Tensor, stride: int) -> Tensor:
+  if stride == 1:
+    return features
+  return tf.nn.avg_pool2d(features, BYPASS_POOL, stride, "SAME")
+
+
+def _padded(value: _Value, channels: Tensor) -> Tensor:
+  missing = channels - value.live
+  return tf.pad(value.features, ((0, 0), (0, 0), (0, 0), (0, missing)))
+
+
+def run_sliced(
+  super_model: SuperNetwork,
+  images: Tensor,
+  row: Tensor,
+  normalise: Statistics | None = None,
+  training: bool = False,
+  dropout_seed: Tensor | None = None,
+) -> Tensor:
+  """Outputs of one sub-network of the super-network.
+
+  Args:
+    super_model: a `SuperNetwork`, built.
+    images: float [batch, height, width, channels].
+    row: int32 [decisions], `space.encode(spec)`; may be a tensor.
+    normalise: `OwnStatistics` (the default) or `GivenStatistics`.
+    training: whether dropout and stochastic depth are on.
+    dropout_seed: int32 [2], may be a tensor: what dropout zeroes is a function of it; None draws.
+  """
+  normalise = normalise or OwnStatistics()
+  maker = _SlicedMaker(super_model, row, normalise, training, dropout_seed)
+  value = _Value(tf.convert_to_tensor(images), tf.constant(images.shape[-1]))
+  return wire(super_model.space.largest(), maker, value).features

@@ -1,0 +1,33 @@
+"""How every registered backbone is built small enough for the identities."""
+
+from typing import NamedTuple
+
+from nadv2_tf import backbones
+
+
+class Case(NamedTuple):
+  """Input shape, classes, and the mean of random batch-norm shifts: ReLUs may die below 0."""
+
+  input_shape: tuple[int, int, int]
+  classes: int
+  shift: float = 0.0
+
+
+# 32x32 (64x64 where a network halves it often) keeps 20 networks of every backbone within seconds.
+CASES = {
+  "fastdepth": Case((64, 64, 3), 1, 0.5),
+  "mobilenet_v1": Case((32, 32, 3), 7, 0.3),
+  "mobilenet_v3_cifar": Case((16, 16, 3), 7),
+  "mobilenet_v3_cifar_small": Case((16, 16, 3), 7),
+  "mobilenet_v3_demo": Case((32, 32, 1), 10),
+  "mobilenet_v3_large": Case((32, 32, 3), 7),
+  "netadaptv2_latency": Case((64, 64, 3), 7),
+  "netadaptv2_mac": Case((32, 32, 3), 7),
+  "single_path": Case((32, 32, 3), 7, 0.3),
+}
+
+
+def space_of(name):
+  """The search space of a backbone at the size of its case."""
+  case = CASES[name]
+  return backbones.search_space(name, input_shape=case.input_shape, classes=case.classes)

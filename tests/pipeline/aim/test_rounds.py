@@ -1,0 +1,248 @@
+"""Rounds of a search: going on until the found network meets its target as measured."""
+
+import io
+import json
+import types
+from unittest import mock
+
+import pytest
+
+from nadv2_tf.pipeline import search_stage
+from nadv2_tf.pipeline.progress import Progress
+from nadv2_tf.search import Problem, journal
+from nadv2_tf.spec import NetworkSpec, space_of
+from nadv2_tf.spec.blocks import Conv, Head
+from nadv2_tf.tasks.classification import Classification
+
+# Two convolutions of 1 to 32 and 0 to 32 filters.
+SPACE = space_of(NetworkSpec("two", (4, 4, 1), (Conv(32, 3, 2), Conv(32, 3), Head(2))), 32)
+LARGEST_MS = 0.64
+
+
+class Table:
+  """Predicts 0.01 ms a filter."""
+
+  unit, is_exact = "ms", True
+
+  def measure(self, spec):
+    return 0.01 * sum(block.filters for block in spec.blocks[:2])
+
+
+class Quality:
+  """The first layer's filters are worth more; notes what it is asked."""
+
+  def __init__(self):
+    self.asked = []
+
+  def accuracy(self, specs):
+    self.asked += map(SPACE.encode, specs)
+    return [(2 * spec.blocks[0].filters + spec.blocks[1].filters) / 97 for spec in specs]
+
+
+def slower_by(share, constant=0.0):
+  """A device on which networks take longer than predicted."""
+
+  def milliseconds(content):
+    return (1 + share) * Table().measure(NetworkSpec.from_json(content.decode())) + constant
+
+  return milliseconds
+
+
+@pytest.fixture
+def quality(monkeypatch):
+  made = Quality()
+  monkeypatch.setattr(
+    "nadv2_tf.training.scoring.shared_weights.SharedWeightsEvaluator",
+    lambda *unused, **unused_too: made,
+  )
+  return made
+
+
+@pytest.fixture
+def start(folder, quality, options):
+  """Function (targets, **changes) -> the landings and the printed lines."""
+
+  def run(*targets, **changes):
+    given = options(**{"tighten": 2, "confirm_every": 2, "initial_reduction": 0.1} | changes)
+    *larger, target = sorted(targets, reverse=True)
+    problem = Problem(SPACE, SPACE.largest(), Table(), target, tuple(larger))
+    search_stage._name_folders(folder, [(one, f"{one:g}") for one in sorted(targets)[::-1]])
+    bench = types.SimpleNamespace(
+      strategy=None,
+      folder=folder,
+      space=SPACE,
+      task=Classification("demo", 4, 1, 0),
+      datasets=mock.MagicMock(),
+      seed=0,
+    )
+    stream = io.StringIO()
+    landings = search_stage.search(bench, None, problem, given, Progress(stream))
+    return landings, stream.getvalue().splitlines()
+
+  return run
+
+
+def scored(folder, number):
+  """The samples of a round, by their widths."""
+  entries = journal.read(folder.journal_of(number))
+  return [tuple(entry["widths"]) for entry in entries if entry["type"] == "sample"]
+
+
+def test_a_found_network_that_meets_its_target_takes_one_round(start, folder, plug_in):
+  plug_in(milliseconds=slower_by(0.009))  # within the slack even where nothing is lost
+  (landing,), lines = start(0.4)
+  assert landing.folder is folder and folder.read_spec("found") == landing.spec
+  assert landing.spec.name == "two_found"
+  assert [path.name for path in folder.journals()] == ["search.jsonl"]
+  (one,) = folder.metrics()["rounds"]
+  assert (one["round"], one["target"], one["journal"]) == (1, 0.4, "search.jsonl")
+  assert one["measured"] == pytest.approx(1.009 * one["predicted"])
+  assert not any("round" in line or "above" in line for line in lines)
+  assert folder.metrics()["metric"]["measured"] == one["measured"]
+
+
+def test_a_network_above_its_target_is_searched_on(start, folder, plug_in, quality):
+  plug_in(milliseconds=slower_by(0.1))
+  (landing,), lines = start(0.4)
+  first, second = folder.metrics()["rounds"]
+  assert first["measured"] == pytest.approx(1.1 * first["predicted"]) and first["measured"] > 0.404
+  assert second["target"] == pytest.approx(0.4 * 0.4 / first["measured"])
+  assert second["predicted"] <= second["target"] and second["measured"] <= 0.404
+  assert Table().measure(landing.spec) == pytest.approx(second["predicted"])
+  metrics = folder.metrics()
+  assert metrics["metric"]["target"] == 0.4
+  assert metrics["metric"]["measured"] == second["measured"]
+  assert metrics["confirmed"][-1]["measured"] == second["measured"]
+  assert [row["iteration"] for row in metrics["confirmed"]][:2] == [2, 4]
+  # Nothing is scored twice, and a descent goes on from where the first one turned to its target.
+  rounds = [scored(folder, number) for number in (1, 2)]
+  assert len(quality.asked) == len(set(quality.asked)) == len({*rounds[0], *rounds[1]})
+  assert len(set(rounds[0]) & set(rounds[1])) > len(rounds[0]) / 2
+  assert metrics["samples_scored"] == len(quality.asked)
+  text = "\n".join(lines)
+  assert "target 0.4 ms: the found network takes 0.44, 10.0% above; the next goal is 0.3636" in text
+  assert "searching on, round 2 of at most 3" in text and "round 2, search 1: " in text
+  assert f"target 0.4 ms: met in round 2, measured {second['measured']:.4g}" in text
+
+
+def test_a_search_that_goes_on_is_resumed(start, folder, plug_in, quality):
+  plug_in(milliseconds=slower_by(0.1))
+  start(0.4)
+  names = ("found.json", "search.jsonl", "search_2.jsonl")
+  before = {name: (folder.path / name).read_bytes() for name in names}
+  metrics, asked = folder.metrics(), len(quality.asked)
+  device = plug_in(milliseconds=slower_by(0.3))  # would now tell another tale
+  _, lines = start(0.4)
+  assert device.contents == [] and len(quality.asked) == asked
+  assert {name: (folder.path / name).read_bytes() for name in names} == before
+  again = folder.metrics()
+  for key in ("rounds", "confirmed", "metric", "samples_scored", "iterations"):
+    assert again[key] == metrics[key], key
+  assert any("met in round 2" in line for line in lines)
+
+
+def test_a_search_killed_in_its_second_round_gives_the_same(start, folder, plug_in):
+  plug_in(milliseconds=slower_by(0.1))
+  (expected,), _ = start(0.4)
+  whole = folder.journal_of(2).read_bytes()
+  folder.journal_of(2).write_bytes(whole[: len(whole) // 2])
+  folder.update_metrics(rounds=folder.metrics()["rounds"][:1])
+  (landing,), _ = start(0.4)
+  assert landing.spec == expected.spec and folder.journal_of(2).read_bytes() == whole
+
+
+def test_no_further_round_if_none_is_wanted(start, folder, plug_in):
+  plug_in(milliseconds=slower_by(0.1))
+  (landing,), lines = start(0.4, tighten=0)
+  assert [path.name for path in folder.journals()] == ["search.jsonl"]
+  assert Table().measure(landing.spec) == pytest.approx(0.4)
+  assert lines[-1] == (
+    "  target 0.4 ms: NOT met as measured; kept the fastest network of 1 round(s), 0.44 ms, 10.0% "
+    "above"
+  )
+
+
+def test_the_fastest_network_is_kept_if_none_meets_the_target(start, folder, plug_in):
+  plug_in(milliseconds=slower_by(0.0, constant=0.2))
+  (landing,), lines = start(0.3, tighten=1)
+  first, second = folder.metrics()["rounds"]
+  assert 0.3 < second["measured"] < first["measured"]
+  assert Table().measure(landing.spec) == pytest.approx(second["predicted"])
+  assert "NOT met as measured; kept the fastest network of 2 round(s)" in lines[-1]
+
+
+def test_a_goal_below_the_smallest_network_is_not_searched_for(start, folder, plug_in):
+  plug_in(milliseconds=lambda content: 50.0)
+  (landing,), lines = start(0.4)
+  assert len(folder.journals()) == 1 and Table().measure(landing.spec) == pytest.approx(0.4)
+  assert any("even the smallest network is predicted above 0.0032" in line for line in lines)
+  assert "NOT met as measured" in lines[-1]
+
+
+def test_a_goal_off_the_schedule_ends_the_rounds(start, folder, plug_in):
+  plug_in(milliseconds=slower_by(1.0))
+  # All iterations take off 0.3 + 0.15 + ... = 60 %: 0.256 ms is reached, half of 0.4 is not.
+  (landing,), lines = start(0.4, initial_reduction=0.3, reduction_decay=0.5)
+  assert any("nothing further can be searched for: With --initial_red" in line for line in lines)
+  assert Table().measure(landing.spec) == pytest.approx(0.4)
+
+
+def test_what_the_start_meets_is_measured_alone(start, folder, plug_in, quality):
+  plug_in(milliseconds=slower_by(0.0))
+  (landing,), _ = start(1.0)
+  assert landing.spec.blocks == SPACE.largest().blocks and quality.asked == []
+  assert [row["iteration"] for row in folder.metrics()["confirmed"]] == ["found"]
+
+
+# --- several targets
+
+
+def test_each_target_has_a_folder_and_a_search_of_its_own_only_if_missed(start, folder, plug_in):
+  """Networks with more than 40 filters are 10 % slower than predicted."""
+
+  def milliseconds(content):
+    value = Table().measure(NetworkSpec.from_json(content.decode()))
+    return value * (1.1 if value > 0.4 else 1.0)
+
+  device = plug_in(milliseconds=milliseconds)
+  landings, lines = start(0.5, 0.3, 0.2)
+  names = ["target_0.5", "target_0.3", "target_0.2"]
+  assert [landing.folder.path.name for landing in landings] == names
+  rounds = [landing.folder.metrics()["rounds"] for landing in landings]
+  assert [len(one) for one in rounds] == [2, 1, 1]
+  for landing, target in zip(landings, (0.5, 0.3, 0.2), strict=True):
+    metric = landing.folder.metrics()["metric"]
+    assert metric["target"] == target and metric["measured"] <= 1.01 * target
+    assert landing.folder.read_spec("found") == landing.spec
+    assert landing.spec.name == f"two_found_at_{target:g}"
+    assert Table().measure(landing.spec) == pytest.approx(metric["predicted"])
+  second = json.loads(folder.journal_of(2).read_text().splitlines()[0])
+  assert second["target"] == rounds[0][1]["target"] and "larger_targets" not in second
+  labels = [row["iteration"] for row in folder.metrics()["confirmed"]]
+  assert labels[-3:] == [f"{name}/found" for name in names]
+  assert not folder.spec("found").exists()
+  assert len(device.settings) == 2  # one call a round, all networks in turns
+  assert "  target 0.5 ms: met in round 2, measured" in "\n".join(lines)
+
+
+def test_folders_are_told_by_metrics(folder):
+  assert folder.found_folders() == [folder]
+  folder.update_metrics(targets=[{"folder": "target_3", "target": 3.0}])
+  (there,) = folder.found_folders()
+  assert there.path == folder.path / "target_3"
+  search_stage._name_folders(folder, [(3.0, "3")])
+  assert folder.found_folders() == [folder]
+  search_stage._name_folders(folder, [(3.0, "50 %"), (2.0, "2 M")])
+  names = [there.path.name for there in folder.found_folders()]
+  assert names == ["target_50pct", "target_2M"]
+
+
+def test_a_round_of_another_network_is_measured(folder, plug_in, options, start):
+  plug_in(milliseconds=slower_by(0.0))
+  start(0.4)
+  rounds = folder.metrics()["rounds"]
+  for changes in ({"widths": [9, 9]}, {"target": 0.41}):
+    folder.update_metrics(rounds=[rounds[0] | changes])
+    device = plug_in(milliseconds=slower_by(0.0))
+    start(0.4)
+    assert device.contents and folder.metrics()["rounds"] == rounds
