@@ -1,1 +1,1 @@
-"""Timing on the machine a network will run on, and the project's own speed studies."""
+"""Timing on the machine a network will run on, latency tables, and the project's own studies."""

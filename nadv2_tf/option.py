@@ -78,6 +78,8 @@ def options_of(group: type) -> dict[str, Described]:
 @functools.cache
 def _options_of(group: Hashable) -> dict[str, Described]:
   assert isinstance(group, type)  # a class is hashable, which its type does not say
+  if not dataclasses.is_dataclass(group):
+    return {}
   hints = typing.get_type_hints(group)
   return {
     field.name: Described(field.name, _kind(hints[field.name]), field.default, field.metadata[KEY])

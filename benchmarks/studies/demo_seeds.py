@@ -38,7 +38,7 @@ DEMO_PRESET = pathlib.Path(presets.__file__).with_name("presets") / "demo.flags"
 OUTPUT = flags.DEFINE_string("output", None, "Folder of the runs.", required=True)
 SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds to run.")
 PRESET = flags.DEFINE_string("preset", str(DEMO_PRESET), "Flag file of the run.")
-#: of training from scratch; the demo's rate for fine-tuning is lower
+#: of training from scratch, as in benchmarks/results/demo_seeds.txt
 SCRATCH_LEARNING_RATE = 3e-3
 
 

@@ -5,8 +5,7 @@
 What stands behind -- is given to nadv2-run, each time with an --output of its own. With --python,
 the interpreters of several environments, such as two versions of this package, run in turns: what
 slows the machine for a while slows all of them; with --in each reads the presets of its own
-checkout. A version without stages.json has the seconds of
-metrics.json alone.
+checkout. A version without stages.json has the seconds of metrics.json alone.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
   from nadv2_tf.spec import NetworkSpec, SearchSpace
 
 #: Shares of the full channel count at which a shape is measured; in between it is interpolated.
-#: Twice and three times as many rows predicted whole networks no better (median error on 60
-#: networks: 2.4 to 2.9 % with these, 2.2 to 3.2 % with 2.2 times as many).
+#: 1.3 to 2.2 times as many rows predicted whole networks no better (median error on 60 networks:
+#: 2.4 to 2.9 % with these, 2.2 to 3.5 % with those; docs/decisions/0004).
 IN_SHARES = (0.125, 1.0)
 KEPT_SHARES = {"conv": (0.0625, 0.25, 0.5, 1.0), "depthwise": (0.0625, 0.25, 0.5, 1.0)}
 OTHER_SHARES = (0.125, 1.0)

@@ -1,1 +1,1 @@
-"""Timing of one file: settings, devices, records."""
+"""Timing of files: devices, records, and what can go wrong."""

@@ -38,8 +38,8 @@ def _check_optimizer(name: str) -> None:
 class SearchOptions(timing.DeviceOptions):
   """What is searched for, and how.
 
-  `optimizer_settings` are options of the optimizers themselves (`optimizer_options`), as far as
-  they were given.
+  `optimizer_settings` are options of the optimizers themselves (`optimizer_options`): those given,
+  and the defaults of the chosen optimizer and of mcd, by which random counts its samples.
   """
 
   metric: str = option(
@@ -94,6 +94,23 @@ class SearchOptions(timing.DeviceOptions):
     "half of it more, and the best three on the rest, which had no part in choosing them; without, "
     "and with a hold-out of less than 400 images, every sample is scored on all images.",
   )
+
+  def __post_init__(self) -> None:
+    super().__post_init__()
+    # A folder and a report say them all, and another version's defaults are other settings.
+    settings = default_settings(self.search_optimizer) | dict(self.optimizer_settings)
+    object.__setattr__(self, "optimizer_settings", settings)
+
+
+def default_settings(optimizer: str) -> dict[str, Any]:
+  """What an optimizer, and mcd, takes where nothing is given."""
+  found = {
+    name: described.default
+    for each in ("mcd", optimizer)
+    for name, described in options_of(OPTIMIZERS[each]).items()
+  }
+  found.pop("samples", None)  # random's is what mcd would take
+  return found
 
 
 def optimizer_options() -> dict[str, tuple[Described, dict[str, Any]]]:

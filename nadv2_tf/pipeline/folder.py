@@ -12,7 +12,7 @@ import platform
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from nadv2_tf.options import is_how
+from nadv2_tf.options.how import flag_that_differs, is_how
 from nadv2_tf.pipeline.lock import LOCK, locked
 from nadv2_tf.spec import NetworkSpec
 from nadv2_tf.spec.files import is_partial, read_bounded, remove_partial_files, write_atomically
@@ -143,10 +143,15 @@ class RunFolder:
     if not saved and self.path.exists() and any(map(_is_foreign, self.path.iterdir())):
       raise ValueError(f"--output={self.path} is not empty and holds no run; choose another.")
     for group, options in groups.items():
-      for option, value in dataclasses.asdict(options).items():
+      values = dataclasses.asdict(options)
+      if unknown := sorted(set(saved.get(group, {})) - set(values)):
+        raise ValueError(
+          f"{self.settings_file}: another version made it, with {', '.join(unknown)} in {group!r}."
+        )
+      for option, value in values.items():
         before = saved.get(group, {}).get(option, value)
         if before != value and not is_how(option):
-          option, before, value = _flag_that_differs(option, before, value)
+          option, before, value = flag_that_differs(option, before, value)
           raise ValueError(
             f"--output={self.path} holds another run: it has --{option}={before}, this one "
             f"--{option}={value}. Choose another --output, or go on with its settings."
@@ -280,14 +285,6 @@ def _is_pair(both: Any) -> bool:
 def _is_foreign(path: pathlib.Path) -> bool:
   """Whether no killed command can have left the file before it wrote the settings."""
   return path.name != LOCK and not is_partial(path)
-
-
-def _flag_that_differs(option, before, value):
-  """(flag, its values): of options that are several flags, the first one that differs."""
-  if not isinstance(before, dict) or not isinstance(value, dict):
-    return option, before, value
-  flag = next(name for name in before | value if before.get(name) != value.get(name))
-  return flag, before.get(flag), value.get(flag)
 
 
 def _read_object(path: pathlib.Path) -> dict[str, Any]:

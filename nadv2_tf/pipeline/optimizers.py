@@ -24,6 +24,8 @@ def check(options: SearchOptions) -> None:
   """
   for name in options.optimizer_settings:
     takers = [optimizer for optimizer in OPTIMIZERS if name in options_of(OPTIMIZERS[optimizer])]
+    if not takers:
+      raise ValueError(f"No optimizer has a setting {name!r}.")
     if not {options.search_optimizer, "mcd"} & set(takers):
       raise ValueError(
         f"--{name} is for --search_optimizer={' or '.join(takers)}; {options.search_optimizer} "
@@ -71,7 +73,7 @@ def samples_of_mcd(options: SearchOptions, problem: Problem) -> int:
   try:
     iterations = mcd_of(options).iterations(problem)
   except UnreachableTarget as error:
-    raise ValueError(
+    raise UnreachableTarget(
       f"--samples must be given: its default is what mcd would take, and that gets nowhere. {error}"
     ) from None
   # At least one: a target that the start meets takes no iteration, and no sample either.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -173,9 +174,9 @@ def search(
   folder, start = bench.folder, time.monotonic()
   evaluator = evaluator or make_evaluator(bench, super_model, options)
   race = race_of(options, len(bench.datasets.holdout))
-  if race:
-    progress.line(f"  a race: {_describe(race, options, evaluator.part_sizes)}")
   optimizer = optimizers.optimizer_of(options, problem)
+  if race:
+    progress.line(f"  a race: {_describe(race, optimizer.amount(problem), evaluator.part_sizes)}")
   metric = metric_of(options)
   confirmation = metric.confirmation(folder, problem, progress)
 
@@ -211,8 +212,10 @@ def race_of(options: SearchOptions, holdout: int) -> Race | None:
   return Race() if options.race and holdout >= FEWEST_TO_RACE else None
 
 
-def _describe(race: Race, options: SearchOptions, sizes: Sequence[int]) -> str:
-  first, kept, finalists = race.entrants(optimizers.samples_per_iteration(options))
+def _describe(race: Race, amount: tuple[int, int], sizes: Sequence[int]) -> str:
+  """`amount` is about how many (iterations, samples) the search has."""
+  iterations, samples = amount
+  first, kept, finalists = race.entrants(math.ceil(samples / max(iterations, 1)))
   return (
     f"of {first} samples, all are scored on {sizes[0]} images, the best {kept} on {sizes[1]} "
     f"more, the best {finalists} on the last {sizes[2]}"

@@ -1,9 +1,5 @@
 """nadv2-run: train, search, fine-tune, export, time and report, in one go."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from absl import flags
 
 from nadv2_tf import stopwatch
@@ -15,9 +11,6 @@ from nadv2_tf.options.run import GROUPS
 from nadv2_tf.programs import threads
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
-
-if TYPE_CHECKING:
-  pass
 
 FLAGS = flags.FLAGS
 

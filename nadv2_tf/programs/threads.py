@@ -2,7 +2,7 @@
 
 On two cores the operators of a small step gain nothing from being split: a step of the demo's
 networks takes 34 ms where each operator has one thread and other operators run beside it, and 54 ms
-where each is split (benchmarks/results/threads.txt). Larger steps were 11 % quicker to 15 % slower.
+where each is split (benchmarks/results/threads.txt). Larger steps were 11 % quicker to 10 % slower.
 """
 
 from __future__ import annotations

@@ -105,8 +105,13 @@ def minimize(
     ValueError: for a race without a `RacingEvaluator`.
   """
   optimizer = OPTIMIZERS[optimizer]() if isinstance(optimizer, str) else optimizer
-  if race and not isinstance(evaluator, RacingEvaluator):
-    raise ValueError("A race needs an evaluator that can score on a part of its images.")
+  if race and not (
+    isinstance(evaluator, RacingEvaluator) and len(evaluator.part_sizes) == len(race.shares)
+  ):
+    raise ValueError(
+      f"A race needs an evaluator that can score on a part of its images, and has "
+      f"{len(race.shares)} parts."
+    )
   iterations: list[Iteration] = []
   with Journal(journal) as record:
     memory = KnownValues(problem, evaluator, record, known, race)

@@ -41,10 +41,12 @@ class Evolution:
   parents: int = option(10, "How many of the best networks breed.", low=1)
   mutations: int = option(25, "Children that are a parent with decisions drawn anew.", low=0)
   mutation_probability: float = option(
-    0.1, "Of each decision of a mutated child to be drawn anew.", low=0, high=1
+    0.1, "Probability of each decision of a mutated child to be drawn anew.", low=0, high=1
   )
   crossovers: int = option(25, "Children that take every decision from one of two parents.", low=0)
-  generations: int = option(20, "For each target, the first, random one included.", low=1)
+  generations: int = option(
+    20, "Generations for each target, the first, random one included.", low=1
+  )
 
   def __post_init__(self) -> None:
     if min(self.population, self.parents, self.generations) < 1:

@@ -100,11 +100,12 @@ class Journal:
       JournalError: if another entry stands there: the file is of another search.
     """
     if self._position < len(self.entries):
-      expected = self.entries[self._position]
-      if expected != json.loads(json.dumps(entry)):
+      expected, told = self.entries[self._position], json.loads(json.dumps(entry))
+      if expected != told:
+        before, now = _differing(expected, told)
         raise JournalError(
           f"{self._path}, line {self._position + 1} is of another search: it has "
-          f"{_short(expected)}, this search writes {_short(entry)}. Choose another --output, or "
+          f"{_short(before)}, this search writes {_short(now)}. Choose another --output, or "
           "go on with the settings it was started with."
         )
       self._position += 1
@@ -124,6 +125,12 @@ def _drop_torn_line(path: pathlib.Path) -> None:
       whole, line = file.tell(), file.readline(LARGEST_LINE)
   if line:
     os.truncate(path, whole)
+
+
+def _differing(one: Entry, other: Entry) -> tuple[Entry, Entry]:
+  """Both without what they have in common."""
+  names = [name for name in one | other if one.get(name) != other.get(name)]
+  return {n: one[n] for n in names if n in one}, {n: other[n] for n in names if n in other}
 
 
 def _short(entry: Mapping[str, Any]) -> str:

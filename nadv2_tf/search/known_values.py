@@ -72,6 +72,8 @@ class KnownValues:
 
   def _learn(self, entry: Entry) -> None:
     if entry["type"] == "sample":
+      if ("part" in entry) != (self._race is not None):
+        return  # scored on other images than here
       key = tuple(entry["widths"]), entry.get("part", WHOLE)
       self._known_scores[key] = float(entry["accuracy"])
     elif entry["type"] == "measurement":

@@ -37,8 +37,10 @@ class MultiLayerCoordinateDescent:
   """
 
   trains_samples: ClassVar[bool] = False
-  samples_per_iteration: int = option(24, "J: samples scored in each iteration.", low=1)
-  layers_per_sample: int = option(10, "L: layers that each sample shrinks.", low=1)
+  samples_per_iteration: int = option(
+    24, "Samples scored in each iteration, J of the paper.", low=1
+  )
+  layers_per_sample: int = option(10, "Layers that each sample shrinks, L of the paper.", low=1)
   initial_reduction: float = descent.initial_reduction()
   reduction_decay: float = descent.reduction_decay()
   score: str = "accuracy"

@@ -65,7 +65,8 @@ class NetAdaptV1:
   def amount(self, problem: Problem) -> tuple[int, int]:
     """See `Optimizer.amount`."""
     iterations = self._schedule().iterations(problem)
-    return iterations, iterations * len(problem.space.decisions)
+    widths = sum(decision.kind == "width" for decision in problem.space.decisions)
+    return iterations, iterations * widths
 
   def _schedule(self) -> descent.Schedule:
     return descent.Schedule(self.initial_reduction, self.reduction_decay)

@@ -173,7 +173,8 @@ class LimitedMeter:
 class Optimizer(Protocol):
   """A search algorithm. It never trains, logs, caches or resumes: the driver does.
 
-  A frozen dataclass is one well: its fields made by `nadv2_tf.option.option` are flags.
+  A frozen dataclass is one well: its fields made by `nadv2_tf.option.option` are flags. Their types
+  must be importable names, not such that only a type checker imports.
 
   Attributes:
     trains_samples: whether it makes sense with a `TrainingEvaluator` alone.

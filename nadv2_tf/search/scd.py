@@ -56,7 +56,7 @@ class SingleLayerCoordinateDescent:
   def amount(self, problem: Problem) -> tuple[int, int]:
     """See `Optimizer.amount`."""
     iterations = self._schedule().iterations(problem)
-    return iterations, iterations * len(problem.space.decisions)
+    return iterations, iterations * len(descent.layers_of(problem.space))
 
   def _schedule(self) -> descent.Schedule:
     return descent.Schedule(self.initial_reduction, self.reduction_decay)

@@ -1,8 +1,8 @@
 """Block kinds: small frozen values that say what a block is and how its layers are wired.
 
 A block's wiring is written once, in `wire`. Whoever needs to know it passes a *maker*: shape
-counting (`spec/shapes.py`), the super-network and the stand-alone network (`models/`) are three
-readings of the same few lines, so they cannot drift apart.
+counting (`spec/shapes.py`), the super-network and the stand-alone network (`models/`) and others
+(docs/decisions/0001) are readings of the same few lines, so they cannot drift apart.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A loop of `strategy.run` with the Keras optimizer's `apply` serves one device, several devices and
 several machines alike; Keras 3's `fit` fails under MultiWorkerMirroredStrategy. What a step does on
-the backend in use is in `tensorflow_steps.py` and `jax_steps.py`; here is no word of either.
+the backend in use is in `steps/tensorflow.py` and `steps/jax.py`; here is no word of either.
 """
 
 from __future__ import annotations

@@ -114,6 +114,8 @@ def test_flags_are_read_into_the_group_that_they_belong_to(parsed):
   assert search == SearchOptions(
     race=False, optimizer_settings={"samples_per_iteration": 7, "population": 9}
   )
+  # What is not given is said as well.
+  assert search.optimizer_settings["layers_per_sample"] == 10
   assert define.read(ExportOptions).quantization == "int8"
   assert define.read(CheckpointOptions) == CheckpointOptions(keep_checkpoints=1)
 
@@ -147,7 +149,7 @@ def test_an_optimizer_brings_its_own_options(parsed):
   with OPTIMIZERS.registered("annealing", Annealing):
     parsed("--search_optimizer=annealing", "--temperature=3")
     search = define.read(SearchOptions)
-    assert search.optimizer_settings == {"temperature": 3.0}
+    assert search.optimizer_settings["temperature"] == 3.0
     text = flags.FLAGS["temperature"].help
   assert text == "Of annealing: how warm it begins. Default: 2.0."
   assert "annealing" not in optimizer_names()

@@ -190,7 +190,7 @@ def test_the_journal_of_another_search_is_refused(tmp_path, changed, field):
   with pytest.raises(JournalError, match="line 1 is of another search") as refusal:
     _search(**{"path": path, "meter": Exact(), "evaluator": evaluator, **changed})
   assert str(path) in str(refusal.value)
-  assert "--output" in str(refusal.value)
+  assert "--output" in str(refusal.value) and field in str(refusal.value)
   assert evaluator.asked == [] and path.read_bytes() == text
 
 

@@ -205,11 +205,31 @@ def _scored(text):
   return [(tuple(entry["widths"]), entry["part"]) for entry in entries]
 
 
+def test_a_race_and_its_evaluator_have_as_many_parts():
+  class Whole(Evaluator):
+    part_sizes = (400,)
+
+  with pytest.raises(ValueError, match="has 3 parts"):
+    minimize(_problem(), QUICK["mcd"], Whole(), race=Race())
+
+
 def test_a_journal_with_a_race_is_another_search_than_one_without(tmp_path):
   path = tmp_path / "search.jsonl"
   minimize(_problem(), QUICK["mcd"], Evaluator(), path, race=Race())
   with pytest.raises(ValueError, match="of another search"):
     minimize(_problem(), QUICK["mcd"], Evaluator(), path)
+
+
+def test_scores_on_other_images_are_not_taken_for_those_of_a_race(tmp_path):
+  plain, race = tmp_path / "plain.jsonl", tmp_path / "race.jsonl"
+  minimize(_problem(), QUICK["mcd"], Evaluator(), plain)
+  minimize(_problem(), QUICK["mcd"], Evaluator(), race, race=Race())
+  evaluator = Evaluator()
+  minimize(_problem(), QUICK["mcd"], evaluator, known=read(plain), race=Race())
+  assert {part for _, part in evaluator.asked} == {0, 1, 2}
+  evaluator = Evaluator()
+  minimize(_problem(), QUICK["mcd"], evaluator, known=read(race))
+  assert evaluator.asked and {part for _, part in evaluator.asked} == {None}
 
 
 def test_what_a_race_of_another_round_scored_is_not_asked_for_again(tmp_path):

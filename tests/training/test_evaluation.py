@@ -29,6 +29,29 @@ def test_batches_fit_into_memory(count, side, expected):
   assert evaluation.batches_of(of_size(count, side)) == expected
 
 
+@pytest.mark.parametrize(
+  ("images", "sizes"),
+  [
+    (400, (100, 200, 100)),
+    (401, (100, 200, 100)),
+    (1000, (250, 500, 250)),
+    (3000, (750, 1500, 750)),
+    (10000, (2500, 5000, 2500)),
+  ],
+)
+def test_parts_have_their_shares(images, sizes):
+  examples = Examples(np.zeros((images, 8, 8, 1), np.uint8), np.zeros(images, np.int64))
+  _, size, bounds = evaluation.parts_of(examples, 500, (0.25, 0.5, 0.25))
+  assert tuple(size * (end - start) for start, end in bounds) == sizes
+  assert evaluation.parts_of(examples, 500, (1.0,))[:2] == evaluation.batches_of(examples, 500)
+
+
+def test_a_part_without_a_batch_is_refused():
+  examples = Examples(np.zeros((3, 8, 8, 1), np.uint8), np.zeros(3, np.int64))
+  with pytest.raises(ValueError, match="3 images are too few for parts"):
+    evaluation.parts_of(examples, 500, (0.05, 0.05, 0.9))
+
+
 def test_every_example_counts_once(monkeypatch):
   monkeypatch.setattr(evaluation, "PIXELS", 3 * 4)
   labels = np.array([0, 1, 2, 0, 1, 2, 0, 1])

@@ -114,7 +114,7 @@ def keep_awake(client: AdbClient, put_back: str) -> list[str]:
   Args:
     client: the `AdbClient`.
     put_back: path on the phone. A shell script is written there that undoes all; it lies on the
-      phone so that a later session can run it if this one is killed.
+      phone so that a later process can run it if this one is killed.
 
   Returns:
     Notes, if something could not be done. If the phone lacks a command, nothing is touched.

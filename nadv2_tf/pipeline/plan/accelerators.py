@@ -6,8 +6,8 @@ image of it costs the largest network; the rest follows from MACs:
 - a smaller network trains as much faster as it has fewer MACs, and several accelerators share a
   batch without loss;
 - a forward pass takes a third of a training step;
-- samples are scored one after the other, so further accelerators do not help there, and by forward
-  passes alone;
+- samples are counted one after the other, though a search scores as many at once as there are
+  replicas, and by forward passes alone;
 - what this machine's processor does (traces, proposals, files and their timing) takes what it takes
   on paper.
 """
@@ -85,7 +85,7 @@ def plan_of(
   """(the `Stage`s, `Counts`, `Simulation`) of a run on paper.
 
   Args:
-    given: `RunOptions` options.
+    given: `RunOptions`.
     space: the `SearchSpace`.
     images: of `images_of`.
     accelerators: `Accelerators`.

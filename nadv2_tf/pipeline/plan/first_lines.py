@@ -26,7 +26,7 @@ def tell(given: RunOptions, bench: Workbench, progress: Progress) -> Countdown |
   A plan on paper is no reason to refuse a run: where there is none, nothing is told.
 
   Args:
-    given: `RunOptions` options.
+    given: `RunOptions`.
     bench: the `Workbench`.
     progress: a `Progress`.
 

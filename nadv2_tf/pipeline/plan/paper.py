@@ -118,7 +118,7 @@ def costs_on_paper(
 
   Args:
     space: the `SearchSpace`.
-    given: `RunOptions` options.
+    given: `RunOptions`.
     images: {"train", "holdout", "test": how many}.
     simulation: a `Simulation`.
     speed: a `Speed`.

@@ -50,7 +50,7 @@ def probe(
 
   Args:
     bench: the `Workbench`.
-    given: `RunOptions` options.
+    given: `RunOptions`.
     start_seconds: what the start has taken.
     tell: called with a sentence before each part.
 

@@ -36,7 +36,7 @@ def counts_of(
   """The `Counts` of a run.
 
   Args:
-    given: `RunOptions` options.
+    given: `RunOptions`.
     space: the `SearchSpace`.
     images: {"train", "holdout", "test": how many}.
     simulation: a `Simulation` of the search.

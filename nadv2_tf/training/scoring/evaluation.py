@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import keras
@@ -48,9 +49,27 @@ def parts_of(
   if len(examples) < len(shares):
     raise ValueError(f"{len(examples)} images cannot be in {len(shares)} parts.")
   smallest = max(int(min(shares) * len(examples)), 1)
-  count, size = batches_of(examples, min(most, smallest) if len(shares) > 1 else most)
-  ends = [round(sum(shares[: part + 1]) * count) for part in range(len(shares))]
-  return count, size, tuple(zip([0, *ends[:-1]], ends, strict=True))
+  least, _ = batches_of(examples, min(most, smallest) if len(shares) > 1 else most)
+  # A few more batches may fit the shares better: three do not, four do.
+  counts = range(least, min(least + len(shares) + 1, len(examples) + 1))
+  count = min(counts, key=lambda count: _distance(count, shares))
+  ends = _ends(count, shares)
+  bounds = tuple(zip([0, *ends[:-1]], ends, strict=True))
+  if any(start == end for start, end in bounds):
+    raise ValueError(f"{len(examples)} images are too few for parts of {tuple(shares)}.")
+  return count, len(examples) // count, bounds
+
+
+def _ends(count: int, shares: Sequence[float]) -> list[int]:
+  # Halves up: round() sends 1.5 and 2.5 to 2, and a part would have no batch.
+  return [math.floor(sum(shares[: part + 1]) * count + 0.5) for part in range(len(shares))]
+
+
+def _distance(count: int, shares: Sequence[float]) -> float:
+  """How far the parts of `count` batches are from their shares, at most; equal ones are equal."""
+  ends = _ends(count, shares)
+  parts = zip([0, *ends[:-1]], ends, shares, strict=True)
+  return round(max(abs((end - start) / count - share) for start, end, share in parts), 9)
 
 
 def measure(

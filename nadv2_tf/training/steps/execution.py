@@ -29,7 +29,7 @@ def check_execution(
     mixed_precision: one of `PRECISIONS`.
   """
   backend = keras.config.backend()
-  own_kernels = getattr(sampler, "own_kernels", False)
+  own_kernels = sampler is not None and sampler.own_kernels
   if backend != "tensorflow" and (execution == "sliced" or distillation or own_kernels):
     raise ValueError(
       "--execution=sliced needs the TensorFlow backend, and --distillation and --own_kernels need "

@@ -35,7 +35,7 @@ def make_step(
 ) -> Callable[[Sequence[Tensor], Tensor], tuple[Tensor, Tensor]]:
   """A compiled step(inputs, targets) -> (loss, quality); model and optimizer are up to date after.
 
-  Args: see `tensorflow_steps.make_step`; `strategy` is one device, `jit_compile` always holds,
+  Args: see `steps.tensorflow.make_step`; `strategy` is one device, `jit_compile` always holds,
   `sliced` is None (`check_execution` refuses it).
 
   Raises:
