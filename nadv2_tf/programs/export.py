@@ -69,12 +69,13 @@ def export_file(
   network = load_keras(folder.need(source, "nadv2-finetune"))
   beside = RunFolder(source.parent)
   spec = beside.read_spec(source.stem) if beside.spec(source.stem).is_file() else None
-  task, datasets = _images_for(source, network)
+  task, datasets, mirror = _images_for(source, network)
   if task is None:
     progress.line("no --data: compared on random images, by outputs alone")
     evidence, labels, output = deployment.random_evidence(network), (), ""
   else:
-    evidence, labels = export_stage.evidence_of(task, datasets), datasets.class_names
+    evidence = dataclasses.replace(export_stage.evidence_of(task, datasets), mirror=mirror)
+    labels = datasets.class_names
     output = task.output
   folder.path.mkdir(parents=True, exist_ok=True)
   mode = options.quantization
@@ -88,8 +89,11 @@ def export_file(
   folder.write_json(target.with_suffix(".export.json"), record)
 
 
-def _images_for(source: pathlib.Path, network: keras.Model) -> tuple[Any, Any]:
-  """(task, datasets) of --data, or of the run around `source`; (None, None) if there is none."""
+def _images_for(source: pathlib.Path, network: keras.Model) -> tuple[Any, Any, bool]:
+  """(task, datasets, whether training mirrors images) of --data, or of the run around `source`.
+
+  Task and datasets are None if there is neither.
+  """
   from nadv2_tf import tasks
   from nadv2_tf.pipeline import workbench
   from nadv2_tf.pipeline.folder import RunFolder
@@ -101,12 +105,12 @@ def _images_for(source: pathlib.Path, network: keras.Model) -> tuple[Any, Any]:
     task_type, settings = tasks.task_type(network.outputs[0].shape[1:]), read(TaskSettings).given()
     tasks.check_settings(task_type, settings)
     task = task_type(FLAGS.data, height, holdout=256, seed=0, how="auto", **settings)
-    return task, task.datasets()
+    return task, task.datasets(), True
   for place in (source.parent, source.parent.parent):
     if RunFolder(place).settings().get("network"):
       bench = workbench.reopen_workbench(place, strategy="one")
-      return bench.task, bench.datasets
-  return None, None
+      return bench.task, bench.datasets, bench.train_options.mirror
+  return None, None, True
 
 
 def main() -> None:
