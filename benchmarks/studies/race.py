@@ -27,9 +27,6 @@ if TYPE_CHECKING:
   from nadv2_tf.types import AnyPath
 
 FLAGS = flags.FLAGS
-RUN = flags.DEFINE_string("run", None, "Folder of a finished run.", required=True)
-EVERY = flags.DEFINE_integer("every", 2, "Samples of every n-th iteration.", lower_bound=1)
-REPLAYS = flags.DEFINE_integer("replays", 300, "Of each rule on each iteration.", lower_bound=1)
 PARTS = 8
 
 
@@ -117,12 +114,12 @@ def main(_: list[str]) -> None:
   from nadv2_tf.programs.start import start_tensorflow
 
   start_tensorflow()
-  iterations, images = scored(RUN.value, EVERY.value)
+  iterations, images = scored(FLAGS.run, FLAGS.every)
   rng = np.random.default_rng(0)
   print(f"{len(iterations)} iterations, {images} hold-out images in an eighth")
   print(f"{'images':22s}{'kept':>6s}{'finalists':>11s}{'chosen':>10s}{'images a sample':>17s}")
   for rule in RULES:
-    value, entrants = worth(rule, iterations, rng, REPLAYS.value)
+    value, entrants = worth(rule, iterations, rng, FLAGS.replays)
     cost = rule.images(entrants, images, CALIBRATION_IMAGES)
     is_race = len(rule.parts) > 1
     parts = " + ".join(str(part * images) for part in rule.parts)
@@ -130,5 +127,12 @@ def main(_: list[str]) -> None:
     print(f"{parts:22s}{kept:>6s}{last!s:>11s}{value:10.2%}{cost:17.0f}")
 
 
+def define_flags() -> None:
+  flags.DEFINE_string("run", None, "Folder of a finished run.", required=True)
+  flags.DEFINE_integer("every", 2, "Samples of every n-th iteration.", lower_bound=1)
+  flags.DEFINE_integer("replays", 300, "Of each rule on each iteration.", lower_bound=1)
+
+
 if __name__ == "__main__":
+  define_flags()
   app.run(main)
