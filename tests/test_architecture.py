@@ -132,6 +132,46 @@ def test_imports_lead_down(module):
   assert list(faults_of(source, module, path.name == "__init__.py")) == []
 
 
+def needs_of(module):
+  """The modules of the package that one needs to run: those it imports, at its top or later."""
+  tree = ast.parse(SOURCES[module].read_text(encoding="utf-8"))
+  typing_only = {
+    id(inner)
+    for node in ast.walk(tree)
+    if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+    for part in node.body
+    for inner in ast.walk(part)
+  }
+  for node in ast.walk(tree):
+    if isinstance(node, ast.ImportFrom) and id(node) not in typing_only:
+      names = (f"{node.module}.{alias.name}" for alias in node.names)
+      yield from (name if name in SOURCES else node.module for name in names)
+
+
+def circle_in(needs):
+  """Names that need each other in a circle, of {name: names that it needs}; () without one."""
+  done, path = set(), []
+
+  def visit(name):
+    if name in path:
+      return tuple(path[path.index(name) :])
+    if name in done or name not in needs:
+      return ()
+    path.append(name)
+    for other in sorted(needs[name]):
+      if found := visit(other):
+        return found
+    done.add(path.pop())
+    return ()
+
+  return next(filter(None, map(visit, sorted(needs))), ())
+
+
+def test_no_modules_need_each_other():
+  assert circle_in({name: set(needs_of(name)) - {name} for name in SOURCES}) == ()
+  assert circle_in({"a": {"b"}, "b": {"c", "d"}, "c": set(), "d": {"b"}}) == ("b", "d")
+
+
 @pytest.mark.parametrize(
   ("module", "line", "is_fault"),
   [

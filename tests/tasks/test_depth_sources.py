@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nadv2_tf.tasks.depth import Depth, sources
+from nadv2_tf.tasks.depth import Depth, map_format, sources
 from nadv2_tf.tasks.depth.maps import fit_map
 from nadv2_tf.tasks.depth.rooms import cast_room
 
 
 def load(source, size=24, **settings):
-  return sources.load(source, size, sources.MapFormat(**settings))
+  return sources.load(source, size, map_format.MapFormat(**settings))
 
 
 @pytest.mark.parametrize("source", ["demo", "npz:x", "folder:", "rooms", "ftp:x"])
@@ -192,8 +192,8 @@ def test_test_pairs_leave_some_to_train_on(rooms, test):
 
 def test_more_than_memory_holds_is_refused(rooms, monkeypatch):
   folder, _ = rooms(4)
-  monkeypatch.setattr(sources.images, "LARGEST_BYTES", 1000)
-  monkeypatch.setattr(sources, "_memory", lambda: 0)
+  monkeypatch.setattr(map_format.images, "LARGEST_BYTES", 1000)
+  monkeypatch.setattr(map_format, "_memory", lambda: 0)
   with pytest.raises(ValueError, match="3 images of 24x24 with their depth need 0.0 GiB decoded"):
     load(f"folder:{folder}")
 

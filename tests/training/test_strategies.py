@@ -134,6 +134,7 @@ def test_scoring_is_spread_and_exactly_the_same(
   specs = [tiny_space.sample(rng) for _ in range(5)]  # odd: one replica has a sample too few
   one = SharedWeightsEvaluator(model, task, examples, images, 32)
   spread = SharedWeightsEvaluator(model, task, examples, images, 32, mirrored)
+  assert one.at_once == 1 and spread.at_once == mirrored.num_replicas_in_sync
   scores = one.accuracy(specs)
   assert spread.accuracy(specs) == scores and len(set(scores)) > 1
   assert spread.accuracy(specs[:1]) == scores[:1]

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageOps
 
+from nadv2_tf.tasks.depth.map_format import DEPTH_SOURCES, reserve
 from nadv2_tf.tasks.depth.maps import fit_image, fit_map
-from nadv2_tf.tasks.depth.sources import DEPTH_SOURCES, reserve
 from nadv2_tf.tasks.images import LARGEST_PIXELS
 
 if TYPE_CHECKING:
   from collections.abc import Callable, Sequence
   from typing import TypeAlias, TypeVar
 
-  from nadv2_tf.tasks.depth.sources import MapFormat, Part
+  from nadv2_tf.tasks.depth.map_format import MapFormat, Part
   from nadv2_tf.tasks.examples import Examples
   from nadv2_tf.types import AnyPath
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from nadv2_tf.tasks.depth.map_format import DEPTH_SOURCES, reserve
 from nadv2_tf.tasks.depth.maps import fit_image, fit_map
-from nadv2_tf.tasks.depth.sources import DEPTH_SOURCES, reserve
 from nadv2_tf.tasks.examples import Examples
 
 if TYPE_CHECKING:
-  from nadv2_tf.tasks.depth.sources import MapFormat, Part
+  from nadv2_tf.tasks.depth.map_format import MapFormat, Part
 
 WIDTH, HEIGHT = 128, 96
 FOCAL = 110.0  # pixels: about 60 degrees across

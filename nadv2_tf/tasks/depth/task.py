@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from nadv2_tf.options.training import PLAIN
-from nadv2_tf.tasks.depth import picture, sources
+from nadv2_tf.tasks.depth import map_format, picture, sources
 from nadv2_tf.tasks.depth.augmentation import DepthAugmentation
 from nadv2_tf.tasks.depth.measures import FACTOR, SMALLEST_M, evaluate_maps
 from nadv2_tf.tasks.examples import Datasets, check_holdout, shuffle
@@ -39,13 +39,13 @@ class Depth:
     seed: of the order of the training images.
     train: `TrainOptions`, of which nothing is for its loss.
     how, whole_pictures, cache_bytes: must not ask for streamed images.
-    **settings: fields of `sources.MapFormat`.
+    **settings: fields of `map_format.MapFormat`.
   """
 
   name: ClassVar[str] = "depth"
   quality_name: ClassVar[str] = "delta1"
   output: ClassVar[str] = "depth in metres"
-  settings: ClassVar[tuple[str, ...]] = sources.SETTINGS
+  settings: ClassVar[tuple[str, ...]] = map_format.SETTINGS
   loss_options: ClassVar[tuple[str, ...]] = ()
 
   def __init__(
@@ -71,7 +71,7 @@ class Depth:
     self._image_size = image_size
     self._holdout = holdout
     self._seed = seed
-    self._format = sources.MapFormat(**settings)
+    self._format = map_format.MapFormat(**settings)
 
   @staticmethod
   def fits(output_shape: Sequence[int]) -> bool:

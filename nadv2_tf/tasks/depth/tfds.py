@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from nadv2_tf.tasks.depth.map_format import DEPTH_SOURCES, reserve
 from nadv2_tf.tasks.depth.maps import fit_image, fit_map
-from nadv2_tf.tasks.depth.sources import DEPTH_SOURCES, reserve
 from nadv2_tf.tasks.sources.tfds import prepared
 
 if TYPE_CHECKING:
   from collections.abc import Mapping
   from typing import Any
 
-  from nadv2_tf.tasks.depth.sources import MapFormat, Part
+  from nadv2_tf.tasks.depth.map_format import MapFormat, Part
 
 
 @DEPTH_SOURCES.register("tfds")
