@@ -66,16 +66,20 @@ class Race:
     kept = max(math.ceil(self.kept * count), self.finalists)
     return count, min(kept, count), min(self.finalists, count)
 
-  def images_per_sample(self, count: int, images: float, calibration: float) -> float:
+  def images_per_sample(
+    self, count: int, images: float, calibration: float, at_once: int = 1
+  ) -> float:
     """What a sample costs on average, in images that a network runs on.
 
     Args:
       count: samples of an iteration.
       images: of the hold-out.
       calibration: images that a network runs on besides, in every part.
+      at_once: samples that are scored in the time of one.
     """
     costs = (share * images + calibration for share in self.shares)
-    return sum(map(math.prod, zip(self.entrants(count), costs, strict=True))) / count
+    calls = (-(-entrants // at_once) for entrants in self.entrants(count))
+    return sum(map(math.prod, zip(calls, costs, strict=True))) / count
 
   def run(
     self,

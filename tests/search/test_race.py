@@ -110,6 +110,9 @@ def test_images_of_a_sample_by_hand():
   # 24 samples on 250 images, 6 on 500, 3 on 250, each time after 256 of calibration.
   images = (24 * 506 + 6 * 756 + 3 * 506) / 24
   assert Race().images_per_sample(24, 1000, 256) == pytest.approx(images)
+  # On five devices they take 5, 2 and 1 calls.
+  images = (5 * 506 + 2 * 756 + 1 * 506) / 24
+  assert Race().images_per_sample(24, 1000, 256, at_once=5) == pytest.approx(images)
 
 
 def test_a_pooled_score_counts_images():

@@ -6,8 +6,7 @@ image of it costs the largest network; the rest follows from MACs:
 - a smaller network trains as much faster as it has fewer MACs, and several accelerators share a
   batch without loss;
 - a forward pass takes a third of a training step;
-- samples are counted one after the other, though a search scores as many at once as there are
-  replicas, and by forward passes alone;
+- samples are scored by forward passes alone, one on each accelerator at a time;
 - what this machine's processor does (traces, proposals, files and their timing) takes what it takes
   on paper.
 """
@@ -114,7 +113,7 @@ def _on(
   full, found = space.largest().macs(), simulation.found[-1].macs()
   share = found / full
   larger = (given.finetune.finetune_batch_size or given.train.batch_size) / given.train.batch_size
-  scored = paper.images_per_sample(given.search, images["holdout"])
+  scored = paper.images_per_sample(given.search, images["holdout"], accelerators.count)
   networks = {
     name: dataclasses.replace(
       getattr(costs, name), step=part * larger * step, image=part * one / FORWARD

@@ -144,14 +144,12 @@ def costs_on_paper(
   )
 
 
-def images_per_sample(options: SearchOptions, holdout: int) -> float:
-  """How many images a sample of a search is run on, on average."""
-  race = race_of(options, holdout)
+def images_per_sample(options: SearchOptions, holdout: int, at_once: int = 1) -> float:
+  """How many images a sample of a search is run on, on average; `at_once` share the time."""
+  count, race = optimizers.samples_per_iteration(options), race_of(options, holdout)
   if race is None:
-    return holdout + CALIBRATION_IMAGES
-  return race.images_per_sample(
-    optimizers.samples_per_iteration(options), holdout, CALIBRATION_IMAGES
-  )
+    return (holdout + CALIBRATION_IMAGES) * -(-count // at_once) / count
+  return race.images_per_sample(count, holdout, CALIBRATION_IMAGES, at_once)
 
 
 def _network(spec: NetworkSpec, batch: int, speed: Speed) -> NetworkCosts:

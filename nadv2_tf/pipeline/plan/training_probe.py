@@ -25,6 +25,7 @@ from nadv2_tf.pipeline import (
   training_stages,
 )
 from nadv2_tf.pipeline.plan.costs import NetworkCosts
+from nadv2_tf.search import SpreadingEvaluator
 from nadv2_tf.training.scoring.evaluation import batches_of, keras_predictor, measure
 
 if TYPE_CHECKING:
@@ -123,10 +124,11 @@ def score_costs(
 def _sample_seconds(evaluator, spec, race, count):
   """Of one of `count` samples, on average; in a race few are scored on all parts."""
   total = 0.0
+  at_once = evaluator.at_once if isinstance(evaluator, SpreadingEvaluator) else 1
   for part, entrants in enumerate(race.entrants(count)) if race else [(None, count)]:
     start = time.monotonic()
-    evaluator.accuracy([spec], part)
-    total += (time.monotonic() - start) * entrants / count
+    evaluator.accuracy([spec], part)  # further replicas score it again meanwhile
+    total += (time.monotonic() - start) * -(-entrants // at_once) / count
   return total
 
 
