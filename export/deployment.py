@@ -77,7 +77,9 @@ def export(
     ValueError: if the options need data or a spec that there is none of.
   """
   function = concrete_function(network)
-  calibration = None if evidence.train is None else _calibration(evidence.train, options)
+  calibration = None
+  if evidence.train is not None and options.quantization in INTEGER_QUANTIZATIONS:
+    calibration = _calibration(evidence.train, options)
   content, worst = _converted(network, function, options, calibration, evidence, spec, report)
   predict = lambda images: _predict(network, images)  # noqa: E731
   checked = parity.check(

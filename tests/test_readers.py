@@ -10,8 +10,6 @@ import signal
 import zipfile
 
 import pytest
-
-#: seconds for all examples of one reader; far more than they take
 from file_readers import READERS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

@@ -1,7 +1,8 @@
 """Is a run worth its time? Its found network against what the same seconds buy without the toolkit.
 
   python -m nadv2_tf.benchmarks.studies.worth --output=FOLDER --targets=50%,30% --seeds=0,1,2 -- \\
-    --backbone=mobilenet_v3_demo --data=demo --metric=latency_ms --epochs=3
+    --backbone=mobilenet_v3_demo --data=demo --metric=latency_ms \\
+    --full_epochs=3 --finetune_epochs=18
 
 What stands behind -- is nadv2-run's. For every target and seed there are three cells:
 

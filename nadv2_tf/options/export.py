@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from nadv2_tf.option import OptionGroup, check_options, option
+from nadv2_tf.option import OptionGroup, option
 
 #: {mode: bytes of its file for each byte of the float32 one}
 QUANTIZATIONS = {"none": 1.0, "float16": 0.5, "dynamic": 0.25, "int8": 0.25, "int8_qat": 0.25}
@@ -47,5 +47,5 @@ class ExportOptions(OptionGroup):
   licence: str = option("not given", "Licence of the network, for the metadata.")
 
   def __post_init__(self) -> None:
-    check_options(self)
+    super().__post_init__()
     check_together(self.quantization, self.integer_io, self.float_layers)

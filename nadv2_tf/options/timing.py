@@ -3,7 +3,7 @@
 import dataclasses
 import re
 
-from nadv2_tf.option import OptionGroup, check_options, option
+from nadv2_tf.option import OptionGroup, option
 
 DELEGATES = ("xnnpack", "none", "gpu", "nnapi")
 ON_UNSTEADY = ("mark", "fail")
@@ -85,7 +85,7 @@ class TimingSettings(OptionGroup):
   precision: str = "float32"
 
   def __post_init__(self) -> None:
-    check_options(self)
+    super().__post_init__()
     if self.precision not in PRECISIONS:
       raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {self.precision!r}.")
 

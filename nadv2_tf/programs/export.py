@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
   import keras
 
-  from nadv2_tf.options import ExportOptions
   from nadv2_tf.pipeline.folder import RunFolder
   from nadv2_tf.pipeline.progress import Progress
 

@@ -178,7 +178,7 @@ class LatencyTable:
     for piece, milliseconds in self.rows.items():
       points.setdefault(piece.shape, {})[piece.in_channels, piece.kept] = milliseconds
     self._grids = {shape: _Grid(shape, grid) for shape, grid in points.items()}
-    self._costs = LayerSum(functools.lru_cache(maxsize=65536)(self._layer_cost))
+    self._costs = LayerSum(functools.lru_cache(maxsize=65536)(self.layer_milliseconds))
 
   def _fact(self, name: str, default: float) -> float:
     try:
@@ -199,9 +199,6 @@ class LatencyTable:
 
   def layer_milliseconds(self, layer: LayerShape) -> float:
     """Milliseconds of one `LayerShape`, bypass included."""
-    return self._layer_cost(layer)
-
-  def _layer_cost(self, layer: LayerShape) -> float:
     return self._scale * total(self._piece_cost(piece) for piece in pieces(layer))
 
   def _piece_cost(self, piece: Piece) -> float:

@@ -114,9 +114,9 @@ def minimize(
     )
   iterations: list[Iteration] = []
   with Journal(journal) as record:
-    memory = KnownValues(problem, evaluator, record, known, race)
+    values = KnownValues(problem, evaluator, record, known, race)
     record.write(_header(problem, optimizer, seed, evaluator, race))
-    problem = memory.problem
+    problem = values.problem
     check_target(problem)
     open_targets = tuple(
       target for target in problem.targets if not problem.is_met_by(problem.start, target)
@@ -132,30 +132,30 @@ def minimize(
         chosen = stop.value
         break
       number = len(iterations) + 1
-      candidates = memory.score(specs, number)
+      candidates = values.score(specs, number)
       best = optimizer.choose(candidates, iterations[-1].best if iterations else None)
       scored = Round(candidates, best)
-      iterations.append(Iteration(number, best, len(specs), memory.samples_scored))
+      iterations.append(Iteration(number, best, len(specs), values.samples_scored))
       record.write(_iteration_entry(problem.space, iterations[-1]))
       if isinstance(evaluator, TrainingEvaluator):
         evaluator.go_on_from(best.spec)
       if on_iteration:
         on_iteration(iterations[-1])
     found = tuple(
-      _found(memory, target, chosen, iterations, optimizer.pick) for target in problem.targets
+      _found(values, target, chosen, iterations, optimizer.pick) for target in problem.targets
     )
     return SearchResult(
       spec=found[-1].spec,
       resource=found[-1].resource,
       accuracy=found[-1].accuracy,
-      samples_scored=memory.samples_scored,
+      samples_scored=values.samples_scored,
       iterations=tuple(iterations),
       found=found,
     )
 
 
 def _found(
-  memory: KnownValues,
+  values: KnownValues,
   target: float,
   chosen: NetworkSpec,
   iterations: Sequence[Iteration],
@@ -163,7 +163,7 @@ def _found(
 ) -> Found:
   """The `Found` of one target: for the smallest what the optimizer chose, for a larger one the
   start if it meets the target, else what it picks of the trajectory's networks that do."""
-  problem, spec = memory.problem, chosen
+  problem, spec = values.problem, chosen
   name = f"{problem.space.network.name}_found"
   if target != problem.target:
     name += f"_at_{target:g}"
@@ -175,8 +175,8 @@ def _found(
     target=target,
     spec=dataclasses.replace(spec, name=name),
     resource=problem.meter.measure(spec),
-    accuracy=memory.accuracy_of(spec),
-    checked=memory.checked_accuracy_of(spec),
+    accuracy=values.accuracy_of(spec),
+    checked=values.checked_accuracy_of(spec),
   )
 
 

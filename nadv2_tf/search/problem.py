@@ -22,12 +22,6 @@ class ResourceMeter(Protocol):
   def measure(self, spec: NetworkSpec) -> float: ...
 
 
-class AdditiveMeter(ResourceMeter, Protocol):
-  """A meter whose value is a sum over blocks, such as MACs or a latency table."""
-
-  def block_costs(self, spec: NetworkSpec) -> tuple[float, ...]: ...
-
-
 class Evaluator(Protocol):
   """Tells how accurate networks are, in [0, 1], higher is better."""
 

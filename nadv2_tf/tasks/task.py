@@ -112,11 +112,7 @@ class Task(Protocol):
     """[batch], in [0, 1], higher is better."""
 
   def evaluate(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> TaskEvaluation:
-    """An evaluation of (outputs, targets) of all examples, batch by batch.
-
-    It has `examples`, `accuracy` (the quality of all), and `measures`, {title with unit: number},
-    for tables; it is a dataclass of plain values.
-    """
+    """A `TaskEvaluation` of (outputs, targets) of all examples, batch by batch."""
 
   def describe(self, evaluation: Any, data: Source | Datasets) -> list[str]:
     """An evaluation as lines of text."""

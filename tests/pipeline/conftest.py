@@ -25,21 +25,13 @@ TRAIN = TrainOptions(
   epochs=2,
   full_epochs=1,
   batch_size=32,
-  optimizer="adam",
   learning_rate=3e-3,
-  schedule="cosine",
-  weight_decay=0.0,
   label_smoothing=0.1,
   ema=0.5,
   subnetworks_per_batch=4,
-  full_subnetworks=1,
-  smallest_subnetworks=0,
   own_kernels=True,
-  distillation=0.0,
-  size_noise=0.2,
   execution="sliced",
   strategy="one",
-  order="full_first",
   soft_targets=0.5,
   cut_subnetworks=1,
 )
@@ -53,20 +45,7 @@ def folder(tmp_path):
 
 
 def _search_options(metric="latency_ms", **changes):
-  values = {
-    "target": "50%",
-    "device": "host",
-    "benchmark_binary": None,
-    "benchmark_url": None,
-    "num_threads": 1,
-    "cpu_mask": None,
-    "delegate": "xnnpack",
-    "limit": "",
-    "confirm_every": 5,
-    "tighten": 0,
-    "search_optimizer": "mcd",
-    "initial_reduction": 0.2,
-  }
+  values = {"tighten": 0, "initial_reduction": 0.2}
   values |= changes
   settings = {name: values.pop(name) for name in optimizer_options() if name in values}
   return SearchOptions(metric=metric, optimizer_settings=settings, **values)

@@ -34,7 +34,7 @@ CASES = (
 
 
 def test_every_counted_metric_stands_in_the_table():
-  # Peak memory is no sum, see test_memory.py.
+  # Peak memory is no sum, see test_peak_memory.py.
   assert sorted({*COUNTS} - {"peak_memory_bytes"}) == [name for name, _, _ in CASES]
   meters = {"macs": MacsMeter, "parameters": ParametersMeter, "size_bytes": SizeMeter}
   meters["peak_memory_bytes"] = PeakMemoryMeter

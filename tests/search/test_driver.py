@@ -5,6 +5,7 @@ import json
 import zlib
 
 import pytest
+from toy import SPACE
 
 from nadv2_tf.resources import MacsMeter
 from nadv2_tf.search import (
@@ -14,22 +15,9 @@ from nadv2_tf.search import (
   journal,
   minimize,
 )
-from nadv2_tf.spec import NetworkSpec, space_of
-from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head, InvertedResidual
+from nadv2_tf.spec import NetworkSpec
+from nadv2_tf.spec.blocks import Conv, Head
 
-SPACE = space_of(
-  NetworkSpec(
-    "toy",
-    (8, 8, 1),
-    (
-      Conv(8, 3, 2),
-      InvertedResidual(16, 16, 8, 5, squeeze=4, bypass_cap=4),
-      DepthwiseSeparable(8, 16, 3, 2, bypass_cap=4),
-      Head(4, hidden=16),
-    ),
-  ),
-  levels=4,
-)
 LARGEST = MacsMeter().measure(SPACE.largest())
 SETTINGS = MultiLayerCoordinateDescent(6, 3, 0.1)
 

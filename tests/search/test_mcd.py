@@ -5,7 +5,7 @@ import random
 import zlib
 
 import pytest
-from rounds import answered
+from rounds import answered, drive
 
 from nadv2_tf import backbones
 from nadv2_tf.resources import MacsMeter
@@ -49,20 +49,6 @@ class Identity:
     return float(spec)
 
 
-def _drive(optimizer, problem, accuracy, seed=0):
-  """Runs the generator by hand; the resource after every iteration."""
-  search, scored, resources = optimizer.search(problem, random.Random(seed)), None, []
-  while True:
-    try:
-      specs = search.send(scored)
-    except StopIteration as stop:
-      return stop.value, resources
-    measure = problem.meter.measure
-    candidates = (Candidate(spec, accuracy(spec), measure(spec)) for spec in specs)
-    scored = answered(optimizer, candidates, scored)
-    resources.append(scored.best.resource)
-
-
 # NetAdaptV2, section 4.1.1: the MAC-guided search takes 2.5 %, the latency-guided one 3 % first,
 # then 0.98 times as much in every iteration. Start and target in units of 10 000 MACs; a step of
 # one unit is 0.1 % of what an iteration takes off at most, so each meets its goal nearly exactly.
@@ -78,7 +64,7 @@ def test_published_schedules_take_34_and_23_iterations(
 ):
   optimizer = MultiLayerCoordinateDescent(1, 1, initial_reduction, 0.98)
   problem = Problem(FinelyDivided(), start, Identity(), target)
-  found, resources = _drive(optimizer, problem, lambda spec: 0.5)
+  found, resources = drive(optimizer, problem, lambda spec: 0.5)
   assert len(resources) == iterations == optimizer.iterations(problem)
   assert found == target == resources[-1]  # the last iteration stops at the target
   first, second = start - resources[0], resources[0] - resources[1]
@@ -235,7 +221,7 @@ def test_a_reduction_that_no_sample_reaches_is_halved():
   assert meter.measure(TOY.largest()) == 688
   optimizer = MultiLayerCoordinateDescent(4, 1, 0.8)
   problem = Problem(TOY, TOY.largest(), meter, 68)
-  found, resources = _drive(optimizer, problem, _toy_accuracy)
+  found, resources = drive(optimizer, problem, _toy_accuracy)
   assert 184 <= resources[0] <= 0.6 * 688
   assert meter.measure(found) <= 68
 

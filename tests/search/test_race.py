@@ -5,6 +5,7 @@ import random
 import zlib
 
 import pytest
+from toy import SPACE
 
 from nadv2_tf.resources import MacsMeter, ParametersMeter
 from nadv2_tf.search import (
@@ -20,22 +21,7 @@ from nadv2_tf.search import (
 )
 from nadv2_tf.search.journal import read, samples
 from nadv2_tf.search.race import pooled
-from nadv2_tf.spec import NetworkSpec, space_of
-from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head, InvertedResidual
 
-SPACE = space_of(
-  NetworkSpec(
-    "toy",
-    (8, 8, 1),
-    (
-      Conv(8, 3, 2),
-      InvertedResidual(16, 16, 8, 5, squeeze=4, bypass_cap=4),
-      DepthwiseSeparable(8, 16, 3, 2, bypass_cap=4),
-      Head(4, hidden=16),
-    ),
-  ),
-  levels=4,
-)
 MACS = MacsMeter().measure
 LARGEST = MACS(SPACE.largest())
 SIZES = (100, 200, 100)

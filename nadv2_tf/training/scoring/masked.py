@@ -9,6 +9,7 @@ import numpy as np
 
 from nadv2_tf.models import super_network
 from nadv2_tf.training.digests import digest_of
+from nadv2_tf.training.jax_models import values_of
 from nadv2_tf.training.scoring.evaluation import parts_of
 
 if TYPE_CHECKING:
@@ -75,8 +76,7 @@ class MaskedEvaluator:
   def accuracy(self, specs: Sequence[NetworkSpec], part: int | None = None) -> list[float]:
     """Mean quality of each spec, in [0, 1], on the hold-out or one part of it."""
     batches = self._batches if part is None else self._batches[slice(*self._bounds[part])]
-    trainable = [variable.value for variable in self._model.trainable_variables]
-    others = [variable.value for variable in self._model.non_trainable_variables]
+    trainable, others = values_of(self._model)
     return [self._accuracy(trainable, others, spec, batches) for spec in specs]
 
   def _accuracy(

@@ -16,7 +16,6 @@ from nadv2_tf.tasks.classification import Classification
 
 # Two convolutions of 1 to 32 and 0 to 32 filters.
 SPACE = space_of(NetworkSpec("two", (4, 4, 1), (Conv(32, 3, 2), Conv(32, 3), Head(2))), 32)
-LARGEST_MS = 0.64
 
 
 class Table:
