@@ -101,10 +101,9 @@ def define_preset() -> None:
   )
 
 
-def read_space(classes: int | None = None) -> SearchSpace:
-  """The `SearchSpace` of --backbone at --image_size, for as many classes."""
-  shape = None
+def read_space(classes: int | None = None, channels: int | None = None) -> SearchSpace:
+  """The `SearchSpace` of --backbone at --image_size, for as many classes and image channels."""
+  height, width, own_channels = backbones.search_space(FLAGS.backbone).network.input_shape
   if FLAGS.image_size:
-    own = backbones.search_space(FLAGS.backbone).network.input_shape
-    shape = (FLAGS.image_size, FLAGS.image_size, own[-1])
-  return backbones.search_space(FLAGS.backbone, shape, classes)
+    height = width = FLAGS.image_size
+  return backbones.search_space(FLAGS.backbone, (height, width, channels or own_channels), classes)

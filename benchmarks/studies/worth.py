@@ -62,6 +62,9 @@ def define_flags() -> None:
   flags.DEFINE_string("output", None, "Folder of the cells.", required=True)
   flags.DEFINE_list("targets", ["50%", "30%"], "Targets of the runs.")
   flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds.")
+  flags.DEFINE_enum(
+    "channels", None, ["1", "3"], "Channels of the images; default: the backbone's own."
+  )
   flags.DEFINE_integer("cores", os.cpu_count() or 1, "Cells at once.", lower_bound=1)
 
 
@@ -150,6 +153,8 @@ def _with_table(folder: pathlib.Path, given: list[str]) -> list[str]:
   path = folder / "table.csv"
   if not path.exists():
     kept = [one for one in given if one.split("=")[0] in ("--backbone", "--image_size")]
+    if FLAGS.channels:
+      kept.append(f"--channels={FLAGS.channels}")
     _call([sys.executable, "-m", "nadv2_tf.programs.latency_table", *kept, f"--output={path}"])
   return [*given, f"--device=table:{path}"]
 

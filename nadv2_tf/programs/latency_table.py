@@ -26,6 +26,12 @@ def define_flags() -> None:
   flags.DEFINE_integer(
     "classes", None, "Outputs of the classifier; default: the backbone's own.", lower_bound=2
   )
+  flags.DEFINE_enum(
+    "channels",
+    None,
+    ["1", "3"],
+    "Channels of the images: 1 for grey, 3 for colour; default: the backbone's own.",
+  )
   flags.DEFINE_integer(
     "check_networks",
     30,
@@ -47,7 +53,7 @@ def main() -> None:
   from nadv2_tf.resources.latency_table import LatencyTable
   from nadv2_tf.spec.files import write_atomically
 
-  space = read_space(FLAGS.classes)
+  space = read_space(FLAGS.classes, int(FLAGS.channels) if FLAGS.channels else None)
   settings = TimingSettings(
     FLAGS.num_threads, FLAGS.cpu_mask, FLAGS.delegate, precision=FLAGS.search_precision
   )

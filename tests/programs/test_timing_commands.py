@@ -169,6 +169,8 @@ def test_a_table_is_measured_once(measure_table, tmp_path):
     measure_table(image_size=8, classes=5, num_threads=2)
   with pytest.raises(ValueError, match="was measured with input_shape = 8x8x3, now it is 4x4x3"):
     measure_table(classes=5)
+  with pytest.raises(ValueError, match="was measured with input_shape = 8x8x3, now it is 8x8x1"):
+    measure_table(image_size=8, classes=5, channels="1")
   # The refused attempts leave nothing behind that the right one would trip over.
   assert "is complete already" in measure_table(image_size=8, classes=5)
   assert path.read_bytes() == before
