@@ -75,9 +75,20 @@ def depthwise_kept(in_channels: Count, kept: Count, minimum: Callable[..., Any] 
   return minimum(in_channels, kept)
 
 
-def output_size(size: int, stride: int) -> int:
-  """Height or width after SAME padding."""
-  return -(-size // stride)
+def output_size(
+  size: int, stride: int, kernel: int = 1, padding: tuple[int, int] | None = None
+) -> int:
+  """Height or width after a window of `kernel` pixels; `padding` None is SAME padding.
+
+  Raises:
+    ValueError: if the window is larger than what it moves over.
+  """
+  if padding is None:
+    return -(-size // stride)
+  padded = size + sum(padding)
+  if padded < kernel:
+    raise ValueError(f"A window of {kernel} does not fit into {padded} pixels, padding included.")
+  return (padded - kernel) // stride + 1
 
 
 def kernel_centre(full: int, kept: int) -> slice:

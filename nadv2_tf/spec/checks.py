@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
   from collections.abc import Iterable
   from typing import Any
 
-ACTIVATIONS = ("linear", "relu", "hard_swish")
+ACTIVATIONS = ("linear", "relu", "relu6", "hard_swish", "swish")
+#: what squeeze-and-excite may end with
+GATES = ("hard_sigmoid", "sigmoid")
 LARGEST_WIDTH = 65536
 LARGEST_KERNEL = 31
 #: height or width anywhere in a network
@@ -30,9 +33,10 @@ def optional_width(place: str, value: Any, low: int = 0) -> int | None:
   return value if value is None else width(place, value, low)
 
 
-def kernel(place: str, value: Any) -> int:
+def kernel(place: str, value: Any, any_size: bool = False) -> int:
+  """Returns `value`; raises ValueError for an even size, unless padding says where its centre is."""
   integer(place, value, 1, LARGEST_KERNEL)
-  if value % 2 == 0:
+  if value % 2 == 0 and not any_size:
     raise ValueError(f"{place} must be odd, got {value}.")
   return value
 
@@ -57,3 +61,24 @@ def fraction(place: str, value: Any) -> float:
   if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
     raise ValueError(f"{place} must be a number from 0 to below 1, got {value!r}.")
   return value
+
+
+def padding(place: str, value: Any) -> tuple[int, int] | None:
+  """Returns (before, after), or None for SAME padding; lists, as JSON has them, are fine."""
+  if value is None:
+    return None
+  if not isinstance(value, (tuple, list)) or len(value) != 2:
+    raise ValueError(f"{place} must be None or (before, after), got {value!r}.")
+  before, after = (integer(place, zeros, 0, LARGEST_KERNEL) for zeros in value)
+  return before, after
+
+
+def numbers(place: str, value: Any) -> tuple[float, ...]:
+  """Returns `value` as a tuple of finite floats, at least one."""
+  if not isinstance(value, (tuple, list)) or not 1 <= len(value) <= LARGEST_WIDTH:
+    raise ValueError(f"{place} must be a list of numbers, got {value!r}.")
+  for item in value:
+    is_number = isinstance(item, (int, float)) and not isinstance(item, bool)
+    if not is_number or not math.isfinite(item):
+      raise ValueError(f"{place} must hold finite numbers, got {item!r}.")
+  return tuple(float(item) for item in value)

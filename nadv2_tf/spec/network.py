@@ -76,6 +76,8 @@ class NetworkSpec:
     for index, block in enumerate(self.blocks):
       if block.kind == "head" and index != len(self.blocks) - 1:
         raise ValueError(f"Block {index + 1}: a head must be the last block.")
+      if block.kind == "rescale" and index:
+        raise ValueError(f"Block {index + 1}: rescale must be the first block.")
 
   def _walk(self, start: int = 0, before: Walked = ((), ())) -> Walked:
     """Layers of every block, and each block's output shape.

@@ -41,7 +41,12 @@ def _rows(items: Iterable[dict[str, Any]]) -> str:
 
 
 def _block_fields(block: Any) -> dict[str, Any]:
-  return {"kind": block.kind, **dataclasses.asdict(block)}
+  written = {
+    field.name: getattr(block, field.name)
+    for field in dataclasses.fields(block)
+    if not (field.metadata.get("later") and getattr(block, field.name) == field.default)
+  }
+  return {"kind": block.kind, **written}
 
 
 def from_json(text: str, network_type: type[NetworkSpec], skip_type: type[Skip]) -> NetworkSpec:

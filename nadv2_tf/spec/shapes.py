@@ -12,7 +12,7 @@ if TYPE_CHECKING:
   from collections.abc import Callable
   from typing import Any, TypeAlias
 
-  from nadv2_tf.spec.blocks import Block, Filters
+  from nadv2_tf.spec.blocks import Block, Filters, Padding, Window
 
   #: (height, width, live channels)
   Shape: TypeAlias = tuple[int, int, int]
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 class LayerShape:
   """One layer as it runs: all that its cost and its latency depend on.
 
-  `kind` is one of conv, depthwise, squeeze_excite, add, upsample, pool, classifier. `kept` is the
-  number of filters that work, `in_channels` and `out_channels` are live channels (C and Z),
-  `kernel` is 0 where there is none, `activation` is "" where there is none.
+  `kind` is one of conv, depthwise, squeeze_excite, add, upsample, pool (over all pixels), max_pool,
+  average_pool, activation, norm, rescale, classifier. `kept` is the number of filters that work,
+  `in_channels` and `out_channels` are live channels (C and Z), `kernel` is 0 where there is none,
+  `activation` is "" where there is none. `gate` is that of squeeze_excite, whose `activation` is
+  the one between its two layers.
   """
 
   kind: str
@@ -41,6 +43,8 @@ class LayerShape:
   squeeze: int = 0
   activation: str = ""
   batch_norm: bool = False
+  padding: Padding | None = None
+  gate: str = ""
 
   @property
   def bypassed(self) -> int:
@@ -71,16 +75,19 @@ class LayerShape:
     if self.kind == "conv":
       return self.kept * (self.kernel**2 * self.in_channels + (2 if self.batch_norm else 1))
     if self.kind == "depthwise":
-      return self.kept * (self.kernel**2 + 2)
+      return self.kept * (self.kernel**2 + (2 if self.batch_norm else 1))
     if self.kind == "squeeze_excite":
       return 2 * self.in_channels * self.squeeze + self.squeeze + self.in_channels
     if self.kind == "classifier":
       return self.kept * (self.in_channels + 1)
+    if self.kind == "norm":
+      return 2 * self.in_channels
     return 0
 
   def exported_weights(self) -> int:
     """Kernel weights and biases once the batch norm is folded: scale and shift become one bias."""
-    return self.parameters() - (self.kept if self.batch_norm else 0)
+    folded = self.batch_norm and self.kind in ("conv", "depthwise")
+    return self.parameters() - (self.kept if folded else 0)
 
 
 class _ShapeMaker:
@@ -107,12 +114,19 @@ class _ShapeMaker:
   def _filtered(
     self, kind: str, x: Shape, filters: Filters, kept: int, bypass_cap: int | None
   ) -> Shape:
-    height, width, live = x
-    out = (
-      channels.output_size(height, filters.stride),
-      channels.output_size(width, filters.stride),
-      channels.output_channels(live, bypass_cap, kept),
+    *size, live = x
+    passes = channels.output_channels(live, bypass_cap, kept) > kept
+    height, width = (
+      channels.output_size(side, filters.stride, filters.kernel, filters.padding) for side in size
     )
+    if passes and (height, width) != tuple(
+      channels.output_size(side, filters.stride) for side in size
+    ):
+      raise ValueError(
+        f"{filters.field}: no channel can pass a layer of padding {filters.padding}, kernel "
+        f"{filters.kernel} and stride {filters.stride}, whose output is {height}x{width}."
+      )
+    out = (height, width, channels.output_channels(live, bypass_cap, kept))
     return self._record(
       kind,
       x,
@@ -123,10 +137,45 @@ class _ShapeMaker:
       stride=filters.stride,
       activation=filters.activation,
       batch_norm=filters.batch_norm,
+      padding=filters.padding,
     )
 
-  def squeeze_excite(self, x: Shape, units: int, skipped: bool) -> Shape:
-    return x if skipped else self._record("squeeze_excite", x, x, squeeze=units)
+  def squeeze_excite(
+    self,
+    x: Shape,
+    units: int,
+    skipped: bool,
+    activation: str = "relu",
+    gate: str = "hard_sigmoid",
+  ) -> Shape:
+    if skipped:
+      return x
+    details = {"squeeze": units, "activation": activation, "gate": gate}
+    return self._record("squeeze_excite", x, x, **details)
+
+  def window_pool(self, x: Shape, window: Window) -> Shape:
+    height, width = (
+      channels.output_size(side, window.stride, window.size, window.padding) for side in x[:2]
+    )
+    return self._record(
+      f"{window.form}_pool",
+      x,
+      (height, width, x[2]),
+      kernel=window.size,
+      stride=window.stride,
+      padding=window.padding,
+    )
+
+  def activation(self, x: Shape, activation: str) -> Shape:
+    return self._record("activation", x, x, activation=activation)
+
+  def norm(self, x: Shape, activation: str) -> Shape:
+    return self._record("norm", x, x, activation=activation, batch_norm=True)
+
+  def rescale(self, x: Shape, scale: tuple[float, ...], offset: tuple[float, ...]) -> Shape:
+    if len(scale) not in (1, x[2]):
+      raise ValueError(f"scale must have 1 or {x[2]} numbers, got {len(scale)}.")
+    return self._record("rescale", x, x)
 
   def add(self, shortcut: Shape, x: Shape) -> Shape:
     wider = (x[0], x[1], max(shortcut[2], x[2]))

@@ -231,6 +231,13 @@ def _with_fields(block: Any, fields: tuple[tuple[str, Any], ...]) -> Block:
   return dataclasses.replace(block, **dict(fields))
 
 
+def _has_searched_kernel(block: Block) -> bool:
+  """Whether it has a depthwise layer with SAME padding that smaller kernels fit into."""
+  if "depthwise" not in block.widths() or getattr(block, "padding", None) is not None:
+    return False
+  return len(kernel_choices(block.kernel)) > 1
+
+
 def space_of(
   network: NetworkSpec,
   levels: int,
@@ -261,6 +268,6 @@ def space_of(
         raise ValueError(f"Coupled widths must be the same field, got {places}.")
       choices = width_choices(full, levels, zero_allowed)
       decisions.append(Decision("width", field, tuple(place for place, _ in places), choices))
-    if "depthwise" in block.width_fields and len(kernel_choices(block.kernel)) > 1:
+    if _has_searched_kernel(block):
       decisions.append(Decision("kernel", "kernel", (index,), kernel_choices(block.kernel)))
   return SearchSpace(network, tuple(decisions))
