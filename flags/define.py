@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from absl import flags
 
 from nadv2_tf import backbones
-from nadv2_tf.option import Described, options_of
+from nadv2_tf.option import Described, Option, options_of
 from nadv2_tf.options import NetworkOptions, SearchOptions, TaskSettings
 from nadv2_tf.options.search import optimizer_options
 from nadv2_tf.spec import SearchSpace
@@ -58,7 +58,10 @@ def _help_of_optimizers(described: Described, defaults: dict[str, Any]) -> str:
 
 def _define(name: str, described: Described, default: Any, text: str) -> None:
   option = described.option
-  if option.names():
+  if option.prefix:
+    flags.DEFINE_string(name, default, f"<{'|'.join(option.names())}|{option.prefix}NAME>: {text}")
+    flags.register_validator(name, _validated(lambda value: _check_choice(option, value)))
+  elif option.names():
     flags.DEFINE_enum(name, default, list(option.names()), text)
   elif described.kind is bool:
     flags.DEFINE_boolean(name, default, text)
@@ -70,6 +73,12 @@ def _define(name: str, described: Described, default: Any, text: str) -> None:
     flags.DEFINE_string(name, default, text)
   if option.check:
     flags.register_validator(name, _validated(option.check))
+
+
+def _check_choice(option: Option, value: Any) -> None:
+  """Raises ValueError in the words of absl's own enumerations."""
+  if not option.is_choice(value):
+    raise ValueError(f"value should be one of <{'|'.join(option.names())}> or {option.prefix}NAME")
 
 
 def _validated(check: Callable[[Any], None]) -> Callable[[Any], bool]:

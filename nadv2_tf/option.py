@@ -22,6 +22,7 @@ class Option:
     help: a sentence or more, for --help.
     low, high: its smallest and largest value, of a number.
     choices: what it may be, or a function that tells, for names that a registry knows.
+    prefix: what a value may begin with that is none of the choices, such as "keras:".
     check: raises ValueError for a value that it may not be, in words that follow the name:
       "must be ...".
     is_how: whether it says how something runs and not what it gives: a run may go on with another.
@@ -31,6 +32,7 @@ class Option:
   low: float | None = None
   high: float | None = None
   choices: Sequence[str] | Callable[[], Sequence[str]] | None = None
+  prefix: str | None = None
   check: Callable[[Any], None] | None = None
   is_how: bool = False
 
@@ -38,12 +40,18 @@ class Option:
     """The choices, () if there are none."""
     return tuple(self.choices() if callable(self.choices) else self.choices or ())
 
+  def is_choice(self, value: Any) -> bool:
+    """Whether `value` is one of the choices, or begins with `prefix` and goes on."""
+    text, prefix = str(value), self.prefix
+    return value in self.names() or bool(prefix and text.startswith(prefix) and text != prefix)
+
   def raise_for(self, name: str, value: Any) -> None:
     """Raises ValueError if the option `name` may not be `value`; None is nobody's choice."""
     if value is None:
       return
-    if self.choices and value not in self.names():
-      raise ValueError(f"--{name} must be one of {', '.join(self.names())}, got {value!r}.")
+    if self.choices and not self.is_choice(value):
+      more = f", or {self.prefix}NAME" if self.prefix else ""
+      raise ValueError(f"--{name} must be one of {', '.join(self.names())}{more}, got {value!r}.")
     if self.low is not None and not value >= self.low:
       raise ValueError(f"--{name} must be at least {self.low:g}, got {value!r}.")
     if self.high is not None and not value <= self.high:

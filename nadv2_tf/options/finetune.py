@@ -15,7 +15,11 @@ class FinetuneOptions(OptionGroup):
   finetune_epochs: float = option(
     10.0, "Epochs of training for the network that was cut out.", low=0
   )
-  finetune_learning_rate: float = option(1e-2, "Largest learning rate of fine-tuning.")
+  finetune_learning_rate: float | None = option(
+    None,
+    "Largest learning rate of fine-tuning; default: 1e-2, and 1e-3 where a given network began "
+    "with trained weights.",
+  )
   transfer: str = option(
     "full",
     "What training starts from: the super-network's weights; those of the full network, which is "
@@ -35,9 +39,10 @@ class FinetuneOptions(OptionGroup):
     low=0,
     high=1,
   )
-  finetune_distillation: float = option(
-    0.0,
-    "Share of the loss that compares with the outputs of the full network, trained before.",
+  finetune_distillation: float | None = option(
+    None,
+    "Share of the loss that compares with the outputs of the full network, trained before; "
+    "default: 0, and 0.5 where a given network began with trained weights.",
     low=0,
     high=1,
   )

@@ -7,6 +7,10 @@ from nadv2_tf.backbones import BACKBONES
 from nadv2_tf.option import OptionGroup, option
 
 INPUTS = ("auto", "memory", "stream")
+#: how the name of a network of keras.applications begins
+KERAS = "keras:"
+#: {--input_range: what a network takes for (black, white)}
+INPUT_RANGES = {"0..255": (0.0, 255.0), "0..1": (0.0, 1.0), "-1..1": (-1.0, 1.0)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,8 +23,10 @@ class NetworkOptions(OptionGroup):
 
   backbone: str = option(
     "mobilenet_v3_demo",
-    "Initial network, whose sub-networks are searched.",
+    "Initial network, whose sub-networks are searched; or keras:NAME, a network of "
+    "keras.applications such as keras:MobileNetV2, which begins with --weights.",
     choices=lambda: sorted(BACKBONES),
+    prefix=KERAS,
   )
   image_size: int | None = option(
     None, "Height and width of the images; default: the backbone's own.", low=8
@@ -53,6 +59,72 @@ class NetworkOptions(OptionGroup):
     "Blocks that keep their full widths and kernels, such as 1-7,13; all others are searched. With "
     "few images, the first blocks of a trained encoder know more than a search can tell.",
   )
+  network: str | None = option(
+    None,
+    "A trained Keras model (.keras or .h5) to begin with, in the place of --backbone: its "
+    "sub-networks are searched, and the found one begins with its weights.",
+  )
+  weights: str | None = option(
+    None,
+    "What --backbone begins with: imagenet (of keras:NAME, its default; Keras fetches them), none, "
+    "or a FILE: weights of keras:NAME, a .keras file of the backbone itself, or an encoder's "
+    "weights as --encoder_weights takes them.",
+  )
+  input_range: str = option(
+    "auto",
+    "What a given network takes for the pixels 0 to 255; auto: 0..255 if it preprocesses inside or "
+    "takes integers, else -1..1.",
+    choices=tuple(["auto", *INPUT_RANGES]),
+  )
+  bypass: float = option(
+    0.5,
+    "Of a given network: how many channels may go around a layer that is narrowed, as a share of "
+    "its block's output width; 0 for none. The paper takes 0.5 for MobileNetV3 and 0.25 for "
+    "FastDepth.",
+    low=0,
+    high=1,
+  )
+
+  def __post_init__(self) -> None:
+    super().__post_init__()
+    check_together(self)
+
+
+#: of --backbone, where none is given
+DEFAULT_BACKBONE = NetworkOptions.__dataclass_fields__["backbone"].default
+
+
+def is_given(options: NetworkOptions) -> bool:
+  """Whether the network is read from a Keras model, and no backbone of this package."""
+  return bool(options.network) or options.backbone.startswith(KERAS)
+
+
+def begins_trained(options: NetworkOptions) -> bool:
+  """Whether the network is given, and its weights are trained."""
+  return is_given(options) and options.weights != "none"
+
+
+def check_together(options: NetworkOptions) -> None:
+  """Raises ValueError for options that do not go together."""
+  if options.network and options.backbone != DEFAULT_BACKBONE:
+    raise ValueError(
+      f"--network={options.network} is searched in the place of a backbone; leave "
+      f"--backbone={options.backbone} out, or --network."
+    )
+  if options.network and options.weights:
+    raise ValueError(
+      f"--weights={options.weights} are for --backbone; --network={options.network} has its own."
+    )
+  if options.weights == "imagenet" and not is_given(options):
+    raise ValueError(
+      f"--weights=imagenet is for --backbone=keras:NAME; of {options.backbone} there are none, "
+      "give a file."
+    )
+  if not is_given(options) and options.input_range != "auto":
+    raise ValueError(
+      f"--input_range={options.input_range} is for a given network (--network, "
+      f"--backbone=keras:NAME); {options.backbone} takes -1..1."
+    )
 
 
 @dataclasses.dataclass(frozen=True)

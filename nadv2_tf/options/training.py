@@ -143,8 +143,10 @@ class TrainOptions(OptionGroup):
     "weights, channels ordered by importance. paper trains the super-network from the start.",
     choices=ORDERS,
   )
-  full_learning_rate: float = option(
-    1e-2, "Largest learning rate of the full network, trained first."
+  full_learning_rate: float | None = option(
+    None,
+    "Largest learning rate of the full network, trained first; default: 1e-2, and 1e-3 where it "
+    "begins with trained weights (--network, --backbone=keras:NAME).",
   )
   soft_targets: float | None = option(
     None,
@@ -158,6 +160,15 @@ class TrainOptions(OptionGroup):
     "How many sub-networks of a batch are the full network with a few layers cut, as the search "
     "proposes them; default: half of them, and none with --order=paper.",
     low=0,
+  )
+  head_epochs: float = option(
+    3.0,
+    "Epochs in which the new classifier of a given network is trained alone, before everything is: "
+    "where the network tells other classes apart than the data has.",
+    low=0,
+  )
+  head_learning_rate: float = option(
+    3e-3, "Largest learning rate of the new classifier while it is trained alone."
   )
 
 

@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from nadv2_tf.models.stochastic_depth import branch_rates
+from nadv2_tf.options.settled import RATE
 from nadv2_tf.options.training import ORDERS
 from nadv2_tf.pipeline import encoder_weights
 from nadv2_tf.training import strategies
@@ -31,8 +32,18 @@ def super_recipe(options: TrainOptions) -> Recipe:
 
 def full_recipe(options: TrainOptions) -> Recipe:
   """`Recipe` of the full network, trained before the super-network."""
+  rate = RATE if options.full_learning_rate is None else options.full_learning_rate
+  return dataclasses.replace(super_recipe(options), epochs=options.full_epochs, learning_rate=rate)
+
+
+def head_recipe(options: TrainOptions) -> Recipe:
+  """`Recipe` of the new classifier of a given network, trained alone before all else."""
   return dataclasses.replace(
-    super_recipe(options), epochs=options.full_epochs, learning_rate=options.full_learning_rate
+    super_recipe(options),
+    epochs=options.head_epochs,
+    learning_rate=options.head_learning_rate,
+    stochastic_depth=0.0,
+    ema=0.0,
   )
 
 
@@ -54,10 +65,11 @@ def finetune_recipe(train_options: TrainOptions, finetune_options: FinetuneOptio
     "augmentation": finetune_options.finetune_augmentation,
     "stochastic_depth": finetune_options.finetune_stochastic_depth,
   }
+  rate = finetune_options.finetune_learning_rate
   return dataclasses.replace(
     super_recipe(train_options),
     epochs=finetune_options.finetune_epochs,
-    learning_rate=finetune_options.finetune_learning_rate,
+    learning_rate=RATE if rate is None else rate,
     **{name: value for name, value in own.items() if value is not None},
   )
 
@@ -85,6 +97,11 @@ def soft_targets(options: TrainOptions) -> float:
   if options.soft_targets is not None:
     return options.soft_targets
   return SOFT_TARGETS if is_full_first(options) and not options.distillation else 0.0
+
+
+def imitation(options: FinetuneOptions) -> float:
+  """Share of the loss of networks that were cut out that compares with the full network."""
+  return options.finetune_distillation or 0.0
 
 
 def cut_subnetworks(options: TrainOptions) -> int:
@@ -129,7 +146,7 @@ def check_recipes(bench: Workbench, finetune_options: FinetuneOptions | None = N
     encoder_weights.match(path, bench.space.largest())
   if finetune_options:
     _check_finetuning(bench, finetune_recipe(options, finetune_options))
-    check_share(finetune_options.finetune_distillation)
+    check_share(imitation(finetune_options))
 
 
 def _check_finetuning(bench: Workbench, recipe: Recipe) -> None:

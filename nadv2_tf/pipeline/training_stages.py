@@ -10,7 +10,7 @@ import keras
 
 from nadv2_tf.models import slice_network
 from nadv2_tf.pipeline import lineage, plain_training, transfer
-from nadv2_tf.pipeline.recipes import finetune_recipe, is_full_first
+from nadv2_tf.pipeline.recipes import finetune_recipe, imitation, is_full_first
 from nadv2_tf.pipeline.training_checkpoints import training_checkpoints
 from nadv2_tf.resources import COUNTS
 from nadv2_tf.training.network_files import load_keras, load_weights, save_atomically
@@ -141,7 +141,7 @@ def finetune(
     return load_keras(path), folder.network_metrics(name)
   start = time.monotonic()
   folder.write_spec(name, spec)
-  teacher = plain_training.teacher_of(bench, full, finetune_options.finetune_distillation)
+  teacher = plain_training.teacher_of(bench, full, imitation(finetune_options))
   if name == FOUND and finetune_options.transfer == "trajectory":
     model = _carried_over(bench, super_model, spec, finetune_options, progress, teacher)
   else:

@@ -11,6 +11,7 @@ from nadv2_tf.option import OptionGroup, check_options, option, options_of
 from nadv2_tf.options import (
   CheckpointOptions,
   ExportOptions,
+  FinetuneOptions,
   NetworkOptions,
   RunOptions,
   SearchOptions,
@@ -19,8 +20,10 @@ from nadv2_tf.options import (
   TrainOptions,
   is_how,
 )
+from nadv2_tf.options.network import begins_trained, is_given
 from nadv2_tf.options.run import GROUPS
 from nadv2_tf.options.search import optimizer_names, optimizer_options
+from nadv2_tf.options.settled import settled
 from nadv2_tf.search import OPTIMIZERS
 
 ALL = (*GROUPS.values(), TaskSettings, TimingSettings, RunOptions)
@@ -167,3 +170,37 @@ def test_options_that_do_not_go_together():
 def test_what_a_run_may_change_when_it_goes_on():
   assert all(map(is_how, ("strategy", "jit_compile", "input_cache_gib")))
   assert not any(map(is_how, ("seed", "epochs", "target", "samples", "nothing")))
+
+
+def test_a_given_network_takes_the_place_of_a_backbone():
+  assert is_given(NetworkOptions("keras:MobileNetV2")) and is_given(NetworkOptions(network="my.h5"))
+  assert not is_given(NetworkOptions()) and not begins_trained(NetworkOptions(weights="a.keras"))
+  assert not begins_trained(NetworkOptions("keras:MobileNetV2", weights="none"))
+  for given, message in (
+    ({"backbone": "mobilenet_v1", "network": "my.keras"}, "leave --backbone=mobilenet_v1 out"),
+    ({"backbone": "keras:VGG16", "network": "my.keras"}, "leave --backbone=keras:VGG16 out"),
+    ({"backbone": "keras:"}, "--backbone must be one of .* or keras:NAME, got 'keras:'"),
+    ({"network": "my.keras", "weights": "other.keras"}, "--network=my.keras has its own"),
+    ({"weights": "imagenet"}, "of mobilenet_v3_demo there are none"),
+    ({"input_range": "0..1"}, "mobilenet_v3_demo takes -1..1"),
+    ({"network": "my.keras", "bypass": 1.5}, "--bypass must be at most 1, got 1.5"),
+  ):
+    with pytest.raises(ValueError, match=message):
+      NetworkOptions(**given)
+
+
+def test_rates_and_imitation_are_those_of_what_a_run_begins_with():
+  def values(network, **given):
+    options = settled(RunOptions(network, finetune=FinetuneOptions(**given)))
+    finetune = options.finetune
+    return (
+      options.train.full_learning_rate,
+      finetune.finetune_learning_rate,
+      finetune.finetune_distillation,
+    )
+
+  assert values(NetworkOptions()) == (1e-2, 1e-2, 0.0)
+  assert values(NetworkOptions("keras:VGG16", weights="none")) == (1e-2, 1e-2, 0.0)
+  assert values(NetworkOptions(network="my.keras")) == (1e-3, 1e-3, 0.5)
+  given = {"finetune_learning_rate": 0.2, "finetune_distillation": 0.0}
+  assert values(NetworkOptions(network="my.keras"), **given) == (1e-3, 0.2, 0.0)

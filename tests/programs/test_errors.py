@@ -67,7 +67,9 @@ def test_unexpected_argument_is_named(fails, output, command):
 def test_unknown_backbone_lists_the_known_ones(fails, output):
   known = r"\|".join(sorted(backbones.BACKBONES))
   for command in ("train", "run"):
-    message = f"flag --backbone=resnet50: value should be one of <{known}>; see --help."
+    message = (
+      f"flag --backbone=resnet50: value should be one of <{known}> or keras:NAME; see --help."
+    )
     fails(message, command, f"--output={output}", "--backbone=resnet50")
   assert not output.exists()
 

@@ -16,7 +16,7 @@ from nadv2_tf.pipeline.aim.on_device import timed_range
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.plan import device_probe, simulation, training_probe
 from nadv2_tf.pipeline.plan.costs import Costs
-from nadv2_tf.pipeline.recipes import is_full_first
+from nadv2_tf.pipeline.recipes import imitation, is_full_first
 from nadv2_tf.resources.latency_table import LatencyTable
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _networks(
   teacher = None
   if finetune.finetune_distillation:
     network = training_stages.cut_out(bench, model, full)
-    teacher = plain_training.teacher_of(bench, network, finetune.finetune_distillation)
+    teacher = plain_training.teacher_of(bench, network, imitation(finetune))
 
   def costs_of(spec, teacher):
     return training_probe.network_costs(bench, model, spec, finetune, teacher, given.export)
