@@ -15,8 +15,9 @@ from nadv2_tf.export.tflite import interpreter
 if TYPE_CHECKING:
   from collections.abc import Mapping, Sequence
 
-#: `tasks.examples.normalise`: (pixel - mean) / standard deviation is in [-1, 1]
-PIXEL_MEAN = PIXEL_STD = 127.5
+#: what networks take for the pixels 0 and 255, unless they were given: `tasks.examples.normalise`
+INPUT_RANGE = (-1.0, 1.0)
+WHITE = 255.0
 LABEL_FILE = "labels.txt"
 
 
@@ -30,6 +31,7 @@ class Description:
       classifier.
     output: what the output means, such as "metres"; "" takes the classifier's words.
     details: more about the network; goes into its description.
+    input_range: what the network takes for the pixels 0 and 255.
   """
 
   name: str
@@ -39,6 +41,7 @@ class Description:
   labels: tuple[str, ...] = ()
   output: str = ""
   details: str = ""
+  input_range: tuple[float, float] = INPUT_RANGE
 
 
 def described(content: bytes, description: Description) -> bytes:
@@ -74,7 +77,9 @@ def document(content: bytes, description: Description) -> dict[str, Any]:
     "version": description.version,
     "subgraph_metadata": [
       {
-        "input_tensor_metadata": [_image(interpreter(content).get_input_details()[0])],
+        "input_tensor_metadata": [
+          _image(interpreter(content).get_input_details()[0], *description.input_range)
+        ],
         "output_tensor_metadata": [_output(description)],
       }
     ],
@@ -84,13 +89,19 @@ def document(content: bytes, description: Description) -> dict[str, Any]:
   }
 
 
-def _image(details: Mapping[str, Any]) -> dict[str, Any]:
-  """The input: whoever reads the file normalises pixels by it, and then quantizes them."""
-  scaling = {"mean": [PIXEL_MEAN], "std": [PIXEL_STD]}
+def _image(details: Mapping[str, Any], low: float, high: float) -> dict[str, Any]:
+  """The input: whoever reads the file normalises pixels by it, and then quantizes them.
+
+  (pixel - mean) / standard deviation is in [low, high].
+  """
+  std = WHITE / (high - low)
+  mean = 0.0 - low * std
+  scaling = {"mean": [mean], "std": [std]}
   is_float = details["dtype"] == np.float32  # the range is of what goes in, and int8 has its own
+  said = f"Pixels from 0 to 255, less {mean:g}, over {std:g}: from {low:g} to {high:g}."
   return {
     "name": "image",
-    "description": f"Pixels from 0 to 255, less {PIXEL_MEAN:g}, over {PIXEL_STD:g}: from -1 to 1.",
+    "description": said if (low, high) != (0.0, WHITE) else "Pixels from 0 to 255, as they are.",
     "content": {
       "content_properties_type": "ImageProperties",
       "content_properties": {
@@ -98,7 +109,7 @@ def _image(details: Mapping[str, Any]) -> dict[str, Any]:
       },
     },
     "process_units": [{"options_type": "NormalizationOptions", "options": scaling}],
-    "stats": {"max": [1.0], "min": [-1.0]} if is_float else {},
+    "stats": {"max": [high], "min": [low]} if is_float else {},
   }
 
 
@@ -149,6 +160,21 @@ def read_labels(content: bytes) -> list[str]:
     if any(output.get("associated_files") for output in outputs):
       raise
     return []
+
+
+def input_range(content: bytes) -> tuple[float, float]:
+  """What a TFLite file takes for the pixels 0 and 255; -1 and 1 where it does not say."""
+  try:
+    tensor = read(content)["subgraph_metadata"][0]["input_tensor_metadata"][0]
+    options = next(
+      unit["options"]
+      for unit in tensor["process_units"]
+      if unit.get("options_type") == "NormalizationOptions"
+    )
+    mean, std = options["mean"][0], options["std"][0]
+  except (ValueError, LookupError, StopIteration, TypeError):
+    return INPUT_RANGE
+  return (-mean / std, (WHITE - mean) / std) if std else INPUT_RANGE
 
 
 def _check_labels(content: bytes, labels: Sequence[str]) -> None:

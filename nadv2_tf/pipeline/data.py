@@ -10,21 +10,28 @@ from nadv2_tf.tasks.augmentation import Augmentation
 
 if TYPE_CHECKING:
   from nadv2_tf.options import NetworkOptions, TrainOptions
+  from nadv2_tf.spec import NetworkSpec
   from nadv2_tf.tasks.task import Task
 
 
-def make_task(options: NetworkOptions, image_size: int, train: TrainOptions = PLAIN) -> Task:
+def make_task(
+  options: NetworkOptions,
+  image_size: int,
+  train: TrainOptions = PLAIN,
+  network: NetworkSpec | None = None,
+) -> Task:
   """The task of a run.
 
   Args:
     options: `NetworkOptions`.
     image_size: height and width of the network's input.
     train: `TrainOptions`: what the loss is made of, and how images are augmented.
+    network: whose outputs tell the task; None: the backbone's largest.
 
   Raises:
     ValueError: for a flag that the task does not take.
   """
-  network = backbones.search_space(options.backbone).largest()
+  network = network or backbones.search_space(options.backbone).largest()
   task = tasks.task_type(tasks.output_shape(network))
   settings = options.task_settings
   tasks.check_settings(task, settings)

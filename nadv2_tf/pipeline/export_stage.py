@@ -13,6 +13,8 @@ from nadv2_tf.export.metadata import Description
 from nadv2_tf.options.export import INTEGER_QUANTIZATIONS, ExportOptions
 from nadv2_tf.pipeline.aim.device import device_of, timing_settings
 from nadv2_tf.pipeline.aim.metric import metric_of
+from nadv2_tf.pipeline.given.form import ADAPTED, form_of
+from nadv2_tf.training.network_files import save_atomically
 from nadv2_tf.training.scoring.evaluation import measure
 
 if TYPE_CHECKING:
@@ -48,6 +50,8 @@ def export(
 
   Every file is compared with the Keras network on hold-out images first; its quality on the test
   set and what the comparison found go into the network's metrics. The task draws its examples.
+  Where the run began with a user's network, the files take the images that it took, and
+  `adapted.keras` is the found network in its form, which ends as it ended.
 
   Args:
     bench: a `Workbench`.
@@ -69,22 +73,33 @@ def export(
   start, paths, exports = time.monotonic(), [], {}
   quality = bench.task.quality_name
   spec = spec or folder.read_spec(name)
+  form, fed = form_of(bench.given), model
+  model, own_spec = form.network(model, spec)
   description = describe(spec.name, bench.datasets.class_names, options, bench.task.output)
+  description = dataclasses.replace(description, input_range=(form.low, form.high))
   for mode in dict.fromkeys(("none", options.quantization)):
     own = options if mode == options.quantization else _float32(options)
     path = file_of(folder, name, mode)
+    evidence = evidence_of(bench.task, bench.datasets)
     evidence = dataclasses.replace(
-      evidence_of(bench.task, bench.datasets), mirror=bench.train_options.mirror
+      evidence,
+      images=form.inputs(evidence.images),
+      train=form.examples(evidence.train),
+      mirror=bench.train_options.mirror,
     )
-    record = deployment.export(model, path, own, evidence, description, spec)
-    accuracy = measure(bench.task, predictor(path), bench.datasets.test).accuracy
+    record = deployment.export(model, path, own, evidence, description, own_spec)
+    predict = form.predictor(predictor(path))
+    accuracy = measure(bench.task, predict, bench.datasets.test).accuracy
     exports[mode] = record | {"test_accuracy": accuracy, "options": dataclasses.asdict(own)}
     paths.append(path)
     if progress:
       for line in deployment.sentences(path, record, quality):
         progress.line(line)
       progress.line(f"  test {quality} {accuracy:.2%}")
-  bench.task.draw(predictor(paths[0]), bench.datasets.test, folder.examples(name))
+  predict = form.predictor(predictor(paths[0]))
+  bench.task.draw(predict, bench.datasets.test, folder.examples(name))
+  if bench.given and name == "found":
+    save_atomically(form.whole(fed, spec).save, folder.keras(ADAPTED))
   plain = exports["none"]
   _add(
     folder,

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 LARGEST_JSON = 64 * 2**20
 #: the key of training.json that is no training
 SETBACKS = "setbacks"
+#: the spec of a network that the user gave
+GIVEN = "network"
 PACKAGES = ("nadv2-tf", "tensorflow", "keras", "ai-edge-litert", "numpy")
 
 

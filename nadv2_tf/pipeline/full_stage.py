@@ -11,7 +11,13 @@ import keras
 from nadv2_tf.models import slice_network
 from nadv2_tf.models.pruning import order_by_importance
 from nadv2_tf.models.slicing import fill_super_network, set_sliced_weights
-from nadv2_tf.pipeline import lineage, plain_training, super_stage, training_stages
+from nadv2_tf.pipeline import (
+  lineage,
+  plain_training,
+  super_stage,
+  trained_weights,
+  training_stages,
+)
 from nadv2_tf.pipeline.recipes import full_recipe, is_full_first
 from nadv2_tf.pipeline.training_checkpoints import training_checkpoints
 from nadv2_tf.training.network_files import load_keras, save_atomically
@@ -23,6 +29,8 @@ if TYPE_CHECKING:
   from nadv2_tf.models.super_network import SuperNetwork
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.training.checkpoints.folder import Checkpoints
+  from nadv2_tf.training.checkpoints.shared import SharedCheckpoints
 
 #: of the training, in the log and on the screen
 TITLE = "full network"
@@ -77,10 +85,7 @@ def train_full(
   start = time.monotonic()
   keras.utils.set_random_seed(bench.seed)
   super_model = super_stage.new_super_network(bench, recipe)
-  super_stage.prepare(bench, super_model, progress)
-  model = slice_network(super_model, spec)
-  if bench.train_options.encoder_weights:
-    plain_training.recalibrate_on(bench, model)
+  model, before = _begun(bench, super_model, progress, checkpoints)
   with beside(super_model):
     done = plain_training.train_on(
       bench, model, spec, recipe, TITLE, progress, checkpoints, rate_flag="--full_learning_rate"
@@ -95,5 +100,26 @@ def train_full(
   lineage.note(folder, path, **made_from)
   # The file comes last: it is what says that this stage is over.
   save_atomically(model.save, path)
-  checkpoints.clear()
+  for each in (checkpoints, *before):
+    each.clear()
   return Trained(model, super_model)
+
+
+def _begun(
+  bench: Workbench,
+  super_model: SuperNetwork,
+  progress: Progress,
+  checkpoints: Checkpoints | SharedCheckpoints,
+) -> tuple[keras.Model, list[Checkpoints | SharedCheckpoints]]:
+  """(the full network as its training begins, checkpoints of what was trained for it before)."""
+  if bench.given:
+    from nadv2_tf.pipeline.given import stage
+
+    goes_on = checkpoints.latest() is not None
+    model, before = stage.begun(bench, bench.given, progress, goes_on)
+    return model, [before]
+  super_stage.prepare(bench, super_model, progress)
+  model = slice_network(super_model, bench.space.largest())
+  if trained_weights.lacks_statistics(bench):
+    plain_training.recalibrate_on(bench, model)
+  return model, []

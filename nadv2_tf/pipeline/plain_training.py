@@ -73,7 +73,7 @@ def train_on(
     run_loop(bench, loop, progress, title, recipe, checkpoints)
   if trained is not model:
     model.set_weights(trained.get_weights())
-  if recipe.ema:
+  if recipe.ema and loop.state.steps:
     recalibrate_on(bench, model)  # the averages of batch norm are those of the last weights
   return loop.state
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nadv2_tf.models.stochastic_depth import branch_rates
 from nadv2_tf.options.settled import RATE
 from nadv2_tf.options.training import ORDERS
-from nadv2_tf.pipeline import encoder_weights
+from nadv2_tf.pipeline import trained_weights
 from nadv2_tf.training import strategies
 from nadv2_tf.training.recipe import Recipe
 from nadv2_tf.training.steps.distillation import check_share
@@ -141,9 +141,14 @@ def check_recipes(bench: Workbench, finetune_options: FinetuneOptions | None = N
   strategies.check_replicas(
     bench.strategy, options.batch_size, options.subnetworks_per_batch, options.execution
   )
-  path = options.encoder_weights
+  path = trained_weights.path_of(bench)
   if path and not bench.folder.super_weights.exists():  # else they are in there
-    encoder_weights.match(path, bench.space.largest())
+    trained_weights.check(path, bench.space.largest())
+  if bench.given and not is_full_first(options):
+    raise ValueError(
+      "--order=paper trains the super-network from the start; a given network is what "
+      "--order=full_first begins with."
+    )
   if finetune_options:
     _check_finetuning(bench, finetune_recipe(options, finetune_options))
     check_share(imitation(finetune_options))

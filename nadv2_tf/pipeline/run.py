@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from nadv2_tf import stopwatch
+from nadv2_tf.options.settled import settled
 from nadv2_tf.pipeline import (
   export_stage,
   full_stage,
@@ -55,6 +56,7 @@ def run(output: AnyPath, options: RunOptions, progress: Progress) -> None:
     ValueError: before any training, if an option, the data or the target cannot be used, or if
       another command works in the folder.
   """
+  options = settled(options)
   check_trust(options.trust)
   export_stage.timed_quantization(options.search, options.export)
   with stopwatch.running() as watch:
@@ -84,7 +86,7 @@ def _run(bench: Workbench, options: RunOptions, progress: Progress, times: Stage
   metric = metric_of(search_options)
   export_options, references = options.export, options.references
   timed = export_stage.timed_quantization(search_options, export_options)
-  folder = bench.folder.open(**_groups(options))
+  folder = bench.open(**_groups(options))
   with times.stage("table"):
     problem = search_stage.make_problem(search_options, bench.space, folder, progress)
   # Only now: a target out of reach must not stand in the folder that the corrected run takes.

@@ -10,7 +10,7 @@ import keras
 from nadv2_tf.models import super_network
 from nadv2_tf.models.parts.names import layer_name
 from nadv2_tf.models.slicing import fill_super_network
-from nadv2_tf.pipeline import encoder_weights, lineage, plain_training
+from nadv2_tf.pipeline import lineage, plain_training, trained_weights
 from nadv2_tf.pipeline.recipes import soft_targets, super_recipe, width_sampler
 from nadv2_tf.pipeline.training_checkpoints import training_checkpoints
 from nadv2_tf.training import strategies
@@ -136,10 +136,12 @@ def super_loop(
 
 def prepare(bench: Workbench, model: SuperNetwork, progress: Progress) -> None:
   """What is known before training: an encoder's trained weights, and the usual outputs."""
-  path = bench.train_options.encoder_weights
+  path = trained_weights.path_of(bench)
   if path:
-    taken = encoder_weights.load(path, model, bench.datasets.train)
+    taken = trained_weights.load(path, model, bench.datasets.train)
     progress.line(f"super-network: {taken} layers start with the weights in {path}")
+    if trained_weights.is_whole(path):
+      return
   usual = bench.task.usual_outputs(bench.datasets.train)
   if usual:
     last = len(bench.space.network.blocks) - 1

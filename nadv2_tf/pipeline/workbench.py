@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from nadv2_tf import backbones
 from nadv2_tf.options import DEFAULT_CHECKPOINTS, NetworkOptions, TrainOptions
+from nadv2_tf.options.network import is_given
+from nadv2_tf.options.settled import settled_train
 from nadv2_tf.pipeline import workers
 from nadv2_tf.pipeline.data import make_task
 from nadv2_tf.pipeline.folder import RunFolder
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
   import tensorflow as tf
 
   from nadv2_tf.options import CheckpointOptions
+  from nadv2_tf.pipeline.given.network import GivenNetwork, Unfitted
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.spec import SearchSpace
   from nadv2_tf.tasks.examples import Datasets
@@ -36,14 +39,22 @@ class Workbench:
   train_options: TrainOptions
   strategy: strategies.OneDevice | tf.distribute.Strategy
   checkpoint_options: CheckpointOptions = DEFAULT_CHECKPOINTS
+  given: GivenNetwork | None = None
 
   @property
   def seed(self) -> int:
     return self.network_options.seed
 
+  def open(self, **groups: Any) -> RunFolder:
+    """The folder, opened with option groups; a given network is kept in it from then on."""
+    folder = self.folder.open(**groups)
+    if self.given:
+      self.given.keep(folder)
+    return folder
+
   def tell(self, progress: Progress) -> None:
-    """Prints what the user should know about the data."""
-    for note in self.datasets.notes:
+    """Prints what the user should know about the data, and about a given network."""
+    for note in (*self.datasets.notes, *(self.given.lines if self.given else ())):
       progress.line(note)
 
 
@@ -67,13 +78,27 @@ def make_workbench(
   if strategy is None:
     strategy = strategies.make_strategy(train_options.strategy)
     folder = workers.own_folder(strategy, folder)
-  size = network_options.image_size or _default_size(network_options.backbone)
-  task = make_task(network_options, size, train_options)
+  train_options = settled_train(network_options, train_options)
+  source = given_network(folder, network_options)
+  size = _image_size(network_options, source)
+  task = make_task(network_options, size, train_options, source and source.spec)
   datasets = task.datasets()
-  shape = (size, size, datasets.train.image_shape[-1])
-  space = space_of(network_options, shape, task.outputs(datasets))
+  found = source and source.fitted(task, datasets)
+  if found:
+    space = found.space().keeping(parse_blocks(network_options.fixed_blocks))
+  else:
+    shape = (size, size, datasets.train.image_shape[-1])
+    space = space_of(network_options, shape, task.outputs(datasets))
   bench = Workbench(
-    folder, space, task, datasets, network_options, train_options, strategy, checkpoint_options
+    folder,
+    space,
+    task,
+    datasets,
+    network_options,
+    train_options,
+    strategy,
+    checkpoint_options,
+    found,
   )
   workers.check_same_run(strategy, bench)
   return bench
@@ -103,11 +128,15 @@ def reopen_workbench(
 def space_of(
   network_options: NetworkOptions, input_shape: tuple[int, int, int] | None, classes: int | None
 ) -> SearchSpace:
-  """The search space that the options ask for.
+  """The search space that the options ask for; of a given network that of its own shape.
 
   Raises:
     ValueError: for a backbone or shape that is not allowed, or fixed blocks that are none.
   """
+  if is_given(network_options):
+    from nadv2_tf.pipeline.given.network import on_paper
+
+    return on_paper(network_options).space().keeping(parse_blocks(network_options.fixed_blocks))
   space = backbones.search_space(network_options.backbone, input_shape, classes)
   return space.keeping(parse_blocks(network_options.fixed_blocks))
 
@@ -124,5 +153,18 @@ def parse_blocks(text: str) -> list[int]:
   return numbers
 
 
-def _default_size(backbone: str) -> int:
-  return backbones.search_space(backbone).largest().input_shape[0]
+def given_network(folder: RunFolder, options: NetworkOptions) -> GivenNetwork | Unfitted | None:
+  """The network that a run begins with, None for a backbone of the package."""
+  if not is_given(options):
+    return None
+  from nadv2_tf.pipeline.given.network import look  # starts what reads Keras models
+
+  return look(folder, options)
+
+
+def _image_size(options: NetworkOptions, source: GivenNetwork | Unfitted | None) -> int:
+  if options.image_size:
+    return options.image_size
+  if source:
+    return source.image_size
+  return backbones.search_space(options.backbone).largest().input_shape[0]

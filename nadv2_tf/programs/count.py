@@ -1,4 +1,7 @@
-"""nadv2-count: MACs, parameters and shapes of a network; starts no TensorFlow."""
+"""nadv2-count: MACs, parameters and shapes of a network.
+
+Of a spec without TensorFlow; a Keras model is read first, and what of it can be searched is told.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,11 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from nadv2_tf import backbones
+from nadv2_tf.flags.define import define
+from nadv2_tf.options import NetworkOptions
+from nadv2_tf.options.network import KERAS
 from nadv2_tf.programs.start import start as start_program
+from nadv2_tf.programs.start import start_tensorflow
 from nadv2_tf.spec import NetworkSpec
 from nadv2_tf.spec.files import read_bounded
 from nadv2_tf.spec.serialization import LARGEST_TEXT
@@ -18,13 +25,20 @@ if TYPE_CHECKING:
   from collections.abc import Mapping
   from typing import Any
 
+  from nadv2_tf.spec import SearchSpace
+
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
   flags.DEFINE_string(
-    "network", None, "A known network's name, or the .json file of a spec.", required=True
+    "network",
+    None,
+    "A known network's name, the .json file of a spec, or a Keras model (.keras, .h5, keras:NAME "
+    "of keras.applications).",
+    required=True,
   )
+  define(NetworkOptions, "image_size", "input_range", "bypass", "fixed_blocks")
   flags.DEFINE_bool("json", False, "Print JSON instead of a table.")
 
 
@@ -43,6 +57,46 @@ def load_network(name: str) -> NetworkSpec:
     raise ValueError(f"There is no file {path}.") from None
   except (ValueError, OSError) as error:
     raise ValueError(f"{path}: {error}") from None
+
+
+def is_keras(name: str) -> bool:
+  """Whether a network is a Keras model rather than a spec."""
+  return name.startswith(KERAS) or name.endswith((".keras", ".h5"))
+
+
+def read_keras(name: str) -> tuple[NetworkSpec, list[str]]:
+  """(the spec of a Keras model as a run would search it, what was understood of it, as lines).
+
+  Raises:
+    ValueError: in one line, if it cannot be read.
+  """
+  start_tensorflow("nadv2-count of a Keras model")
+  from nadv2_tf.pipeline import workbench
+  from nadv2_tf.pipeline.given import network as given
+
+  values = {
+    each: FLAGS[each].value for each in ("image_size", "input_range", "bypass", "fixed_blocks")
+  }
+  where = {"backbone": name, "weights": "none"} if name.startswith(KERAS) else {"network": name}
+  found = given.on_paper(NetworkOptions(**values, **where))
+  space = found.space().keeping(workbench.parse_blocks(values["fixed_blocks"]))
+  return space.largest(), [*(f"understood  {line}" for line in found.lines), *_searched(space)]
+
+
+def _searched(space: SearchSpace) -> list[str]:
+  """What of a network is searched and what is fixed, as lines."""
+  kinds = [decision.kind for decision in space.decisions]
+  searched = {index for decision in space.decisions for index in decision.blocks}
+  fixed: dict[str, list[str]] = {}
+  for index, block in enumerate(space.largest().blocks):
+    if index not in searched:
+      fixed.setdefault(block.kind, []).append(str(index + 1))
+  told = "; ".join(f"{kind} in block {', '.join(numbers)}" for kind, numbers in fixed.items())
+  return [
+    f"searched    {kinds.count('width')} widths and {kinds.count('kernel')} kernel sizes, in "
+    f"{len(searched)} of {len(space.largest().blocks)} blocks",
+    f"fixed       {told or 'nothing'}",
+  ]
 
 
 def describe(spec: NetworkSpec) -> dict[str, Any]:
@@ -111,8 +165,17 @@ def table(counts: Mapping[str, Any]) -> str:
 
 
 def main() -> None:
-  counts = describe(load_network(FLAGS.network))
-  print(json.dumps(counts, indent=2) if FLAGS.json else table(counts))
+  name, lines = FLAGS.network, []
+  if is_keras(name):
+    spec, lines = read_keras(name)
+  else:
+    spec = load_network(name)
+  counts = describe(spec)
+  if FLAGS.json:
+    counts |= {"notes": lines} if lines else {}
+    print(json.dumps(counts, indent=2))
+  else:
+    print("\n".join([table(counts), *lines]))
 
 
 def start() -> None:

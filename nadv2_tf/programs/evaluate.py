@@ -11,6 +11,7 @@ from absl import flags
 
 from nadv2_tf.flags.define import define, read
 from nadv2_tf.options import NetworkOptions, TaskSettings
+from nadv2_tf.options.network import INPUT_RANGES
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
 
@@ -32,7 +33,7 @@ def define_flags() -> None:
     required=True,
   )
   flags.DEFINE_string("run", None, "Folder of a run, for the super-network of a .json spec.")
-  define(NetworkOptions, "data", "input", "input_cache_gib")
+  define(NetworkOptions, "data", "input", "input_cache_gib", "input_range")
   define(TaskSettings)
   flags.DEFINE_enum("part", "test", ["train", "test"], "Which images to evaluate on.")
   flags.DEFINE_bool("json", False, "Print JSON instead of a table.")
@@ -41,6 +42,7 @@ def define_flags() -> None:
 def predictor_of(path: pathlib.Path) -> tuple[Callable[[np.ndarray], np.ndarray], tuple[int, ...]]:
   """(predict, input shape) of a network file."""
   from nadv2_tf import export
+  from nadv2_tf.export import metadata
   from nadv2_tf.training.network_files import load_keras
   from nadv2_tf.training.scoring.evaluation import keras_predictor
 
@@ -48,14 +50,30 @@ def predictor_of(path: pathlib.Path) -> tuple[Callable[[np.ndarray], np.ndarray]
     raise ValueError(f"There is no file {path}.")
   if path.suffix == ".tflite":
     shape = export.interpreter(path).get_input_details()[0]["shape"]
-    return export.predictor(path), tuple(int(size) for size in shape[1:])
+    own = _input_range(metadata.input_range(path.read_bytes()))
+    return fed(export.predictor(path), own), tuple(int(size) for size in shape[1:])
+  own = _input_range(metadata.INPUT_RANGE)
   if path.suffix == ".keras":
     model = load_keras(path)
   elif path.suffix == ".json":
     model = _cut_out(path)
   else:
     raise ValueError(f"--network must be a .keras, .tflite or .json file, got {path}.")
-  return keras_predictor(model), model.inputs[0].shape[1:]
+  return fed(keras_predictor(model), own), model.inputs[0].shape[1:]
+
+
+def _input_range(own: tuple[float, float]) -> tuple[float, float]:
+  """What the file takes for black and white: as --input_range says, or what is known of it."""
+  return INPUT_RANGES.get(FLAGS.input_range, own)
+
+
+def fed(
+  predict: Callable[[np.ndarray], np.ndarray], input_range: tuple[float, float]
+) -> Callable[[np.ndarray], np.ndarray]:
+  """`predict` as a function of images from -1 to 1."""
+  from nadv2_tf.pipeline.given.form import Form
+
+  return Form(*input_range).predictor(predict)
 
 
 def _cut_out(path: pathlib.Path) -> keras.Model:

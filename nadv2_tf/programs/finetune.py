@@ -6,6 +6,7 @@ from absl import flags
 
 from nadv2_tf.flags.define import define, define_output, read
 from nadv2_tf.options import CheckpointOptions, FinetuneOptions, TrainOptions, TrustOptions
+from nadv2_tf.options.settled import settled_finetune
 from nadv2_tf.programs import threads
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
@@ -39,6 +40,7 @@ def main() -> None:
   trust_options = read(TrustOptions)
   trust.check_trust(trust_options)
   bench = workbench.reopen_workbench(FLAGS.output, read(CheckpointOptions), FLAGS.strategy)
+  options = settled_finetune(bench.network_options, options)
   progress = workers.own_progress(bench.strategy, Progress())
   bench.folder.need(bench.folder.super_weights, "nadv2-train")
   places = bench.folder.found_folders()

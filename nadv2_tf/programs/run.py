@@ -33,7 +33,8 @@ def main() -> None:
 
 def _run() -> None:
   with stopwatch.stage("start"):
-    own = threads.of_step(FLAGS.backbone, FLAGS.image_size, FLAGS.batch_size)
+    backbone = None if FLAGS.network else FLAGS.backbone
+    own = threads.of_step(backbone, FLAGS.image_size, FLAGS.batch_size)
     start_tensorflow("nadv2-run, which exports,", own)
     from nadv2_tf.pipeline import run
     from nadv2_tf.pipeline.progress import Progress

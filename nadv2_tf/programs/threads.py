@@ -19,11 +19,11 @@ SMALL_STEP = 2**17
 CORES = 2
 
 
-def of_step(backbone: str, image_size: int | None, batch_size: int) -> int | None:
+def of_step(backbone: str | None, image_size: int | None, batch_size: int) -> int | None:
   """Threads of an operator in such a training, None for TensorFlow's own choice.
 
   Args:
-    backbone: its name; one that is unknown is told by who uses it.
+    backbone: its name, None of a given network; one that is unknown is told by who uses it.
     image_size: height and width; 0 or None for the backbone's own.
     batch_size: images of a step.
   """
@@ -32,7 +32,7 @@ def of_step(backbone: str, image_size: int | None, batch_size: int) -> int | Non
   if _cores() > CORES:
     return None
   try:
-    size = image_size or backbones.search_space(backbone).network.input_shape[0]
+    size = image_size or backbones.search_space(str(backbone)).network.input_shape[0]
   except ValueError:
     return None
   return 1 if batch_size * size**2 < SMALL_STEP else None
@@ -45,7 +45,8 @@ def of_folder(path: AnyPath) -> int | None:
   settings = RunFolder(path).settings()
   try:
     network, train = settings["network"], settings["train"]
-    return of_step(network["backbone"], network["image_size"], train["batch_size"])
+    backbone = None if network.get("network") else network["backbone"]
+    return of_step(backbone, network["image_size"], train["batch_size"])
   except (KeyError, TypeError):
     return None  # what is missing is told by who needs it
 

@@ -91,6 +91,7 @@ def with_fused_norms(model: keras.Model) -> keras.Model:
 def _can_be_fused(layer: keras.layers.Layer) -> bool:
   return (
     isinstance(layer, keras.layers.BatchNormalization)
+    and layer.trainable  # a frozen one keeps its statistics
     and layer.axis in (-1, 3)
     and layer.gamma is not None
     and layer.beta is not None

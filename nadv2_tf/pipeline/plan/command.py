@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from nadv2_tf import backbones, stopwatch
 from nadv2_tf.options import RunOptions
+from nadv2_tf.options.network import is_given
+from nadv2_tf.options.settled import settled
 from nadv2_tf.pipeline import export_stage, recipes, search_stage, transfer, workbench
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.plan import accelerators, storage, table
@@ -37,6 +39,7 @@ def plan(output: AnyPath, given: RunOptions, progress: Progress) -> tuple[Stage,
   Raises:
     ValueError: as the run would, if an option, the data or the target cannot be used.
   """
+  given = settled(given)
   check_trust(given.trust)
   export_stage.timed_quantization(given.search, given.export)
   with stopwatch.running() as watch:
@@ -93,9 +96,11 @@ def plan_on_paper(
     ValueError: for another form, or data whose size nobody says.
   """
   machine = accelerators.parse(plan_as)
-  network = given.network
-  own = backbones.search_space(network.backbone).network.input_shape
-  shape = (network.image_size, network.image_size, own[-1]) if network.image_size else None
+  given = settled(given)
+  network, shape = given.network, None
+  if network.image_size and not is_given(network):
+    own = backbones.search_space(network.backbone).network.input_shape
+    shape = (network.image_size, network.image_size, own[-1])
   space = workbench.space_of(network, shape, None)
   images = accelerators.images_of(network.data, network.holdout, plan_images)
   stages, counts, simulation = accelerators.plan_of(given, space, images, machine)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nadv2_tf import backbones
+from nadv2_tf.pipeline.folder import GIVEN
 from nadv2_tf.pipeline.report import page, picture, tables
 from nadv2_tf.resources.latency_table import LatencyTable
 from nadv2_tf.search import journal
@@ -65,12 +66,18 @@ def overview(folder: RunFolder) -> dict[str, Any]:
   return metrics | {"networks": metrics.get("networks", {}) | networks, "by_target": by_target}
 
 
-def _write(run, place, metrics, settings, found, entries):
-  largest = backbones.search_space(
+def _largest(run, settings, found):
+  if run.spec(GIVEN).exists():
+    return run.read_spec(GIVEN)
+  return backbones.search_space(
     settings["network"]["backbone"],
-    input_shape=found[0][1].input_shape,
-    classes=getattr(found[0][1].blocks[-1], "classes", None),  # only a head has them
+    input_shape=found.input_shape,
+    classes=getattr(found.blocks[-1], "classes", None),  # only a head has them
   ).largest()
+
+
+def _write(run, place, metrics, settings, found, entries):
+  largest = _largest(run, settings, found[0][1])
   picture.draw_pareto(entries, metrics, place.pareto)
   pictures = [
     (name, place.examples(name).read_bytes())

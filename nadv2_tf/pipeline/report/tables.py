@@ -9,11 +9,12 @@ if TYPE_CHECKING:
   from typing import Any
 
 TITLES = {
+  "original": "network as given",
   "full": "full network",
   "found": "found network",
   "uniform": "uniformly scaled",
 }
-ORDER = ("full", "found", "uniform")
+ORDER = ("original", "full", "found", "uniform")
 STAGES = (
   "full", "train", "table", "search", "confirm", "references", "finetune", "export", "time",
 )  # fmt: skip

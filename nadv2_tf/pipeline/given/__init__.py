@@ -1,0 +1,1 @@
+"""Networks that users bring: read, fitted to the data, trained on, handed back in their form."""
