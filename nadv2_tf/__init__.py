@@ -20,7 +20,7 @@ _SUBPACKAGES = (
 )
 _SPECS = ("NetworkSpec", "SearchSpace", "Skip")
 
-__all__ = [*_SUBPACKAGES, *_SPECS]
+__all__ = ["adapt", *_SUBPACKAGES, *_SPECS]
 
 
 def __getattr__(name: str) -> Any:
@@ -28,6 +28,8 @@ def __getattr__(name: str) -> Any:
     return importlib.import_module(f"nadv2_tf.{name}")
   if name in _SPECS:
     return getattr(importlib.import_module("nadv2_tf.spec"), name)
+  if name == "adapt":
+    return importlib.import_module("nadv2_tf.pipeline.adapt").adapt
   raise AttributeError(f"module 'nadv2_tf' has no attribute {name!r}")
 
 

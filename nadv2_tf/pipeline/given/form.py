@@ -22,15 +22,17 @@ if TYPE_CHECKING:
 FED = (-1.0, 1.0)
 #: of the file in a run's folder that holds such a network
 ADAPTED = "adapted"
+#: what models make of logits; "one" are those of a single output, the second of two classes
+ENDINGS = ("linear", "softmax", "sigmoid", "one linear", "one sigmoid")
 
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-  """What a network takes for black and white, and what it makes of logits at its end."""
+  """What a network takes for black and white, and what it makes of logits, one of `ENDINGS`."""
 
   low: float = FED[0]
   high: float = FED[1]
-  output_activation: str = "linear"
+  ending: str = "linear"
 
   @property
   def is_fed(self) -> bool:
@@ -66,15 +68,29 @@ class Form:
   def whole(self, model: keras.Model, spec: NetworkSpec) -> keras.Model:
     """`network`, ending as the user's model ends."""
     own, _ = self.network(model, spec)
-    outputs = own.outputs[0]
-    if self.output_activation != "linear":
-      outputs = keras.layers.Activation(self.output_activation, name="outputs")(outputs)
+    outputs, is_one = own.outputs[0], self.ending.startswith("one ")
+    if is_one:
+      outputs = outputs[:, 1:] - outputs[:, :1]
+    activation = self.ending.removeprefix("one ")
+    if activation != "linear":
+      outputs = keras.layers.Activation(activation, name="outputs")(outputs)
     return keras.Model(own.inputs[0], outputs, name=own.name)
+
+
+def ending_of(model: keras.Model, read: ReadNetwork, is_new_classifier: bool) -> str:
+  """What of `ENDINGS` a user's model has; with a new classifier, whose classes exclude others."""
+  activation = read.output_activation
+  if is_new_classifier:
+    return "linear" if activation == "linear" else "softmax"
+  is_one = model.outputs[0].shape[-1] == 1 and getattr(read.spec.blocks[-1], "classes", 0) == 2
+  if is_one:
+    return "one linear" if activation == "linear" else "one sigmoid"
+  return activation
 
 
 def form_of(given: GivenNetwork | None) -> Form:
   """The form of the networks that a run hands back."""
-  return Form(*given.input_range, given.read.output_activation) if given else Form()
+  return Form(*given.input_range, given.ending) if given else Form()
 
 
 def adapted_file(folder: RunFolder) -> Any:

@@ -14,7 +14,7 @@ from nadv2_tf import reading, tasks
 from nadv2_tf.options.network import is_given
 from nadv2_tf.pipeline import lineage
 from nadv2_tf.pipeline.folder import GIVEN
-from nadv2_tf.pipeline.given import source
+from nadv2_tf.pipeline.given import form, source
 from nadv2_tf.reading import ReadNetwork
 from nadv2_tf.spec import space_of
 from nadv2_tf.spec.files import write_atomically
@@ -47,6 +47,7 @@ class GivenNetwork:
   Attributes:
     read: of images in [-1, 1], the data's classes, with bypasses.
     input_range: (what black is, what white is) for the user's own model.
+    ending: what the user's own model makes of logits, one of `form.ENDINGS`.
     is_new_classifier: whether the classifier is not the model's, and untrained.
     digests: {"file", "weights": what the model's hardly share with those of others}.
     lines: for the user.
@@ -54,6 +55,7 @@ class GivenNetwork:
 
   read: ReadNetwork
   input_range: tuple[float, float]
+  ending: str
   is_new_classifier: bool
   digests: dict[str, Any]
   lines: tuple[str, ...] = ()
@@ -83,6 +85,7 @@ class GivenNetwork:
       return
     about = {
       "input_range": self.input_range,
+      "ending": self.ending,
       "output_activation": self.read.output_activation,
       "dropped": self.read.dropped,
       "is_new_classifier": self.is_new_classifier,
@@ -150,6 +153,11 @@ class Unfitted:
     found, is_new = self._with_classes(task, datasets, lines)
     found = reading.with_bypass(reading.with_input_range(found, low, high), options.bypass)
     size = self.image_size
+    if size != found.spec.input_shape[0] and not getattr(found.spec.blocks[-1], "pool", True):
+      raise ValueError(
+        f"{flag} has a classifier for all pixels of {found.spec.input_shape[0]}x"
+        f"{found.spec.input_shape[1]} images, and none for --image_size={size}."
+      )
     shape = (size, size, found.spec.input_shape[-1])
     try:
       spec = dataclasses.replace(found.spec, input_shape=shape)
@@ -161,7 +169,8 @@ class Unfitted:
     path = source.file_of(options)
     if path:
       digests["file"] = source.digest_of_file(path)
-    return GivenNetwork(found, input_range, is_new, digests, tuple(lines))
+    ending = form.ending_of(self.model, self.read, is_new)
+    return GivenNetwork(found, input_range, ending, is_new, digests, tuple(lines))
 
   def _with_classes(
     self, task: Task, datasets: Datasets, lines: list[str]
@@ -218,7 +227,8 @@ def on_paper(options: NetworkOptions) -> GivenNetwork:
   input_range, why = source.input_range_of(model, found, options)
   line = f"it takes pixels as {input_range[0]:g}..{input_range[1]:g}: {why}"
   adapted = reading.with_bypass(reading.with_input_range(found, *input_range), options.bypass)
-  return GivenNetwork(adapted, input_range, False, {}, (*found.dropped, line))
+  ending = form.ending_of(model, found, False)
+  return GivenNetwork(adapted, input_range, ending, False, {}, (*found.dropped, line))
 
 
 def _check_channels(flag: str, spec: NetworkSpec, task: Task, datasets: Datasets) -> None:
@@ -251,8 +261,9 @@ def _kept(folder: RunFolder, options: NetworkOptions) -> GivenNetwork | None:
   weights, about = _unpacked(path)
   read = ReadNetwork(spec, weights, about["output_activation"], tuple(about["dropped"]))
   line = f"network: {source.flag_of(options)} as it is kept in {folder.spec(GIVEN)}"
+  input_range, digests = tuple(about["input_range"]), about["digests"]
   found = GivenNetwork(
-    read, tuple(about["input_range"]), about["is_new_classifier"], about["digests"], (line,)
+    read, input_range, about["ending"], about["is_new_classifier"], digests, (line,)
   )
   lineage.check(folder, path, **{"its spec": found._spec_digest})
   return found
@@ -269,7 +280,7 @@ def _unpacked(path: pathlib.Path) -> tuple[dict[str, list[np.ndarray]], dict[str
         layer, _, index = name.rpartition(":")
         if layer:
           weights.setdefault(layer, []).append(archive[f"{layer}:{len(weights.get(layer, []))}"])
-    keys = ("input_range", "output_activation", "dropped", "is_new_classifier", "digests")
+    keys = ("input_range", "ending", "output_activation", "dropped", "is_new_classifier", "digests")
     missing = [key for key in keys if key not in about]
     if missing:
       raise ValueError(f"it does not say its {missing[0]}")
