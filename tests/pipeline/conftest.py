@@ -58,6 +58,12 @@ def options():
 
 
 @pytest.fixture(scope="session")
+def search_options():
+  """The same, for fixtures that serve a whole file."""
+  return _search_options
+
+
+@pytest.fixture(scope="session")
 def bands(tmp_path_factory):
   """Three classes told apart by which third of the image is bright."""
   rng = np.random.default_rng(0)
