@@ -620,7 +620,8 @@ class Upsample(Block):
 class Head(Block):
   """Global average pool, an optional 1x1 layer without batch norm, dropout, the classifier.
 
-  Outputs logits. `hidden` None: no 1x1 layer.
+  Outputs logits. `hidden` None: no 1x1 layer. Without `pool` the classifier sees all pixels side by
+  side (Keras's Flatten and Dense), as a convolution over all of them.
   """
 
   classes: int
@@ -628,6 +629,7 @@ class Head(Block):
   activation: str = "hard_swish"
   bypass_cap: int | None = 0
   dropout: float = 0.0
+  pool: bool = later(True)
 
   kind = "head"
   width_fields = ("hidden",)
@@ -638,9 +640,13 @@ class Head(Block):
     checks.one_of("activation", self.activation, checks.ACTIVATIONS)
     checks.optional_width("bypass_cap", self.bypass_cap)
     checks.fraction("dropout", self.dropout)
+    checks.boolean("pool", self.pool)
+    if not self.pool and self.hidden is not None:
+      raise ValueError(f"hidden must be None in a head that does not pool, got {self.hidden}.")
 
   def wire(self, make: Maker, x: Any) -> Any:
-    x = make.global_pool(x)
+    if self.pool:
+      x = make.global_pool(x)
     if self.hidden is not None:
       x = make.convolution(
         x,

@@ -73,7 +73,7 @@ class LayerShape:
       products = 2 * self.in_channels * self.squeeze
       return products + extra * (self.squeeze + self.in_channels)
     if self.kind == "classifier":
-      return self.kept * (self.in_channels + extra)
+      return self.kept * (self.in_height * self.in_width * self.in_channels + extra)
     return 0
 
   def parameters(self) -> int:
@@ -85,7 +85,7 @@ class LayerShape:
     if self.kind == "squeeze_excite":
       return 2 * self.in_channels * self.squeeze + self.squeeze + self.in_channels
     if self.kind == "classifier":
-      return self.kept * (self.in_channels + 1)
+      return self.kept * (self.in_height * self.in_width * self.in_channels + 1)
     if self.kind == "norm":
       return 2 * self.in_channels
     return 0

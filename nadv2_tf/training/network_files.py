@@ -15,6 +15,7 @@ from nadv2_tf.spec.files import PARTIAL_BEGIN, move_into_place
 
 if TYPE_CHECKING:
   from collections.abc import Callable
+  from typing import Any
 
   from nadv2_tf.types import AnyPath
 
@@ -40,7 +41,7 @@ def save_atomically(save: Callable[[pathlib.Path], object], path: AnyPath) -> No
     with contextlib.suppress(OSError):
       temporary.unlink(missing_ok=True)
     if isinstance(error, (OSError, RuntimeError)):  # HDF5 quotes its own stack over many lines
-      raise OSError(getattr(error, "errno", None), _reason(error), str(path)) from None
+      raise OSError(getattr(error, "errno", None), reason(error), str(path)) from None
     raise
 
 
@@ -58,7 +59,7 @@ def load_weights(model: keras.Model, path: AnyPath) -> None:
   except Exception as error:  # HDF5 and Keras raise whatever the damaged part raises
     raise ValueError(
       f"{path} cannot be read as weights of {model.name!r}, it is damaged or of another network: "
-      f"{_reason(error)}"
+      f"{reason(error)}"
     ) from None
 
 
@@ -72,23 +73,32 @@ def load_keras(path: AnyPath) -> keras.Model:
   if path.suffix != ".keras" or not path.is_file():
     raise ValueError(f"{path} is not a .keras file.")
   try:
-    _check_config(path)
+    check_numbers(stored_config(path))
     return keras.saving.load_model(path, compile=False, safe_mode=True)
   except Exception as error:  # Keras raises whatever the damaged part raises
-    raise ValueError(f"{path} cannot be read as a Keras model: {_reason(error)}") from None
+    raise ValueError(f"{path} cannot be read as a Keras model: {reason(error)}") from None
 
 
-def _check_config(path: pathlib.Path) -> None:
-  """Refuses a file whose model would be far larger than the file.
+def stored_config(path: pathlib.Path) -> Any:
+  """The description of the model in a .keras file.
 
-  Keras refuses parts that unpack to far more than they take, and code; it would build a layer of
-  any size.
+  Raises:
+    ValueError: if it is far larger than that of any published network.
   """
   with zipfile.ZipFile(path) as archive:
     size = archive.getinfo("config.json").file_size
     if size > LARGEST_CONFIG:
       raise ValueError(f"its config.json has {size} bytes")
-    values = [json.loads(archive.read("config.json"))]
+    return json.loads(archive.read("config.json"))
+
+
+def check_numbers(config: Any) -> None:
+  """Refuses the description of a model that would be far larger than its file.
+
+  Keras refuses parts that unpack to far more than they take, and code; it would build a layer of
+  any size.
+  """
+  values = [config]
   while values:
     value = values.pop()
     if isinstance(value, dict):
@@ -100,6 +110,7 @@ def _check_config(path: pathlib.Path) -> None:
       raise ValueError(f"its config.json has the number {value}; at most {LARGEST_SIZE} is built")
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+  """The text of an error, in one line."""
   lines = [line.strip() for line in str(error).splitlines() if line.strip()]
   return " ".join(lines) or type(error).__name__

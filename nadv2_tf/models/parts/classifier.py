@@ -37,8 +37,8 @@ class SuperClassifier(keras.layers.Layer):
 
 
 def stand_alone(x: Tensor, classes: int, name: str) -> Tensor:
-  """The same in plain Keras."""
-  logits = keras.layers.Conv2D(classes, 1, name=name)(x)
+  """The same in plain Keras, over all pixels of `x` side by side."""
+  logits = keras.layers.Conv2D(classes, tuple(x.shape[1:3]), name=name)(x)
   return keras.layers.Flatten(name="logits")(logits)
 
 

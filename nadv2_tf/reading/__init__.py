@@ -1,0 +1,19 @@
+"""Trained Keras models as specs and weights; see docs/howto for what is understood."""
+
+from nadv2_tf.reading.changes import with_bypass, with_classes, with_input_range
+from nadv2_tf.reading.errors import ReadError
+from nadv2_tf.reading.files import load_model
+from nadv2_tf.reading.network import ReadNetwork, activated, build, check_same, read_network
+
+__all__ = [
+  "ReadError",
+  "ReadNetwork",
+  "activated",
+  "build",
+  "check_same",
+  "load_model",
+  "read_network",
+  "with_bypass",
+  "with_classes",
+  "with_input_range",
+]
