@@ -129,7 +129,9 @@ class _Walker:
         args, kwargs = call.arguments.fill_in(values)
         inputs = [values[id(tensor)] for tensor in call.input_tensors]
         if len(call.outputs) != 1:
-          raise self._stop(call.operation, inputs, "it has several outputs; one would be understood")
+          raise self._stop(
+            call.operation, inputs, "it has several outputs; one would be understood"
+          )
         arguments = [*_flat(args), *(item for item in kwargs.values() if isinstance(item, Node))]
         values[id(call.outputs[0])] = self._apply(call.operation, inputs, arguments)
     return values[id(model.outputs[0])]

@@ -103,11 +103,11 @@ def _filtered(kind: str, weight: str) -> Placer:
     if kind == "conv" and layer.groups != 1:
       raise UnplacedError(f"its groups are {layer.groups}; 1 would be understood")
     if kind == "depthwise" and layer.depth_multiplier != 1:
-      raise UnplacedError(f"its depth_multiplier is {layer.depth_multiplier}; 1 would be understood")
+      raise UnplacedError(
+        f"its depth_multiplier is {layer.depth_multiplier}; 1 would be understood"
+      )
     kernel = array(getattr(layer, weight))
-    node = windows.filtered(
-      kind, _one(inputs), kernel, _bias(layer), stride, layer.padding, label
-    )
+    node = windows.filtered(kind, _one(inputs), kernel, _bias(layer), stride, layer.padding, label)
     return _activated(layer, node, label)
 
   return placed

@@ -203,5 +203,3 @@ def _rescale(node: Node) -> blocks.Rescale:
   return blocks.Rescale(
     tuple(scale * (count // len(scale))), tuple(offset * (count // len(offset)))
   )
-
-
