@@ -35,7 +35,9 @@ def model_of_two_classes():
       keras.Input((12, 12, 3)),
       layers.Conv2D(8, 3, strides=2, activation="relu", padding="same"),
       layers.Conv2D(16, 3, activation="relu", padding="same"),
-      layers.Flatten(),
+      layers.MaxPooling2D(),
+      layers.Conv2D(16, 3, activation="relu"),
+      layers.GlobalAveragePooling2D(),
       layers.Dense(1, activation="sigmoid"),
     ]
   )
@@ -45,7 +47,7 @@ def model_of_two_classes():
 def adapted(data, tmp_path_factory):
   model, stream = model_of_two_classes(), io.StringIO()
   model.compile("adam", "binary_crossentropy")
-  model.fit(data[0], data[1][:, 1:], epochs=5, batch_size=16, verbose=0)
+  model.fit(data[0], data[1][:, 1:], epochs=12, batch_size=16, verbose=0)
   output = tmp_path_factory.mktemp("adapt") / "mine"
   result = nad.adapt(model, data, target="60%", output=output, progress=Progress(stream), **SMALL)
   return model, result, output, stream.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import pathlib
 import re
 import sys
@@ -77,7 +78,9 @@ def _fetched(make: Callable[..., keras.Model], backbone: str) -> keras.Model:
     address = re.search(r"https?://[^\s'\"]+\.h5", str(error))
     if not address:
       raise
-    folder = pathlib.Path(keras.config.keras_home()) / "models"
+    # Where Keras looks before it fetches.
+    home = pathlib.Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
+    folder = home / "models"
     raise ValueError(
       f"--backbone={backbone} --weights=imagenet: Keras cannot fetch the weights here. Put "
       f"{address[0]} at {folder / address[0].rpartition('/')[2]}, or give another with "
