@@ -31,7 +31,7 @@ class UnplacedError(Exception):
   """A layer has no place in any network that the package knows; its text says why."""
 
 
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass(eq=False, repr=False)
 class Node:
   """One layer of the model. A tensor without pixels, [batch, n], has the shape (1, 1, n) here.
 

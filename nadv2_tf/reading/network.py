@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: largest difference of outputs, as a share of their spread
 LARGEST_DIFFERENCE = 1e-5
+#: probability, of those whose logarithms are compared
+SMALLEST = 1e-30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +76,8 @@ def check_same(model: keras.Model, read: ReadNetwork, images: np.ndarray) -> flo
     images: [batch, height, width, channels], as the model takes them.
 
   Returns:
-    The difference as a share of the outputs' spread, their standard deviation.
+    The difference as a share of the outputs' spread, their standard deviation. Of a softmax it is
+    that of the logarithms.
 
   Raises:
     ValueError: if it is above 1e-5, or an output is no number.
@@ -83,9 +86,12 @@ def check_same(model: keras.Model, read: ReadNetwork, images: np.ndarray) -> flo
   outputs = activated(read, keras.ops.convert_to_numpy(build(read)(images, training=False)))
   if outputs.size == 2 * expected.size and expected.shape[-1] == 1:  # one output, two classes
     outputs = _second_class(read, outputs)
-  difference = np.abs(outputs.reshape(expected.shape).astype(np.float64) - expected)
+  outputs = outputs.reshape(expected.shape)
+  if read.output_activation == "softmax" and expected.shape[-1] > 1:
+    # A probability near 0 or 1 says little of its logit: one hides differences, one is all rounding.
+    expected, outputs = (np.log(np.maximum(array, SMALLEST)) for array in (expected, outputs))
   spread = float(expected.std())
-  largest = float(difference.max())
+  largest = float(np.abs(outputs.astype(np.float64) - expected).max())
   share = largest / spread if spread else np.inf if largest else 0.0
   if not share <= LARGEST_DIFFERENCE:
     raise ValueError(

@@ -87,6 +87,12 @@ def _softmax(operation: Any, arguments: list[Any], label: str) -> Node:
   return graph.activation(arguments[0], activations.softmax(operation.axis), label)
 
 
+def _relu(operation: Any, arguments: list[Any], label: str) -> Node:
+  """`keras.activations.relu` of a tensor."""
+  name = activations.relu(operation.max_value, operation.negative_slope, operation.threshold)
+  return graph.activation(arguments[0], name, label)
+
+
 def _clip(operation: Any, arguments: list[Any], label: str) -> Node:
   if (operation.x_min, operation.x_max) != (0, 6):
     raise UnplacedError("it clips; from 0 to 6 would be understood")
@@ -145,6 +151,7 @@ OPERATIONS: dict[str, Placer] = {
   "Multiply": _multiply,
   "TrueDivide": _divide,
   "Divide": _divide,
+  "ReLU": _relu,
   "Relu": _activation("relu"),
   "Relu6": _activation("relu6"),
   "Silu": _activation("swish"),
