@@ -47,6 +47,8 @@ def path_of(bench: Workbench) -> str | None:
   given = None if given == "none" else given
   if encoder and given:
     raise ValueError("--encoder_weights and --weights name two beginnings; give one of them.")
+  if given and not pathlib.Path(given).is_file():
+    raise ValueError(f"--weights: there is no file {given}.")
   return encoder or given
 
 
