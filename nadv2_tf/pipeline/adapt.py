@@ -161,7 +161,7 @@ def _written(
       raise ValueError(f"test must be a share of the {len(images)} images, or images; got {test}.")
     test_images, test_labels = images[order[:cut]], labels[order[:cut]]
     images, labels = images[order[cut:]], labels[order[cut:]]
-  arrays = {
+  arrays: dict[str, Any] = {
     "x_train": images, "y_train": labels, "x_test": test_images, "y_test": test_labels,
   }  # fmt: skip
   partial = path.with_name(f"new_{path.name}")

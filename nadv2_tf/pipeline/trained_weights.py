@@ -25,7 +25,6 @@ if TYPE_CHECKING:
   from nadv2_tf.pipeline.encoder_weights import AnyExamples
   from nadv2_tf.pipeline.workbench import Workbench
   from nadv2_tf.spec import NetworkSpec
-  from nadv2_tf.types import AnyPath
 
 #: the first layer of every network that `stand_alone` made begins so
 OWN_NAME = "block01_"
@@ -59,15 +58,15 @@ def lacks_statistics(bench: Workbench) -> bool:
 
 
 @functools.lru_cache(maxsize=4)
-def is_whole(path: AnyPath) -> bool:
+def is_whole(file: str) -> bool:
   """Whether a file is of a network that this package made, rather than of an encoder."""
-  path = pathlib.Path(path)
+  path = pathlib.Path(file)
   if path.suffix != ".keras" or not zipfile.is_zipfile(path):
     return False
   return any(layer.name.startswith(OWN_NAME) for layer in load_keras(path).layers)
 
 
-def check(path: AnyPath, network: NetworkSpec) -> None:
+def check(path: str, network: NetworkSpec) -> None:
   """Raises ValueError if the weights in a file are not for `network`."""
   if is_whole(path):
     _copied(path, stand_alone(network), network)
@@ -75,7 +74,7 @@ def check(path: AnyPath, network: NetworkSpec) -> None:
     encoder_weights.match(path, network)
 
 
-def load(path: AnyPath, super_model: SuperNetwork, train: AnyExamples) -> int:
+def load(path: str, super_model: SuperNetwork, train: AnyExamples) -> int:
   """Puts a file's weights into the super-network; returns how many layers were taken.
 
   Raises:
@@ -90,7 +89,7 @@ def load(path: AnyPath, super_model: SuperNetwork, train: AnyExamples) -> int:
   return taken
 
 
-def _copied(path: AnyPath, model: keras.Model, network: NetworkSpec) -> int:
+def _copied(path: str, model: keras.Model, network: NetworkSpec) -> int:
   """Copies a file's weights into `model`; all but those of another number of classes must fit."""
   loaded = {layer.name: layer for layer in load_keras(path).layers}
   classifier, taken = layer_name(len(network.blocks) - 1, "classes"), 0

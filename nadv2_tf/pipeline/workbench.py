@@ -81,9 +81,9 @@ def make_workbench(
   train_options = settled_train(network_options, train_options)
   source = given_network(folder, network_options)
   size = _image_size(network_options, source)
-  task = make_task(network_options, size, train_options, source and source.spec)
+  task = make_task(network_options, size, train_options, source.spec if source else None)
   datasets = task.datasets()
-  found = source and source.fitted(task, datasets)
+  found = source.fitted(task, datasets) if source else None
   if found:
     space = found.space().keeping(parse_blocks(network_options.fixed_blocks))
   else:

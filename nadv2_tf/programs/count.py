@@ -74,11 +74,12 @@ def read_keras(name: str) -> tuple[NetworkSpec, list[str]]:
   from nadv2_tf.pipeline import workbench
   from nadv2_tf.pipeline.given import network as given
 
-  values = {
+  values: dict[str, Any] = {
     each: FLAGS[each].value for each in ("image_size", "input_range", "bypass", "fixed_blocks")
   }
-  where = {"backbone": name, "weights": "none"} if name.startswith(KERAS) else {"network": name}
-  found = given.on_paper(NetworkOptions(**values, **where))
+  is_named = name.startswith(KERAS)
+  where = {"backbone": name, "weights": "none"} if is_named else {"network": name}
+  found = given.on_paper(NetworkOptions(**values | where))
   space = found.space().keeping(workbench.parse_blocks(values["fixed_blocks"]))
   return space.largest(), [*(f"understood  {line}" for line in found.lines), *_searched(space)]
 
@@ -165,7 +166,8 @@ def table(counts: Mapping[str, Any]) -> str:
 
 
 def main() -> None:
-  name, lines = FLAGS.network, []
+  name: str = FLAGS.network
+  lines: list[str] = []
   if is_keras(name):
     spec, lines = read_keras(name)
   else:

@@ -99,8 +99,8 @@ def test_a_backbone_begins_with_a_file_of_its_own(tmp_path, randomise):
   trained.save(path)
   space = backbones.search_space("mobilenet_v3_demo", SHAPE, 3)
   model = super_network(space)
-  trained_weights.check(path, space.largest())
-  taken = trained_weights.load(path, model, None)
+  trained_weights.check(str(path), space.largest())
+  taken = trained_weights.load(str(path), model, None)
   begun = slice_network(model, space.largest())
   with_weights = [layer for layer in begun.layers if layer.weights]
   assert taken == len(with_weights) - 1
@@ -112,4 +112,4 @@ def test_a_backbone_begins_with_a_file_of_its_own(tmp_path, randomise):
         np.testing.assert_array_equal(one, other)
   other = backbones.search_space("mobilenet_v3_cifar_small", (32, 32, 1), 3).largest()
   with pytest.raises(ValueError, match="the file must be of the same backbone"):
-    trained_weights.check(path, other)
+    trained_weights.check(str(path), other)

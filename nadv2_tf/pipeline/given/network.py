@@ -165,7 +165,7 @@ class Unfitted:
     except ValueError as error:
       raise ValueError(f"{flag} at --image_size={size}: {error}") from None
     found = dataclasses.replace(found, spec=spec)
-    digests = {"weights": weights_checksum(self.model)}
+    digests: dict[str, Any] = {"weights": weights_checksum(self.model)}
     path = source.file_of(options)
     if path:
       digests["file"] = source.digest_of_file(path)
