@@ -105,7 +105,7 @@ def image_shape(model: keras.Model, given: Shape | None) -> Shape:
     raise ReadError(
       f"{name_of(model)} takes images of any size, {own}; give the size as input_shape."
     )
-  return own  # type: ignore[return-value]
+  return own
 
 
 class _Walker:
@@ -129,7 +129,9 @@ class _Walker:
         args, kwargs = call.arguments.fill_in(values)
         inputs = [values[id(tensor)] for tensor in call.input_tensors]
         if len(call.outputs) != 1:
-          raise self._stop(call.operation, inputs, "it has several outputs; one would be understood")
+          raise self._stop(
+            call.operation, inputs, "it has several outputs; one would be understood"
+          )
         if isinstance(call.operation, old_files.Operator):
           arguments = [*_flat(args), *(item for name, item in kwargs.items() if name == "y")]
         else:

@@ -55,7 +55,9 @@ SMALL = {"weights": None, "classes": 10}
 APPLICATIONS = {
   "mobilenet": lambda: apps.MobileNet((32, 32, 3), alpha=0.25, **SMALL),
   "mobilenet_odd": lambda: apps.MobileNet((45, 45, 3), alpha=0.25, **SMALL),
-  "mobilenet_v2": lambda: apps.MobileNetV2((33, 33, 3), alpha=0.35, include_top=False, weights=None),
+  "mobilenet_v2": lambda: apps.MobileNetV2(
+    (33, 33, 3), alpha=0.35, include_top=False, weights=None
+  ),
   "mobilenet_v3_small": lambda: apps.MobileNetV3Small((32, 32, 3), alpha=0.5, **SMALL),
   "mobilenet_v3_large_minimalistic": lambda: apps.MobileNetV3Large(
     (40, 32, 3), alpha=0.25, minimalistic=True, pooling="avg", include_top=False, weights=None
