@@ -28,7 +28,7 @@ FLOORS = (
   ("models",),
   ("tasks",),
   ("training",),
-  ("export",),
+  ("export", "reading"),
   ("benchmarks.timing",),
   ("benchmarks.tables",),
   ("pipeline",),

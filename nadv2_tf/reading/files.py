@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
+import re
 from typing import TYPE_CHECKING
 
 import keras
 
+from nadv2_tf.reading import old_files
 from nadv2_tf.reading.errors import ReadError
 from nadv2_tf.training.network_files import check_numbers, load_keras, reason, stored_config
 
@@ -40,7 +41,7 @@ def load_model(path: AnyPath) -> keras.Model:
   if path.suffix not in (".keras", ".h5", ".hdf5") or not path.is_file():
     raise ReadError(f"{path} is not a .keras or .h5 file.")
   try:
-    config = stored_config(path) if path.suffix == ".keras" else _config_of_h5(path)
+    config = stored_config(path) if path.suffix == ".keras" else old_files.config_of(path)
   except Exception as error:  # zip, HDF5 and JSON raise whatever the damaged part raises
     raise ReadError(f"{path} cannot be read as a Keras model: {reason(error)}") from None
   foreign = _foreign(config)
@@ -50,20 +51,25 @@ def load_model(path: AnyPath) -> keras.Model:
     if path.suffix == ".keras":
       return load_keras(path)
     check_numbers(config)
-    return keras.saving.load_model(path, compile=False, safe_mode=True)
+    with old_files.readable(path, old_files.put_right(config)) as copy:
+      own = {"Operator": old_files.Operator}
+      return keras.saving.load_model(copy, custom_objects=own, compile=False, safe_mode=True)
   except Exception as error:  # Keras raises whatever the damaged part raises
     prefix = "" if str(path) in str(error) else f"{path} cannot be read as a Keras model: "
-    raise ReadError(f"{prefix}{reason(error)}") from None
+    raise ReadError(f"{prefix}{_own_words(reason(error))}") from None
 
 
-def _config_of_h5(path: pathlib.Path) -> Any:
-  import h5py
-
-  with h5py.File(path, "r") as file:
-    text = file.attrs.get("model_config")
-    if text is None:
-      raise ValueError("it has weights and no model; save the whole model, model.save(...)")
-    return json.loads(text)
+def _own_words(text: str) -> str:
+  """What Keras says of a layer that it does not know, without its advice to run its code."""
+  unknown = re.search(r"Unknown layer: '?([\w>]+)'?", text)
+  if unknown is None:
+    return text
+  if unknown[1] == "TFOpLambda":
+    return (
+      "it has an operator of tf_keras that Keras 3 does not know; sums, products, quotients and "
+      "activations would be understood, or write it with layers, such as Rescaling"
+    )
+  return f"{unknown[1]!r} is not a layer of Keras; Keras's own layers would be understood"
 
 
 def _foreign(config: Any) -> str:
@@ -82,7 +88,8 @@ def _foreign(config: Any) -> str:
           return "it was saved by tf_keras; load it there and save it as a .h5 file"
         registered = value.get("registered_name")
         is_own = isinstance(module, str) and module.split(".")[0] not in ("keras", "builtins")
-        if is_own or (module is None and _is_named_by_its_author(registered)):
+        # Older files have no modules; a name that was registered has its package in front.
+        if is_own or (module is None and any(map(_is_registered, (kind, registered)))):
           return (
             f"{name!r} is a {kind}, which is not of Keras; Keras's own layers would be understood"
           )
@@ -92,5 +99,5 @@ def _foreign(config: Any) -> str:
   return ""
 
 
-def _is_named_by_its_author(registered: Any) -> bool:
+def _is_registered(registered: Any) -> bool:
   return isinstance(registered, str) and ">" in registered and not registered.startswith("keras")

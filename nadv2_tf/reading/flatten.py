@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import keras
 
-from nadv2_tf.reading import layers, operations
+from nadv2_tf.reading import layers, old_files, operations
 from nadv2_tf.reading.errors import ReadError
 from nadv2_tf.reading.graph import Node, UnplacedError
 
@@ -105,7 +105,7 @@ def image_shape(model: keras.Model, given: Shape | None) -> Shape:
     raise ReadError(
       f"{name_of(model)} takes images of any size, {own}; give the size as input_shape."
     )
-  return own  # type: ignore[return-value]
+  return own
 
 
 class _Walker:
@@ -132,7 +132,10 @@ class _Walker:
           raise self._stop(
             call.operation, inputs, "it has several outputs; one would be understood"
           )
-        arguments = [*_flat(args), *(item for item in kwargs.values() if isinstance(item, Node))]
+        if isinstance(call.operation, old_files.Operator):
+          arguments = [*_flat(args), *(item for name, item in kwargs.items() if name == "y")]
+        else:
+          arguments = [*_flat(args), *(item for item in kwargs.values() if isinstance(item, Node))]
         values[id(call.outputs[0])] = self._apply(call.operation, inputs, arguments)
     return values[id(model.outputs[0])]
 
@@ -143,6 +146,8 @@ class _Walker:
     try:
       if not isinstance(operation, keras.layers.Layer):
         return operations.place(operation, arguments, label)
+      if isinstance(operation, old_files.Operator):
+        return operations.OPERATIONS[operation.operation](operation, arguments, label)
       self._once(operation)
       if isinstance(operation, keras.Model):
         check_model(operation)

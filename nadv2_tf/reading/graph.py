@@ -100,8 +100,8 @@ def affine(x: Node, scale: Any, offset: Any, label: str) -> Node:
     return affine(x.inputs[0], x["scale"] * scale, x["offset"] * scale + offset, label)
   if x.kind == "permute":
     back = np.argsort(x["order"])
-    moved = (value if value.size == 1 else value[back] for value in (scale, offset))
-    return permute(affine(x.inputs[0], *moved, label), x["order"], x.label)
+    scale, offset = (value if value.size == 1 else value[back] for value in (scale, offset))
+    return permute(affine(x.inputs[0], scale, offset, label), x["order"], x.label)
   return node
 
 

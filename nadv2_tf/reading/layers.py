@@ -176,7 +176,7 @@ def _global_max_pool(layer: Any, inputs: list[Node], label: str) -> Node:
 
 def _zeros(layer: Any, inputs: list[Node], label: str) -> Node:
   height, width = (tuple(pair) for pair in layer.padding)
-  return graph.zeros(_one(inputs), (height, width), label)  # type: ignore[arg-type]
+  return graph.zeros(_one(inputs), (height, width), label)
 
 
 def _rescaling(layer: Any, inputs: list[Node], label: str) -> Node:
@@ -226,8 +226,8 @@ def _resizing(layer: Any, inputs: list[Node], label: str) -> Node:
   if plain and factor > 1 and (layer.height, layer.width) == (factor * height, factor * width):
     return upsampled(x, factor, layer.interpolation, label)
   raise UnplacedError(
-    f"it makes {layer.height}x{layer.width} of {height}x{width}; images of that size without it, or "
-    "a nearest upsampling by 2 to 8, would be understood"
+    f"it makes {layer.height}x{layer.width} of {height}x{width}; images of that size without it, "
+    "or a nearest upsampling by 2 to 8, would be understood"
   )
 
 
@@ -255,7 +255,7 @@ def _add(layer: Any, inputs: list[Node], label: str) -> Node:
 def _multiply(layer: Any, inputs: list[Node], label: str) -> Node:
   if len(inputs) != 2:
     raise UnplacedError(f"it has {len(inputs)} inputs; two would be understood")
-  return graph.multiply(*inputs, label)
+  return graph.multiply(inputs[0], inputs[1], label)
 
 
 LAYERS: dict[type, Placer] = {

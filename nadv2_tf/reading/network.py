@@ -88,7 +88,7 @@ def check_same(model: keras.Model, read: ReadNetwork, images: np.ndarray) -> flo
     outputs = _second_class(read, outputs)
   outputs = outputs.reshape(expected.shape)
   if read.output_activation == "softmax" and expected.shape[-1] > 1:
-    # A probability near 0 or 1 says little of its logit: one hides differences, one is all rounding.
+    # Probabilities near 0 or 1 say little of their logits, and differ by what those are rounded.
     expected, outputs = (np.log(np.maximum(array, SMALLEST)) for array in (expected, outputs))
   spread = float(expected.std())
   largest = float(np.abs(outputs.astype(np.float64) - expected).max())

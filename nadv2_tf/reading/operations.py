@@ -117,7 +117,7 @@ def _reshape(operation: Any, arguments: list[Any], label: str) -> Node:
 def _item(operation: Any, arguments: list[Any], label: str) -> Node:
   """`x[..., i]`, one channel, or `x[..., ::-1]`, all of them turned round."""
   x, key = arguments[0], arguments[1:]
-  if len(key) == 1 and isinstance(key[0], tuple):
+  if len(key) == 1 and isinstance(key[0], (tuple, list)):
     key = list(key[0])
   if key and key[0] is not Ellipsis and all(item == slice(None) for item in key[:-1]):
     key = [Ellipsis, key[-1]] if len(key) == 4 else key

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 ENDS = ("softmax", "sigmoid")
 #: what would be understood where a node of a kind stands that no block begins with
 UNDERSTOOD = {
-  "affine": "numbers change its input behind the first layers; Rescaling and Normalization would be "
-  "understood in front, BatchNormalization anywhere",
-  "multiply": "tensors are multiplied; squeeze-and-excite, swish and hard-swish would be understood",
+  "affine": "numbers change its input behind the first layers; Rescaling and Normalization would "
+  "be understood in front, BatchNormalization anywhere",
+  "multiply": "tensors are multiplied; squeeze-and-excite, swish, hard-swish would be understood",
   "squeeze_excite": "squeeze-and-excite would be understood between a depthwise layer with batch "
   "norm and a linear 1x1 convolution with batch norm",
   "zeros": "zeros would be understood before a convolution or pool with padding='valid'",
@@ -128,7 +128,8 @@ class _Parser:
       match, source = found
       if source.dropout is not None:
         rate, source.dropout = source.dropout[0], None
-        match = dataclasses.replace(match, block=dataclasses.replace(match.block, dropout=rate))
+        with_rate = dataclasses.replace(match.block, dropout=rate)  # type: ignore[type-var]
+        match = dataclasses.replace(match, block=with_rate)
       return self._append(match)
     first = self._links.consumers(x)[0]
     if x is self._graph.images and first.kind == "affine":
@@ -179,8 +180,8 @@ class _Parser:
     if len(consumers) > 1:
       raise self._refusal(
         consumers[1],
-        f"it begins another branch from {x.label}; a shortcut that is added, through nothing or one "
-        "1x1 convolution with batch norm around two or three others, would be understood",
+        f"it begins another branch from {x.label}; a shortcut that is added, through nothing or "
+        "one 1x1 convolution with batch norm around two or three others, would be understood",
         fork=True,
       )
     (first,) = consumers

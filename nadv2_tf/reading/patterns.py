@@ -10,6 +10,7 @@ from nadv2_tf.spec import blocks
 
 if TYPE_CHECKING:
   from collections.abc import Sequence
+  from typing import Any
 
   from nadv2_tf.reading.graph import Node
   from nadv2_tf.reading.units import Arrays
@@ -254,7 +255,7 @@ def _single(links: Links, node: Node) -> Match | None:
 def _filtered(item: Unit) -> Match | None:
   if len(set(item.filters.values.get("flat", (1,)))) > 1:
     return None  # Flatten of pixels that are not square
-  settings = {
+  settings: dict[str, Any] = {
     "kernel": item.kernel,
     "stride": item.stride,
     "activation": item.activation,

@@ -11,12 +11,12 @@ from nadv2_tf.layers.batch_norm import EPSILON
 from nadv2_tf.spec import checks
 
 if TYPE_CHECKING:
+  from typing import TypeAlias
+
   from nadv2_tf.reading.graph import Node
   from nadv2_tf.spec.blocks import Padding
 
   #: {end of a layer's name: arrays in the order of its set_weights}
-  from typing import TypeAlias
-
   Arrays: TypeAlias = dict[str, list[np.ndarray]]
 
 
@@ -133,9 +133,10 @@ def norm_arrays(norm: Node, bias: np.ndarray | None = None) -> list[np.ndarray]:
 def activation_behind(links: Links, node: Node) -> tuple[str, Node]:
   """(the activation that alone follows a node, its node); ("linear", node) if none does."""
   following = links.only(node)
-  if following is not None and following.kind == "activation":
-    if following["name"] in checks.ACTIVATIONS:
-      return following["name"], following
+  if following is None or following.kind != "activation":
+    return "linear", node
+  if following["name"] in checks.ACTIVATIONS:
+    return following["name"], following
   return "linear", node
 
 

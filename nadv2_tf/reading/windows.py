@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nadv2_tf.reading.graph import Node, UnplacedError, permute
+from nadv2_tf.reading.graph import Node, UnplacedError
 from nadv2_tf.spec import channels
 
 if TYPE_CHECKING:

@@ -1,0 +1,149 @@
+"""Which networks of `keras.applications` are understood; writes docs/reference/coverage.md.
+
+  python -m nadv2_tf.benchmarks.studies.coverage --output=docs/reference/coverage.md
+
+Each is built with random weights at the smallest image size that suits it, read, built again and
+compared with itself. Two cores take about ten minutes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import pathlib
+from typing import TYPE_CHECKING
+
+from absl import app, flags
+
+from nadv2_tf.spec.files import write_atomically
+
+if TYPE_CHECKING:
+  from collections.abc import Iterator, Mapping
+  from typing import Any
+
+OUTPUT = flags.DEFINE_string("output", "docs/reference/coverage.md", "The page to write.")
+ONLY = flags.DEFINE_list("only", [], "Names of the networks to look at, by default all.")
+
+#: pixels on a side, and what else is said of a network than its name; others take 64
+SIZES = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
+SETTINGS: dict[str, tuple[dict[str, Any], ...]] = {
+  "MobileNet": ({}, {"alpha": 0.25}, {"alpha": 0.5, "include_top": False}),
+  "MobileNetV2": ({}, {"alpha": 0.35}, {"alpha": 1.4, "include_top": False, "pooling": "avg"}),
+  "MobileNetV3Small": ({}, {"alpha": 0.5}, {"minimalistic": True}, {"include_top": False}),
+  "MobileNetV3Large": ({}, {"alpha": 0.75}, {"minimalistic": True}, {"include_top": False}),
+  "EfficientNetB0": ({}, {"include_top": False}),
+  "VGG16": ({}, {"include_top": False}),
+  "ResNet50": ({}, {"include_top": False, "pooling": "max"}),
+}
+PAGE = """# Networks of `keras.applications`
+
+Written by `python -m nadv2_tf.benchmarks.studies.coverage`, with Keras {keras}: each network with
+random weights and statistics, read (`nadv2_tf.reading.read_network`), built again and compared
+with itself. The difference is the largest of its outputs, as a share of their spread, in float32
+(of a softmax, of the logarithms); up to 1e-5 is allowed. What is refused names the first layer that
+has no place, and what would be understood there.
+
+| network | images | understood | MACs | blocks |
+|---|---|---|---|---|
+{rows}
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+  """What came of one network."""
+
+  name: str
+  images: str
+  understood: str
+  macs: str = ""
+  blocks: str = ""
+
+  def line(self) -> str:
+    return f"| {' | '.join(dataclasses.astuple(self))} |"
+
+
+def applications() -> Mapping[str, Any]:
+  """{name: function} of every convolutional network of `keras.applications`."""
+  import keras
+
+  names = [name for name in dir(keras.applications) if name[0].isupper()]
+  return {name: getattr(keras.applications, name) for name in names}
+
+
+def rows(names: list[str]) -> Iterator[Row]:
+  """A row for every network and its settings; `names` empty for all."""
+  for name, function in applications().items():
+    if not names or name in names:
+      for settings in SETTINGS.get(name, ({},)):
+        yield row(name, function, settings)
+
+
+def row(name: str, function: Any, settings: Mapping[str, Any]) -> Row:
+  """Builds, reads and compares one network."""
+  import keras
+
+  from nadv2_tf import reading
+
+  size = SIZES.get(name, 64)
+  said = ", ".join(f"{key}={value!r}" for key, value in settings.items())
+  title, images = f"{name}({said})" if said else name, f"{size}x{size}"
+  keras.backend.clear_session()
+  model = function(weights=None, input_shape=(size, size, 3), **settings)
+  try:
+    reading.read_network(model)
+    read = reading.read_network(randomised(model))
+    share = reading.check_same(model, read, batch(model))
+  except reading.ReadError as error:
+    return Row(title, images, f"no: {error}")
+  kinds: dict[str, int] = {}
+  for block in read.spec.blocks:
+    kinds[block.kind] = kinds.get(block.kind, 0) + 1
+  listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+  gc.collect()
+  return Row(title, images, f"yes, {share:.0e}", f"{read.spec.macs() / 1e6:.1f} M", listed)
+
+
+def randomised(model: Any) -> Any:
+  """The model with drawn weights and statistics, whose signal keeps its size."""
+  import numpy as np
+
+  rng = np.random.default_rng(0)
+  for weight in model.weights:
+    shape = tuple(weight.shape)
+    name = weight.name
+    if "variance" in name or "gamma" in name:
+      weight.assign(rng.uniform(0.5, 1.5, shape))
+    elif len(shape) < 2:
+      weight.assign(rng.normal(0, 0.3, shape))
+    else:
+      depthwise = len(shape) == 4 and shape[-1] == 1 and shape[0] > 1
+      fan_in = np.prod(shape[:2]) if depthwise else np.prod(shape[:-1])
+      weight.assign(rng.normal(0, np.sqrt(2 / fan_in), shape))
+  return model
+
+
+def batch(model: Any) -> Any:
+  """Two images in the range that the model takes."""
+  import keras
+  import numpy as np
+
+  rescales = any(isinstance(layer, keras.layers.Rescaling) for layer in model.layers)
+  low, high = (0, 255) if rescales else (-1, 1)
+  shape = (2, *model.input_shape[1:])
+  return np.random.default_rng(1).uniform(low, high, shape).astype("float32")
+
+
+def main(argv: list[str]) -> None:
+  import keras
+
+  lines = []
+  for item in rows(ONLY.value):
+    lines.append(item.line())
+    print(lines[-1], flush=True)
+  page = PAGE.format(keras=keras.__version__, rows="\n".join(lines))
+  write_atomically(pathlib.Path(OUTPUT.value), page.encode())
+
+
+if __name__ == "__main__":
+  app.run(main)
