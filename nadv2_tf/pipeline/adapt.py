@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import pathlib
 import shutil
 import tempfile
@@ -166,7 +165,7 @@ def _written(
   }  # fmt: skip
   partial = path.with_name(f"new_{path.name}")
   np.savez(partial, **arrays)
-  os.replace(partial, path)
+  partial.replace(path)
   holdout = max(min(HOLDOUT, round(len(images) * TEST_SHARE)), 1)
   return {
     "data": f"npz:{path}",
