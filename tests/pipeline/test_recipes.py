@@ -6,7 +6,7 @@ import types
 import pytest
 
 from nadv2_tf import backbones
-from nadv2_tf.options import FinetuneOptions, TrainOptions
+from nadv2_tf.options import FinetuneOptions, NetworkOptions, TrainOptions
 from nadv2_tf.pipeline import recipes
 from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.training import strategies
@@ -28,6 +28,8 @@ def bench_of(images=64, **changes):
     space=backbones.search_space("mobilenet_v3_cifar_small"),
     task=Classification("demo", 32, 1, 0),
     strategy=strategies.make_strategy("one"),
+    network_options=NetworkOptions("mobilenet_v3_cifar_small"),
+    given=None,
     seed=0,
   )
 
