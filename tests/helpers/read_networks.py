@@ -62,7 +62,7 @@ READ_NETWORKS = {
         padding=(0, 1),
       ),
       UniversalBottleneck(12, expansion=20),
-      Head(3, 8, "relu6"),
+      Head(3, 16, "relu6"),
     ),
   ),
   "separable": NetworkSpec(
