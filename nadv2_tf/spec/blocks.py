@@ -436,6 +436,8 @@ class Residual(Block):
   second_padding: Padding | None = None
 
   kind = "residual"
+  #: it always adds its input, unlike the bottlenecks, which have a field of this name
+  residual = True
   width_fields = ("first", "second", "third", "shortcut")
 
   def __post_init__(self) -> None:

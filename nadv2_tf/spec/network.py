@@ -70,9 +70,9 @@ class NetworkSpec:
         raise ValueError(
           f"A skip must lead forward between blocks 0 and {len(self.blocks) - 1}, got {skip}."
         )
-    first = self.blocks[0]
-    if any(kept == 0 for kept in first.widths().values()):
-      raise ValueError("Block 1: the first layer must keep at least one filter, got 0.")
+    first = self.first_searched()
+    if first is not None and 0 in self.blocks[first].widths().values():
+      raise ValueError(f"Block {first + 1}: the first layer must keep at least one filter, got 0.")
     for index, block in enumerate(self.blocks):
       if block.kind == "head" and index != len(self.blocks) - 1:
         raise ValueError(f"Block {index + 1}: a head must be the last block.")
@@ -91,7 +91,10 @@ class NetworkSpec:
     for index in range(start, len(self.blocks)):
       skips = [skip for skip in self.skips if skip.target == index]
       skipped = tuple(outputs[skip.source] for skip in skips)
-      inner, shape = shapes.block_shapes(self.blocks[index], shape, skipped)
+      try:
+        inner, shape = shapes.block_shapes(self.blocks[index], shape, skipped)
+      except ValueError as error:
+        raise ValueError(f"Block {index + 1}: {error}") from None
       for skip in skips:
         if outputs[skip.source][:2] != shape[:2]:
           raise ValueError(
@@ -117,6 +120,10 @@ class NetworkSpec:
   def block_outputs(self) -> tuple[Shape, ...]:
     """(height, width, live channels) after every block."""
     return self._walked[1]
+
+  def first_searched(self) -> int | None:
+    """Index of the first block that has widths, what only prepares the images being none."""
+    return next((index for index, block in enumerate(self.blocks) if block.widths()), None)
 
   def macs(self, bias: bool = False) -> float:
     """Multiply-accumulates at batch 1; `bias` counts half a MAC per conv output as well."""

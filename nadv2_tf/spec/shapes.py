@@ -47,6 +47,12 @@ class LayerShape:
   gate: str = ""
 
   @property
+  def can_be_bypassed(self) -> bool:
+    """Whether its output is of the size that channels which go around it have."""
+    around = (channels.output_size(side, self.stride) for side in (self.in_height, self.in_width))
+    return (self.out_height, self.out_width) == tuple(around)
+
+  @property
   def bypassed(self) -> int:
     """How many input channels go around the filters."""
     return self.out_channels - self.kept if self.kind in ("conv", "depthwise") else 0
@@ -115,19 +121,11 @@ class _ShapeMaker:
     self, kind: str, x: Shape, filters: Filters, kept: int, bypass_cap: int | None
   ) -> Shape:
     *size, live = x
-    passes = channels.output_channels(live, bypass_cap, kept) > kept
     height, width = (
       channels.output_size(side, filters.stride, filters.kernel, filters.padding) for side in size
     )
-    if passes and (height, width) != tuple(
-      channels.output_size(side, filters.stride) for side in size
-    ):
-      raise ValueError(
-        f"{filters.field}: no channel can pass a layer of padding {filters.padding}, kernel "
-        f"{filters.kernel} and stride {filters.stride}, whose output is {height}x{width}."
-      )
     out = (height, width, channels.output_channels(live, bypass_cap, kept))
-    return self._record(
+    self._record(
       kind,
       x,
       out,
@@ -139,6 +137,9 @@ class _ShapeMaker:
       batch_norm=filters.batch_norm,
       padding=filters.padding,
     )
+    if filters.padding is not None:
+      _check_bypass(self.layers[-1], bypass_cap)
+    return out
 
   def squeeze_excite(
     self,
@@ -167,6 +168,8 @@ class _ShapeMaker:
     )
 
   def activation(self, x: Shape, activation: str) -> Shape:
+    if activation == "linear":
+      return x
     return self._record("activation", x, x, activation=activation)
 
   def norm(self, x: Shape, activation: str) -> Shape:
@@ -182,6 +185,11 @@ class _ShapeMaker:
     return self._record("add", x, wider, kept=min(shortcut[2], x[2]))
 
   def residual(self, shortcut: Shape, branch: Shape) -> Shape:
+    if shortcut[:2] != branch[:2]:
+      raise ValueError(
+        f"The residual adds {branch[:2]} to {shortcut[:2]} (height, width); padding must keep the "
+        "resolution."
+      )
     return self.add(shortcut, branch)
 
   def upsample(self, x: Shape, factor: int) -> Shape:
@@ -203,6 +211,23 @@ class _ShapeMaker:
     self, condition: bool, if_true: Callable[[], Shape], if_false: Callable[[], Shape]
   ) -> Shape:
     return if_true() if condition else if_false()
+
+
+def _check_bypass(layer: LayerShape, bypass_cap: int | None) -> None:
+  """Raises ValueError for a layer that channels may go around, but whose output has another size.
+
+  A depthwise layer has no cap that could be 0: it must have a filter for every channel.
+  """
+  is_depthwise = layer.kind == "depthwise"
+  passes = layer.bypassed > 0 if is_depthwise else bypass_cap != 0
+  if passes and not layer.can_be_bypassed:
+    needed = f"{layer.in_channels} filters" if is_depthwise else "bypass_cap 0"
+    raise ValueError(
+      f"{layer.field} with padding {layer.padding}, kernel {layer.kernel} and stride "
+      f"{layer.stride} makes {layer.out_height}x{layer.out_width} of "
+      f"{layer.in_height}x{layer.in_width}, so no channel can go around it: it needs {needed}, got "
+      f"{layer.kept if is_depthwise else bypass_cap}."
+    )
 
 
 @functools.lru_cache(maxsize=65536)

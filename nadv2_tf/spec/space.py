@@ -12,7 +12,7 @@ from nadv2_tf.spec.network import NetworkSpec
 
 if TYPE_CHECKING:
   import random
-  from collections.abc import Iterable, Sequence
+  from collections.abc import Iterable, Iterator, Sequence
   from typing import Any, SupportsIndex
 
   from nadv2_tf.spec.blocks import Block
@@ -201,6 +201,10 @@ class SearchSpace:
     """{field: column of `encode`} of one block's decisions."""
     return self._columns.get(block_index, {})
 
+  def kernel_column(self, block_index: int, field: str) -> int | None:
+    """Column of the kernel size of a block's depthwise layer `field`; None if it is fixed."""
+    return self.columns(block_index).get("kernel") if field == "depthwise" else None
+
   @functools.cached_property
   def _columns(self) -> dict[int, dict[str, int]]:
     table: dict[int, dict[str, int]] = {}
@@ -238,6 +242,17 @@ def _has_searched_kernel(block: Block) -> bool:
   return len(kernel_choices(block.kernel)) > 1
 
 
+def _fixed_widths(network: NetworkSpec) -> Iterator[tuple[int, str]]:
+  """(block index, field) of the widths that are not searched; see `space_of`."""
+  for index, layers in enumerate(network.layers()):
+    for layer in layers:
+      if layer.kind == "depthwise" and not layer.can_be_bypassed:
+        yield index, layer.field
+  searched = [index for index, block in enumerate(network.blocks) if block.widths()]
+  if searched and network.blocks[-1].kind != "head" and network.blocks[searched[-1]].kind == "conv":
+    yield searched[-1], "filters"
+
+
 def space_of(
   network: NetworkSpec,
   levels: int,
@@ -247,8 +262,9 @@ def space_of(
 
   Args:
     network: the largest `NetworkSpec`. Its first layer may not be removed, nor any width of a block
-      without a bypass (`bypass_cap` 0), which would leave no channel; a last layer without bypass
-      that is no classifier (a depth decoder's output) is fixed, like the classifier.
+      without a bypass (`bypass_cap` 0), which would leave no channel; a last convolution that is no
+      classifier (a depth decoder's output) is fixed, like the classifier. So is a depthwise layer
+      whose padding makes an output of another size, which no channel can go around.
     levels: n of the width grid `round(full * i / n)`.
     coupled: pairs ((block, field), (block, field)) that share one width.
 
@@ -256,12 +272,13 @@ def space_of(
   """
   partner = dict(coupled)
   followers = set(partner.values())
+  fixed = set(_fixed_widths(network))
+  first = network.first_searched()
   decisions = []
   for index, block in enumerate(network.blocks):
-    zero_allowed = index > 0 and getattr(block, "bypass_cap", None) != 0
+    zero_allowed = index != first and getattr(block, "bypass_cap", None) != 0
     for field, full in block.widths().items():
-      last_is_fixed = index == len(network.blocks) - 1 and block.kind == "conv"
-      if (index, field) in followers or last_is_fixed:
+      if (index, field) in followers or (index, field) in fixed:
         continue
       places = ((index, field), *([partner[index, field]] if (index, field) in partner else []))
       if any(place_field != field for _, place_field in places):

@@ -243,7 +243,7 @@ REFUSED = (
   (lambda: Conv(4, bypass_cap=-2), "bypass_cap must be an integer from 0 to 65536, got -2"),
   (
     lambda: Conv(4, activation="gelu"),
-    "activation must be one of 'linear', 'relu', 'hard_swish'; got 'gelu'",
+    "activation must be one of 'linear', 'relu', 'relu6', 'hard_swish', 'swish'; got 'gelu'",
   ),
   (lambda: DepthwiseSeparable(-1, 4), "depthwise must be an integer from 0 to 65536, got -1"),
   (lambda: DepthwiseSeparable(4, "8"), "pointwise must be an integer from 0 to 65536, got '8'"),
