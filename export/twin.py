@@ -6,7 +6,6 @@ quantization then sees the very kernels that int8 will hold.
 
 from __future__ import annotations
 
-import collections
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,7 +39,6 @@ class _TwinMaker(StaticMaker):
   def __init__(self, spec: NetworkSpec, quantized: bool) -> None:
     super().__init__(spec)
     self._quantized = quantized
-    self._adds: collections.Counter[str] = collections.Counter()
     self._sums: dict[int, tuple[Tensor, list[Tensor]]] = {}
 
   def layer(self, layer: tf_keras.layers.Layer, x: Tensor, weight: str | None = None) -> Tensor:
@@ -176,11 +174,7 @@ class _TwinMaker(StaticMaker):
   def add(self, shortcut: Tensor, x: Tensor) -> Tensor:
     most = max(shortcut.shape[-1], x.shape[-1])
     operands = [_padded(shortcut, most), _padded(x, most)]
-    name = self.name("add")
-    self._adds[name] += 1
-    if self._adds[name] > 1:  # of a skip that ends where a residual does
-      name = f"{name}_{self._adds[name]}"
-    made = self.layer(layers.Add(name=name), operands)
+    made = self.layer(layers.Add(name=self.next_name("add")), operands)
     self._sums[id(made)] = made, operands  # `made` kept, so that its id stays its own
     return made
 

@@ -1,4 +1,6 @@
-"""Small networks of the block kinds that other people's networks are read as."""
+"""Small networks whose layers the TFLite converter fuses, or may not, beside `other_networks`."""
+
+from other_networks import NETWORKS
 
 from nadv2_tf.spec import NetworkSpec, Skip
 from nadv2_tf.spec.blocks import (
@@ -12,8 +14,6 @@ from nadv2_tf.spec.blocks import (
   Norm,
   Pool,
   Rescale,
-  Residual,
-  UniversalBottleneck,
   Upsample,
 )
 
@@ -21,50 +21,7 @@ from nadv2_tf.spec.blocks import (
 SHAPE = (17, 20, 3)
 
 READ_NETWORKS = {
-  "residual": NetworkSpec(
-    "resnet",
-    SHAPE,
-    (
-      Rescale((0.5, 0.25, 2.0), (0.1, -0.2, 0.3)),
-      Conv(8, 7, 2, "relu", padding=(3, 3)),
-      Pool("max", 3, 2, (1, 1)),
-      Residual(8, 8),
-      Residual(6, 6, 12, 12, 1, 3, second_stride=2, second_padding=(1, 1)),
-      Residual(10, 12, activation="swish", bypass_cap=4),
-      Head(3),
-    ),
-  ),
-  "bottlenecks": NetworkSpec(
-    "bottlenecks",
-    SHAPE,
-    (
-      Rescale((1.0,), (-0.4,)),
-      Conv(8, 3, 2, "relu6", padding=(0, 1)),
-      UniversalBottleneck(
-        8,
-        expansion=16,
-        depthwise=16,
-        kernel=5,
-        squeeze=3,
-        squeeze_activation="swish",
-        gate="sigmoid",
-        activation="swish",
-        bypass_cap=4,
-      ),
-      UniversalBottleneck(
-        12,
-        start=8,
-        expansion=16,
-        depthwise=16,
-        stride=2,
-        activation="relu6",
-        residual=False,
-        padding=(0, 1),
-      ),
-      UniversalBottleneck(12, expansion=20),
-      Head(3, 16, "relu6"),
-    ),
-  ),
+  **NETWORKS,
   "separable": NetworkSpec(
     "separable",
     SHAPE,
