@@ -193,7 +193,7 @@ class _TwinMaker(StaticMaker):
     return layers.Flatten(name="logits")(x)
 
 
-class _ActivatedAdd(layers.Add):
+class _ActivatedAdd(tf_keras.layers.Add):
   """A sum and an activation after it."""
 
   def __init__(self, activation: str, **kwargs: Any) -> None:
@@ -223,7 +223,7 @@ def _surrounded(x: Tensor, padding: Padding | None, name: str) -> Tensor:
 
 def _of_channels(values: tuple[float, ...], channels: int) -> Callable[..., Tensor]:
   """An initializer: one number for each channel, or one for all."""
-  row = np.broadcast_to(np.float32(values), (channels,))
+  row = np.broadcast_to(np.array(values, np.float32), (channels,))
   return lambda shape, dtype=None, **unused: tf.reshape(tf.constant(row, dtype), shape)
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from nadv2_tf.spec import channels
 
 if TYPE_CHECKING:
+  from collections.abc import Iterable
+
   from nadv2_tf.spec.blocks import Padding
   from nadv2_tf.spec.shapes import LayerShape
 
@@ -153,7 +155,7 @@ def _filter_padding(layer: LayerShape) -> Padding | None:
   return None if same else layer.padding
 
 
-def is_same(padding: Padding, size: tuple[int, int], kernel: int, stride: int) -> bool:
+def is_same(padding: Padding, size: Iterable[int], kernel: int, stride: int) -> bool:
   """Whether explicit zeros are, in height and width, those of TensorFlow's SAME padding."""
   missing = [
     max((channels.output_size(side, stride) - 1) * stride + kernel - side, 0) for side in size
