@@ -73,7 +73,7 @@ class Piece:
   @property
   def activation_name(self) -> str:
     """The activation without what else `activation` says."""
-    return self.activation.partition("pad ")[0].strip()
+    return self.activation.partition("pad ")[0].strip() or "linear"
 
   @property
   def squeeze_functions(self) -> tuple[str, str]:

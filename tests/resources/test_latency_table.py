@@ -189,7 +189,7 @@ def test_pieces_of_other_peoples_layers(name):
 
 @pytest.mark.parametrize(
   ("activation", "name", "padding"),
-  [("relu6", "relu6", None), ("swish pad 0 12", "swish", (0, 12)), ("pad 1 1", "", (1, 1))],
+  [("relu6", "relu6", None), ("swish pad 0 12", "swish", (0, 12)), ("pad 1 1", "linear", (1, 1))],
 )
 def test_what_a_pieces_text_says(activation, name, padding):
   piece = dataclasses.replace(CONV, activation=activation)
