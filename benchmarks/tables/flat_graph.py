@@ -9,6 +9,8 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from nadv2_tf.benchmarks.tables.flat_fusion import Step, fused
+
 if TYPE_CHECKING:
   from collections.abc import Iterable, Sequence
 
@@ -58,11 +60,11 @@ class FlatGraph:
 
   def __init__(self) -> None:
     self._tensors: list[schema.TensorT] = []
-    self._operators: list[schema.OperatorT] = []
+    self._steps: list[Step] = []
     self._inputs: list[int] = []
     # Buffer 0 is empty: that of all tensors that are computed.
     self._buffers = [schema.BufferT()]
-    self._codes: dict[tuple[str, int], int] = {}
+    self._weights: set[int] = set()
     self._shared: dict[tuple[Any, ...], FlatTensor] = {}
 
   def input(self, name: str, shape: Iterable[int]) -> FlatTensor:
@@ -74,7 +76,10 @@ class FlatGraph:
     """A tensor with a buffer of its own, whatever else has the same values."""
     self._buffers.append(_Buffer(values))
     name = f"constant_{len(self._tensors)}"
-    return self._tensor(name, values.shape, values.dtype.name, len(self._buffers) - 1)
+    tensor = self._tensor(name, values.shape, values.dtype.name, len(self._buffers) - 1)
+    if values.dtype == np.float32 and values.ndim == 1:
+      self._weights.add(tensor.index)
+    return tensor
 
   def shared(self, values: np.ndarray) -> FlatTensor:
     """A constant that all askers of the same values share, as converted files share them."""
@@ -103,16 +108,15 @@ class FlatGraph:
       options: the schema's object of its options (`Conv2DOptionsT`), None for none.
       version: of the operator.
     """
-    output = self._tensor(f"{name.lower()}_{len(self._operators)}", shape)
+    output = self._tensor(f"{name.lower()}_{len(self._steps)}", shape)
     operator = schema.OperatorT()
-    operator.opcodeIndex = self._codes.setdefault((name, version), len(self._codes))
     operator.inputs = [tensor.index for tensor in inputs]
     operator.outputs = [output.index]
     if options is not None:
       operator.builtinOptions = options
       kind = type(options).__name__.removesuffix("T")
       operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
-    self._operators.append(operator)
+    self._steps.append(Step(name, version, operator))
     return output
 
   def slice(self, x: FlatTensor, key: Sequence[Any]) -> FlatTensor:
@@ -132,17 +136,21 @@ class FlatGraph:
     """The file, as bytes, whose outputs are these `FlatTensor`s."""
     graph = schema.SubGraphT()
     graph.name = "main"
-    graph.tensors, graph.operators = self._tensors, self._operators
     graph.inputs = self._inputs
     graph.outputs = [tensor.index for tensor in outputs]
+    codes: dict[tuple[str, int], int] = {}
+    steps = fused(self._steps, graph.outputs, self._weights)
+    for step in steps:
+      step.operator.opcodeIndex = codes.setdefault((step.name, step.version), len(codes))
+    graph.tensors, graph.operators = self._tensors, [step.operator for step in steps]
     model = schema.ModelT()
     model.version = VERSION
     model.description = "Random weights, for timing."
-    model.operatorCodes = [_code(*key) for key in self._codes]
+    model.operatorCodes = [_code(*key) for key in codes]
     model.subgraphs = [graph]
     model.buffers = self._buffers
     weights = sum(buffer.values.nbytes + ALIGNMENT for buffer in self._buffers[1:])
-    entries = len(self._tensors) + len(self._operators) + len(self._buffers) + 10
+    entries = len(self._tensors) + len(steps) + len(self._buffers) + 10
     builder = flatbuffers.Builder(weights + _ENTRY_BYTES * entries)
     builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
   from nadv2_tf.benchmarks.timing.device import Device
   from nadv2_tf.options import TimingSettings
-  from nadv2_tf.resources.latency_table import Piece
+  from nadv2_tf.resources.pieces import Piece
   from nadv2_tf.spec import NetworkSpec, SearchSpace
   from nadv2_tf.types import AnyPath
 

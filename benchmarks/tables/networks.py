@@ -18,7 +18,7 @@ from nadv2_tf.spec import channels
 if TYPE_CHECKING:
   from nadv2_tf.benchmarks.tables.timed_graph import Operators
   from nadv2_tf.spec import NetworkSpec
-  from nadv2_tf.spec.blocks import Filters
+  from nadv2_tf.spec.blocks import Filters, Window
 
 
 class _FileMaker(StaticMaker):
@@ -37,7 +37,7 @@ class _FileMaker(StaticMaker):
     convolved = None
     if filters.kept:
       convolved = self._operators.convolution(
-        x, filters.kept, filters.kernel, filters.stride, filters.activation
+        x, filters.kept, filters.kernel, filters.stride, filters.activation, filters.padding
       )
     return self._joined(x, convolved, filters.kept, filters.bypass_cap, filters.stride)
 
@@ -51,11 +51,31 @@ class _FileMaker(StaticMaker):
         filters.kernel,
         filters.stride,
         filters.activation,
+        filters.padding,
       )
     return self._joined(x, convolved, kept, None, filters.stride)
 
-  def squeeze_excite(self, x: Any, units: int, skipped: bool) -> Any:
-    return x if skipped else self._operators.squeeze_excite(x, units)
+  def squeeze_excite(
+    self,
+    x: Any,
+    units: int,
+    skipped: bool,
+    activation: str = "relu",
+    gate: str = "hard_sigmoid",
+  ) -> Any:
+    return x if skipped else self._operators.squeeze_excite(x, units, activation, gate)
+
+  def activation(self, x: Any, activation: str) -> Any:
+    return self._operators.activated(x, activation)
+
+  def norm(self, x: Any, activation: str) -> Any:
+    return self._operators.norm(x, activation)
+
+  def rescale(self, x: Any, scale: tuple[float, ...], offset: tuple[float, ...]) -> Any:
+    return self._operators.rescaled(x, scale, offset)
+
+  def window_pool(self, x: Any, window: Window) -> Any:
+    return self._operators.window_pool(x, window)
 
   def add(self, shortcut: Any, x: Any) -> Any:
     most = max(shortcut.shape[-1], x.shape[-1])

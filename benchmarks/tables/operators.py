@@ -19,6 +19,7 @@ if TYPE_CHECKING:
   from collections.abc import Sequence
 
   from nadv2_tf.benchmarks.tables.timed_graph import TimedGraph
+  from nadv2_tf.spec.blocks import Padding, Window
   from nadv2_tf.types import Tensor
 
 
@@ -34,22 +35,51 @@ class TensorFlowOperators:
     return tf.constant(values.astype(np.float32))
 
   def convolution(
-    self, x: Tensor, filters: int, kernel: int, stride: int, activation: str
+    self,
+    x: Tensor,
+    filters: int,
+    kernel: int,
+    stride: int,
+    activation: str,
+    padding: Padding | None = None,
   ) -> Tensor:
     kernels = self._weights(kernel, kernel, x.shape[-1], filters)
-    y = tf.nn.conv2d(x, kernels, stride, "SAME") + self._weights(filters)
-    return _activate(y, activation)
+    x, border = _zeros_around(x, padding)
+    y = tf.nn.conv2d(x, kernels, stride, border) + self._weights(filters)
+    return self.activated(y, activation)
 
-  def depthwise(self, x: Tensor, kernel: int, stride: int, activation: str) -> Tensor:
+  def depthwise(
+    self, x: Tensor, kernel: int, stride: int, activation: str, padding: Padding | None = None
+  ) -> Tensor:
     channels = x.shape[-1]
     kernels = self._weights(kernel, kernel, channels, 1)
-    y = tf.nn.depthwise_conv2d(x, kernels, (1, stride, stride, 1), "SAME")
-    return _activate(y + self._weights(channels), activation)
+    x, border = _zeros_around(x, padding)
+    y = tf.nn.depthwise_conv2d(x, kernels, (1, stride, stride, 1), border)
+    return self.activated(y + self._weights(channels), activation)
 
-  def squeeze_excite(self, x: Tensor, units: int) -> Tensor:
-    gate = self.convolution(self.pooled(x), units, 1, 1, "relu")
-    gate = self.convolution(gate, x.shape[-1], 1, 1, "linear")
-    return x * (tf.nn.relu6(gate + 3.0) * (1.0 / 6.0))
+  def squeeze_excite(
+    self, x: Tensor, units: int, activation: str = "relu", gate: str = "hard_sigmoid"
+  ) -> Tensor:
+    shares = self.convolution(self.pooled(x), units, 1, 1, activation)
+    shares = self.convolution(shares, x.shape[-1], 1, 1, "linear")
+    return x * _ACTIVATIONS[gate](shares)
+
+  def activated(self, x: Tensor, activation: str) -> Tensor:
+    return _ACTIVATIONS[activation](x)
+
+  def norm(self, x: Tensor, activation: str) -> Tensor:
+    channels = x.shape[-1]
+    return self.activated(x * self._weights(channels) + self._weights(channels), activation)
+
+  def rescaled(self, x: Tensor, scale: tuple[float, ...], offset: tuple[float, ...]) -> Tensor:
+    if any(value != 1 for value in scale):
+      x = x * _one_or_all(scale)
+    return x + _one_or_all(offset) if any(offset) else x
+
+  def window_pool(self, x: Tensor, window: Window) -> Tensor:
+    pool = tf.nn.max_pool2d if window.form == "max" else tf.nn.avg_pool2d
+    x, border = _zeros_around(x, window.padding)
+    return pool(x, window.size, window.stride, border)
 
   def add(self, x: Tensor, y: Tensor) -> Tensor:
     return x + y
@@ -77,12 +107,27 @@ class TensorFlowOperators:
     return tf.reshape(x, shape)
 
 
-def _activate(x: Tensor, name: str) -> Tensor:
-  if name == "relu":
-    return tf.nn.relu(x)
-  if name == "hard_swish":
-    return x * tf.nn.relu6(x + 3.0) * (1.0 / 6.0)
-  return x
+#: activations and gates, as the converter knows them
+_ACTIVATIONS = {
+  "linear": lambda x: x,
+  "relu": tf.nn.relu,
+  "relu6": tf.nn.relu6,
+  "hard_swish": lambda x: x * tf.nn.relu6(x + 3.0) * (1.0 / 6.0),
+  "swish": lambda x: x * tf.sigmoid(x),
+  "hard_sigmoid": lambda x: tf.nn.relu6(x + 3.0) * (1.0 / 6.0),
+  "sigmoid": tf.sigmoid,
+}
+
+
+def _zeros_around(x: Tensor, padding: Padding | None) -> tuple[Tensor, str]:
+  """`x` with its zeros around it, and what TensorFlow is to add to them."""
+  if padding is None:
+    return x, "SAME"
+  return (tf.pad(x, ((0, 0), padding, padding, (0, 0))) if any(padding) else x), "VALID"
+
+
+def _one_or_all(values: tuple[float, ...]) -> Tensor:
+  return tf.constant(values if len(values) > 1 else values[0], tf.float32)
 
 
 def converted_file(graph: TimedGraph, precision: str, integer_io: bool = False) -> bytes:

@@ -1,4 +1,4 @@
-"""The timed pieces of a network (`resources/latency_table.py`) as small TFLite files."""
+"""The timed pieces of a network (`resources/pieces.py`) as small TFLite files."""
 
 from __future__ import annotations
 
@@ -6,27 +6,30 @@ from typing import TYPE_CHECKING, Any
 
 from nadv2_tf.benchmarks.tables.timed_graph import TimedGraph
 from nadv2_tf.spec import channels
+from nadv2_tf.spec.blocks import Window
 
 if TYPE_CHECKING:
   from collections.abc import Callable
 
   from nadv2_tf.benchmarks.tables.timed_graph import Operators
-  from nadv2_tf.resources.latency_table import Piece
+  from nadv2_tf.resources.pieces import Piece
 
 #: copies of a piece in one file: an interpreter call costs about as much as a small layer
 COPIES = 4
 
 
 def _conv(operators: Operators, piece: Piece, x: Any) -> Any:
-  return operators.convolution(x, piece.kept, piece.kernel, piece.stride, piece.activation)
+  return operators.convolution(
+    x, piece.kept, piece.kernel, piece.stride, piece.activation_name, piece.padding
+  )
 
 
 def _depthwise(operators: Operators, piece: Piece, x: Any) -> Any:
-  return operators.depthwise(x, piece.kernel, piece.stride, piece.activation)
+  return operators.depthwise(x, piece.kernel, piece.stride, piece.activation_name, piece.padding)
 
 
 def _squeeze_excite(operators: Operators, piece: Piece, x: Any) -> Any:
-  return operators.squeeze_excite(x, piece.squeeze)
+  return operators.squeeze_excite(x, piece.squeeze, *piece.squeeze_functions)
 
 
 def _bypass(operators: Operators, piece: Piece, x: Any) -> Any:
@@ -55,6 +58,23 @@ def _upsample(operators: Operators, piece: Piece, x: Any) -> Any:
   return operators.upsampled(x, piece.stride)
 
 
+def _window_pool(operators: Operators, piece: Piece, x: Any) -> Any:
+  form = piece.kind.removesuffix("_pool")
+  return operators.window_pool(x, Window(form, piece.kernel, piece.stride, piece.padding))
+
+
+def _activation(operators: Operators, piece: Piece, x: Any) -> Any:
+  return operators.activated(x, piece.activation)
+
+
+def _norm(operators: Operators, piece: Piece, x: Any) -> Any:
+  return operators.norm(x, piece.activation)
+
+
+def _rescale(operators: Operators, piece: Piece, x: Any) -> Any:
+  return operators.rescaled(x, (0.5,), (0.5,))
+
+
 BUILDERS: dict[str, Callable[..., Any]] = {
   "conv": _conv,
   "depthwise": _depthwise,
@@ -64,6 +84,11 @@ BUILDERS: dict[str, Callable[..., Any]] = {
   "padded_add": _padded_add,
   "pool": _pool,
   "upsample": _upsample,
+  "max_pool": _window_pool,
+  "average_pool": _window_pool,
+  "activation": _activation,
+  "norm": _norm,
+  "rescale": _rescale,
 }
 
 

@@ -7,12 +7,12 @@ import itertools
 import random
 from typing import TYPE_CHECKING
 
-from nadv2_tf.resources.latency_table import TWO_CHANNEL_COUNTS, pieces
+from nadv2_tf.resources.pieces import TWO_CHANNEL_COUNTS, pieces
 
 if TYPE_CHECKING:
   from collections.abc import Callable, Iterable
 
-  from nadv2_tf.resources.latency_table import Piece
+  from nadv2_tf.resources.pieces import Piece
   from nadv2_tf.spec import NetworkSpec, SearchSpace
 
 #: Shares of the full channel count at which a shape is measured; in between it is interpolated.

@@ -1,16 +1,38 @@
 """What is timed, described once for both ways of writing its file."""
 
+from __future__ import annotations
+
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+  from collections.abc import Callable, Sequence
+
+  from nadv2_tf.spec.blocks import Padding, Window
 
 
 class Operators(Protocol):
   """Layers with random weights, batch norm folded in. Values `x` have a `shape` and are sliced."""
 
-  def convolution(self, x: Any, filters: int, kernel: int, stride: int, activation: str) -> Any: ...
-  def depthwise(self, x: Any, kernel: int, stride: int, activation: str) -> Any: ...
-  def squeeze_excite(self, x: Any, units: int) -> Any: ...
+  def convolution(
+    self,
+    x: Any,
+    filters: int,
+    kernel: int,
+    stride: int,
+    activation: str,
+    padding: Padding | None = None,
+  ) -> Any: ...
+  def depthwise(
+    self, x: Any, kernel: int, stride: int, activation: str, padding: Padding | None = None
+  ) -> Any: ...
+  def squeeze_excite(
+    self, x: Any, units: int, activation: str = "relu", gate: str = "hard_sigmoid"
+  ) -> Any: ...
+  def activated(self, x: Any, activation: str) -> Any: ...
+  def norm(self, x: Any, activation: str) -> Any: ...
+  def rescaled(self, x: Any, scale: tuple[float, ...], offset: tuple[float, ...]) -> Any: ...
+  def window_pool(self, x: Any, window: Window) -> Any: ...
   def add(self, x: Any, y: Any) -> Any: ...
   def plus_one(self, x: Any) -> Any: ...
   def downsampled(self, x: Any, stride: int) -> Any: ...

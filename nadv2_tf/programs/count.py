@@ -22,7 +22,7 @@ from nadv2_tf.spec.files import read_bounded
 from nadv2_tf.spec.serialization import LARGEST_TEXT
 
 if TYPE_CHECKING:
-  from collections.abc import Mapping
+  from collections.abc import Mapping, Sequence
   from typing import Any
 
   from nadv2_tf.spec import SearchSpace
@@ -145,11 +145,7 @@ def table(counts: Mapping[str, Any]) -> str:
     "block  kind                  output         layers (in>kept>out)          MACs   parameters",
   ]
   for block in counts["blocks"]:
-    flow = " ".join(
-      f"{layer['in_channels']}>{layer['kept']}>{layer['out_channels']}"
-      for layer in block["layers"]
-      if layer["kind"] in ("conv", "depthwise", "classifier")
-    )
+    flow = " ".join(_flow(block["layers"]))
     macs = sum(layer["macs"] for layer in block["layers"])
     parameters = sum(layer["parameters"] for layer in block["layers"])
     output = "x".join(map(str, block["output"]))
@@ -163,6 +159,22 @@ def table(counts: Mapping[str, Any]) -> str:
     f"parameters (trainable)                               {counts['parameters']:,}",
   ]
   return "\n".join(lines)
+
+
+def _flow(layers: Sequence[Mapping[str, Any]]) -> list[str]:
+  """Words on a block's layers: channels where there are filters, else what the layers are."""
+  filtered = [
+    f"{layer['in_channels']}>{layer['kept']}>{layer['out_channels']}"
+    for layer in layers
+    if layer["kind"] in ("conv", "depthwise", "classifier")
+  ]
+  return filtered or [_words(layer) for layer in layers]
+
+
+def _words(layer: Mapping[str, Any]) -> str:
+  """A layer without filters in words: "max pool 3", "norm"."""
+  size = f" {layer['kernel']}" if layer["kernel"] else ""
+  return layer["kind"].replace("_", " ") + size
 
 
 def main() -> None:

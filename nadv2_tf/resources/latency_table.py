@@ -16,6 +16,7 @@ import pathlib
 from typing import TYPE_CHECKING
 
 from nadv2_tf.resources.counts import LayerSum, ParametersMeter
+from nadv2_tf.resources.pieces import KINDS, TWO_CHANNEL_COUNTS, Piece, pieces
 from nadv2_tf.spec.files import read_bounded
 from nadv2_tf.spec.sums import total
 
@@ -42,69 +43,11 @@ COLUMNS = (
 _PARAMETERS = ParametersMeter()
 LARGEST_FILE = 64 * 2**20
 LARGEST_LINE = 4096
-#: kinds whose cost depends on input channels and kept filters; the others have one in both
-TWO_CHANNEL_COUNTS = ("conv",)
-KINDS = ("conv", "depthwise", "squeeze_excite", "bypass", "add", "padded_add", "pool", "upsample")
-
-
-@dataclasses.dataclass(frozen=True)
-class Piece:
-  """What is timed: a layer without its bypass, or a bypass by itself.
-
-  `in_channels` and `kept` are what the table interpolates over; kinds that depend on one channel
-  count have it in both.
-  """
-
-  kind: str
-  in_height: int
-  in_width: int
-  in_channels: int
-  kept: int
-  kernel: int = 0
-  stride: int = 1
-  squeeze: int = 0
-  activation: str = ""
-
-  @property
-  def shape(self) -> Piece:
-    """All fields but the interpolated ones: pieces that share a grid."""
-    return dataclasses.replace(self, in_channels=0, kept=0)
 
 
 def kilobytes(spec: NetworkSpec) -> float:
   """Size of a network's parameters as float32."""
   return _PARAMETERS.measure(spec) * 4 / 1024
-
-
-def pieces(layer: LayerShape) -> tuple[Piece, ...]:
-  """The timed `Piece`s of a `LayerShape`, in the order in which they run."""
-  place = (layer.in_height, layer.in_width)
-  if layer.kind in ("conv", "depthwise"):
-    found = []
-    if layer.kept:
-      found.append(
-        Piece(
-          layer.kind,
-          *place,
-          layer.kept if layer.kind == "depthwise" else layer.in_channels,
-          layer.kept,
-          layer.kernel,
-          layer.stride,
-          activation=layer.activation,
-        )
-      )
-    if layer.bypassed and (layer.kept or layer.stride > 1):
-      out = layer.out_channels
-      found.append(Piece("bypass", *place, out, out, stride=layer.stride))
-    return tuple(found)
-  if layer.kind == "add":
-    padded = layer.kept != layer.out_channels
-    out = layer.out_channels
-    return (Piece("padded_add" if padded else "add", *place, out, out),)
-  if layer.kind == "classifier":
-    return (Piece("conv", *place, layer.in_channels, layer.kept, 1, activation="linear"),)
-  live = layer.in_channels
-  return (Piece(layer.kind, *place, live, live, stride=layer.stride, squeeze=layer.squeeze),)
 
 
 class _Grid:

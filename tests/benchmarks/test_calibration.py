@@ -11,7 +11,8 @@ from nadv2_tf.benchmarks.tables.calibration import (
   calibrated,
   fit_cache_model,
 )
-from nadv2_tf.resources.latency_table import LatencyTable, Piece, kilobytes
+from nadv2_tf.resources.latency_table import LatencyTable, kilobytes
+from nadv2_tf.resources.pieces import Piece
 from nadv2_tf.spec import NetworkSpec
 from nadv2_tf.spec.blocks import Conv, Head
 

@@ -8,6 +8,7 @@ import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from read_networks import READ_NETWORKS
 
 from nadv2_tf.backbones import search_space
 from nadv2_tf.backbones.registry import BACKBONES
@@ -15,7 +16,7 @@ from nadv2_tf.benchmarks.tables.networks import network_graph
 from nadv2_tf.benchmarks.tables.operators import converted_file
 from nadv2_tf.benchmarks.tables.pieces import BUILDERS, piece_graph
 from nadv2_tf.export.tflite import interpreter
-from nadv2_tf.resources.latency_table import KINDS, Piece
+from nadv2_tf.resources.pieces import KINDS, Piece
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head, InvertedResidual
 
@@ -65,6 +66,24 @@ PIECES = {
   "pool": Piece("pool", 9, 8, 6, 6),
   "pool, 1x1": Piece("pool", 1, 1, 6, 6),
   "upsample": Piece("upsample", 9, 8, 6, 6, stride=2),
+  "conv, explicit zeros": Piece("conv", 9, 8, 4, **CONVOLUTION, activation="relu6 pad 1 1"),
+  "conv, zeros as SAME": Piece("conv", 9, 9, 4, **CONVOLUTION, activation="relu6 pad 1 1"),
+  "conv, no zeros": Piece("conv", 9, 8, 4, **CONVOLUTION, activation="swish pad 0 0"),
+  "conv, even kernel": Piece("conv", 9, 8, 4, 6, 2, 1, activation="relu pad 0 1"),
+  "depthwise, explicit zeros": Piece("depthwise", 9, 8, 6, 6, 5, 2, activation="swish pad 2 2"),
+  "squeeze_excite, swish": Piece("squeeze_excite", 9, 8, 6, 6, 0, 1, 4, "swish sigmoid"),
+  "squeeze_excite, ReLU6": Piece("squeeze_excite", 9, 8, 6, 6, 0, 1, 4, "relu6 hard_sigmoid"),
+  "squeeze_excite, hard-swish": Piece("squeeze_excite", 9, 8, 6, 6, 0, 1, 4, "hard_swish sigmoid"),
+  "max_pool": Piece("max_pool", 9, 8, 6, 6, 2, 2),
+  "max_pool, zeros": Piece("max_pool", 9, 9, 6, 6, 3, 2, activation="pad 1 1"),
+  "average_pool": Piece("average_pool", 9, 8, 6, 6, 3, 1),
+  "average_pool, zeros": Piece("average_pool", 9, 8, 6, 6, 3, 2, activation="pad 0 1"),
+  "activation, swish": Piece("activation", 9, 8, 6, 6, activation="swish"),
+  "activation, hard-swish": Piece("activation", 9, 8, 6, 6, activation="hard_swish"),
+  "norm": Piece("norm", 9, 8, 6, 6, activation="linear"),
+  "norm, ReLU": Piece("norm", 9, 8, 6, 6, activation="relu"),
+  "norm, swish": Piece("norm", 9, 8, 6, 6, activation="swish"),
+  "rescale": Piece("rescale", 9, 8, 3, 3),
   "overhead": None,
 }
 
@@ -159,6 +178,11 @@ def test_networks(name, relative_gap):
   check(network_graph(SPECS[name]), relative_gap)
 
 
+@pytest.mark.parametrize("name", READ_NETWORKS)
+def test_networks_of_other_people(name, relative_gap):
+  check(network_graph(READ_NETWORKS[name]), relative_gap)
+
+
 @pytest.mark.parametrize("name", sorted(BACKBONES))
 def test_backbones(name, relative_gap):
   channels = 1 if name == "mobilenet_v3_demo" else 3
@@ -190,7 +214,7 @@ def test_pieces_are_written_without_tensorflow():
   program = (
     "import sys\n"
     "from nadv2_tf.benchmarks.tables.pieces import piece_file\n"
-    "from nadv2_tf.resources.latency_table import Piece\n"
+    "from nadv2_tf.resources.pieces import Piece\n"
     "piece_file(Piece('pool', 4, 4, 8, 8))\n"
     "assert 'tensorflow' not in sys.modules"
   )

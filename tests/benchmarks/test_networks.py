@@ -6,9 +6,11 @@ import random
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from read_networks import READ_NETWORKS
 
 from nadv2_tf import backbones, export
 from nadv2_tf.benchmarks.tables.networks import network_file
+from nadv2_tf.export.quantization import Quantization
 from nadv2_tf.models import stand_alone
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head, InvertedResidual
@@ -53,11 +55,11 @@ def kernels(path):
   )
 
 
-def check(spec, tmp_path):
+def check(spec, tmp_path, network=None):
   """Same operators, same shapes, same kernels; and both run."""
   timed, exported = paths = tmp_path / "timed.tflite", tmp_path / "exported.tflite"
   timed.write_bytes(network_file(spec))
-  export.to_tflite(stand_alone(spec), exported)
+  export.to_tflite(network or stand_alone(spec), exported)
   operators = [collections.Counter(export.operators(path)) for path in paths]
   assert operators[0] == operators[1]
   # Not so biases: those of a fresh Keras network are all 0, and share buffers.
@@ -76,6 +78,26 @@ def test_constructed_networks(tmp_path, name):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_random_networks(tmp_path, seed):
   check(SPACE.sample(random.Random(seed)), tmp_path)
+
+
+@pytest.mark.parametrize("name", READ_NETWORKS)
+def test_networks_like_other_peoples(tmp_path, name, randomise):
+  largest = READ_NETWORKS[name]
+  for spec in (largest, space_of(largest, levels=4).sample(random.Random(len(name)))):
+    # The converter leaves out a term that is 0, as that of a fresh batch norm is.
+    check(spec, tmp_path, randomise(stand_alone(spec), seed=1))
+
+
+@pytest.mark.parametrize("name", READ_NETWORKS)
+def test_int8_files_of_networks_like_other_peoples(tmp_path, name, randomise):
+  spec = READ_NETWORKS[name]
+  timed, exported = paths = tmp_path / "timed.tflite", tmp_path / "exported.tflite"
+  timed.write_bytes(network_file(spec, "int8"))
+  images = np.random.default_rng(0).normal(size=(2, *spec.input_shape)).astype(np.float32)
+  network = randomise(stand_alone(spec), seed=1)
+  export.to_tflite(network, exported, Quantization("int8", images))
+  operators = [collections.Counter(export.operators(path)) for path in paths]
+  assert operators[0] == operators[1]
 
 
 def test_a_depth_network_with_skips(tmp_path):

@@ -14,7 +14,8 @@ from nadv2_tf.export.quantization import Quantization, convert
 from nadv2_tf.export.tflite import concrete_function, interpreter
 from nadv2_tf.models import stand_alone
 from nadv2_tf.options import TimingSettings
-from nadv2_tf.resources.latency_table import LatencyTable, Piece
+from nadv2_tf.resources.latency_table import LatencyTable
+from nadv2_tf.resources.pieces import Piece
 
 INT8 = TimingSettings(precision="int8")
 

@@ -4,13 +4,15 @@ import itertools
 import random
 
 import pytest
+from read_networks import READ_NETWORKS
 
 from nadv2_tf import backbones
 from nadv2_tf.benchmarks.tables import plan as table_plan
 from nadv2_tf.benchmarks.tables.pieces import BUILDERS
 from nadv2_tf.benchmarks.tables.plan import grid, networks_over_range, planned_pieces, shapes_of
 from nadv2_tf.resources import MacsMeter
-from nadv2_tf.resources.latency_table import KINDS, LatencyTable, Piece, pieces
+from nadv2_tf.resources.latency_table import LatencyTable
+from nadv2_tf.resources.pieces import KINDS, Piece, pieces
 from nadv2_tf.spec import space_of
 from nadv2_tf.spec.blocks import Conv, Head
 from nadv2_tf.spec.network import NetworkSpec
@@ -33,6 +35,14 @@ def test_the_plan_covers_every_network_of_a_space(name, networks):
   drawn = [space.sample(rng) for _ in range(networks)]
   for spec in [space.largest(), space.smallest(), *drawn, *removal_prone]:
     assert table.measure(spec) > 0  # a missing piece would raise ValueError
+
+
+@pytest.mark.parametrize("name", READ_NETWORKS)
+def test_the_plan_covers_every_network_like_other_peoples(name):
+  space, rng = space_of(READ_NETWORKS[name], levels=4), random.Random(0)
+  table = made_up(space)
+  specs = [space.largest(), space.smallest(), *(space.sample(rng) for _ in range(30))]
+  assert all(table.measure(spec) > 0 for spec in specs)
 
 
 def _removal_prone(space, rng):

@@ -4,6 +4,7 @@ import collections
 
 import numpy as np
 import pytest
+from read_networks import READ_NETWORKS
 
 from nadv2_tf import backbones
 from nadv2_tf.export import inspection, parity
@@ -45,6 +46,17 @@ def test_outputs_are_near_and_types_are_as_named(network, function, examples, mo
   assert ("int8" in types) == (mode == "int8")
   if mode == "int8":
     assert types["float32"] == 2  # input and output; everything between is integer
+
+
+@pytest.mark.parametrize("name", READ_NETWORKS)
+def test_int8_of_networks_like_other_peoples(name, randomise):
+  spec = READ_NETWORKS[name]
+  network = randomise(stand_alone(spec), seed=3, shift=0.1)
+  images = np.random.default_rng(4).normal(size=(32, *spec.input_shape)).astype(np.float32)
+  content = convert(concrete_function(network), Quantization("int8", images))
+  found = parity.compare(network(images, training=False), predictor(content)(images))
+  assert found.rms_difference <= NEAR["int8"] * found.spread
+  assert kinds(content)["float32"] == 2
 
 
 def test_dynamic_quantizes_large_kernels(randomise):

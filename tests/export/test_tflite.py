@@ -5,10 +5,11 @@ import random
 import keras
 import numpy as np
 import pytest
+from read_networks import READ_NETWORKS
 
 from nadv2_tf import backbones, export
 from nadv2_tf.models import slice_network, stand_alone, super_network
-from nadv2_tf.spec import channels
+from nadv2_tf.spec import channels, space_of
 
 ORDINARY = {
   "ADD",
@@ -23,17 +24,19 @@ ORDINARY = {
   "RESHAPE",
   "STRIDED_SLICE",
 }
+#: what other people's networks have besides
+OTHERS = {"LOGISTIC", "MAX_POOL_2D", "RELU", "RELU6", "RESIZE_NEAREST_NEIGHBOR"}
 LARGE = ("mobilenet_v1", "mobilenet_v3_large", "netadaptv2_latency", "netadaptv2_mac")
 
 
-def compare(model, space, spec, path, widths_of, relative_gap):
+def compare(model, space, spec, path, widths_of, relative_gap, ordinary=ORDINARY):
   """Super-network under `spec` against the file of its sliced network."""
   images = np.random.default_rng(1).normal(size=(3, *space.largest().input_shape))
   images = images.astype(np.float32)
   expected = np.asarray(model([images, widths_of(space, spec, 3)], training=False))
   export.to_tflite(slice_network(model, spec), path)
   assert relative_gap(export.predictor(path)(images), expected) <= 1e-4
-  assert set(export.operators(path)) <= ORDINARY
+  assert set(export.operators(path)) <= ordinary
 
 
 def test_twenty_networks_of_the_demo(tmp_path, randomise, widths_of, relative_gap):
@@ -64,6 +67,16 @@ def test_constructed_networks_of_large_backbones(
   )
   for spec in (removed, cut):
     compare(model, space, spec, tmp_path / "network.tflite", widths_of, relative_gap)
+
+
+@pytest.mark.parametrize("name", READ_NETWORKS)
+def test_networks_like_other_peoples(name, tmp_path, randomise, widths_of, relative_gap):
+  space = space_of(READ_NETWORKS[name], levels=4)
+  model, rng = randomise(super_network(space), seed=1, shift=0.1), random.Random(2)
+  for spec in (space.largest(), space.sample(rng)):
+    compare(
+      model, space, spec, tmp_path / "network.tflite", widths_of, relative_gap, ORDINARY | OTHERS
+    )
 
 
 def plain_mobilenet(spec):

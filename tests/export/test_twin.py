@@ -4,6 +4,7 @@ import random
 
 import numpy as np
 import pytest
+from read_networks import READ_NETWORKS
 
 from nadv2_tf import backbones
 from nadv2_tf.export import inspection, parity, qat
@@ -11,6 +12,8 @@ from nadv2_tf.export.quantization import Quantization, convert
 from nadv2_tf.export.tflite import concrete_function, interpreter, predictor
 from nadv2_tf.export.twin import twin
 from nadv2_tf.models import stand_alone
+from nadv2_tf.spec import space_of
+from nadv2_tf.tasks.examples import Examples
 
 
 # Folding rounds in another order; FastDepth has 38 layers and outputs far above their spread.
@@ -27,6 +30,41 @@ def test_twin_gives_what_the_network_gives(name, tolerance, randomise, relative_
     images = np.random.default_rng(6).normal(size=(2, *shape)).astype(np.float32)
     expected = network(images, training=False)
     assert relative_gap(twin(network, spec)(images, training=False), expected) <= tolerance
+
+
+@pytest.mark.parametrize("name", READ_NETWORKS)
+def test_twin_of_networks_like_other_peoples(name, randomise, relative_gap):
+  space, rng = space_of(READ_NETWORKS[name], levels=4), random.Random(5)
+  for spec in (space.largest(), space.sample(rng), space.sample(rng)):
+    network = randomise(stand_alone(spec), seed=3, shift=0.1)
+    images = np.random.default_rng(6).normal(size=(4, *spec.input_shape)).astype(np.float32)
+    expected = np.asarray(network(images, training=False))
+    if spec == space.largest():  # a small one may say the same of every image
+      assert np.ptp(expected, axis=0).max() > 1e-3
+    assert relative_gap(twin(network, spec)(images, training=False), expected) <= 2e-5
+
+
+@pytest.mark.parametrize("name", READ_NETWORKS)
+def test_trained_files_of_networks_like_other_peoples(name, randomise):
+  """A few steps; integers throughout, and the file gives what was trained."""
+  spec = READ_NETWORKS[name]
+  network = randomise(stand_alone(spec), seed=4, shift=0.1)
+  rng = np.random.default_rng(7)
+  examples = Examples(
+    rng.integers(0, 256, (32, *spec.input_shape)).astype(np.uint8), rng.integers(0, 2, 32)
+  )
+  images = examples.inputs()
+  options = qat.QatOptions(epochs=2, batch_size=16, shift=0)
+  trained = qat.train(network, spec, examples, images, options)
+  content = convert(concrete_function(trained), Quantization("int8_qat", integer_io=True))
+  types = {
+    np.dtype(one["dtype"]).name
+    for one in interpreter(content, delegates=False).get_tensor_details()
+  }
+  assert types == {"int8", "int32"}
+  found = parity.compare(trained(images, training=False), predictor(content)(images))
+  # Rounding of ties, through a dozen layers and more; the tests above hold the rest.
+  assert found.rms_difference < 0.1 * found.spread
 
 
 def test_twin_of_every_layer(network, spec, examples, relative_gap):

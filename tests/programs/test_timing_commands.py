@@ -15,7 +15,8 @@ from nadv2_tf.benchmarks.tables.pieces import piece_file
 from nadv2_tf.benchmarks.timing.device import Timing
 from nadv2_tf.benchmarks.timing.devices import open_device
 from nadv2_tf.options import TimingSettings
-from nadv2_tf.resources.latency_table import LatencyTable, Piece
+from nadv2_tf.resources.latency_table import LatencyTable
+from nadv2_tf.resources.pieces import Piece
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head
 

@@ -1,15 +1,29 @@
 """Latency tables: which pieces a network is timed as, interpolation, files and their damage."""
 
 import dataclasses
+import itertools
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from read_networks import READ_NETWORKS
 
 from nadv2_tf.resources import latency_table
-from nadv2_tf.resources.latency_table import COLUMNS, LatencyTable, Piece, kilobytes, pieces
+from nadv2_tf.resources.latency_table import COLUMNS, LatencyTable, kilobytes
+from nadv2_tf.resources.pieces import Piece, pieces
 from nadv2_tf.spec import NetworkSpec
-from nadv2_tf.spec.blocks import Conv, Head, InvertedResidual
+from nadv2_tf.spec.blocks import (
+  Activation,
+  Conv,
+  Depthwise,
+  GlobalPool,
+  Head,
+  InvertedResidual,
+  Norm,
+  Pool,
+  Rescale,
+  UniversalBottleneck,
+)
 
 CONV = Piece("conv", 4, 4, 4, 4, kernel=3, stride=2, activation="relu")
 POOL = Piece("pool", 2, 2, 4, 4)
@@ -133,6 +147,76 @@ def test_a_removed_layer_costs_nothing_but_its_pooling():
   assert _kinds(spec, 1) == []
   strided = dataclasses.replace(removed, stride=2, residual=False)
   assert _kinds(NetworkSpec("n", (4, 4, 1), (Conv(8), strided)), 1) == [("bypass", 4, 4)]
+
+
+# One layer of a 9x9 or 9x8 image of 4 channels, and what is timed for it.
+SAME_9 = {"in_height": 9, "in_width": 9, "in_channels": 4, "kept": 4}
+OTHERS = {
+  # SAME padding of 9 pixels at stride 2 is (4 * 2 + 3 - 9) // 2 = 1 on both sides.
+  "zeros as SAME": (Conv(4, 3, 2, padding=(1, 1)), [("conv", 3, 2, 0, "relu")]),
+  "other zeros": (Conv(4, 3, 2, "relu6", padding=(0, 1)), [("conv", 3, 2, 0, "relu6 pad 0 1")]),
+  "no zeros": (Conv(4, 3, 1, "swish", padding=(0, 0)), [("conv", 3, 1, 0, "swish pad 0 0")]),
+  "nothing to pad": (Conv(4, 1, 1, padding=(0, 0)), [("conv", 1, 1, 0, "relu")]),
+  "depthwise": (Depthwise(4, 5, 2, padding=(1, 2)), [("depthwise", 5, 2, 0, "relu pad 1 2")]),
+  "max pool": (Pool("max", 3, 2), [("max_pool", 3, 2, 0, "")]),
+  "average pool": (Pool("average", 2, 2, (1, 1)), [("average_pool", 2, 2, 0, "pad 1 1")]),
+  "norm": (Norm("swish"), [("norm", 0, 1, 0, "swish")]),
+  "rescale": (Rescale((2.0,), (0.5,)), [("rescale", 0, 1, 0, "")]),
+  "activation": (Activation("hard_swish"), [("activation", 0, 1, 0, "hard_swish")]),
+  "activation of another operator": (Activation("relu"), []),
+  "pool over all": (GlobalPool(), [("pool", 0, 1, 0, "")]),
+  "squeeze": (
+    UniversalBottleneck(4, squeeze=2, squeeze_activation="swish", gate="sigmoid", residual=False),
+    [("squeeze_excite", 0, 1, 2, "swish sigmoid"), ("conv", 1, 1, 0, "linear")],
+  ),
+  "MobileNetV3's squeeze": (
+    UniversalBottleneck(4, squeeze=2, residual=False),
+    [("squeeze_excite", 0, 1, 2, ""), ("conv", 1, 1, 0, "linear")],
+  ),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_pieces_of_other_peoples_layers(name):
+  block, expected = OTHERS[name]
+  (layers,) = NetworkSpec("n", (9, 9, 4), (block,)).layers()
+  expected = [
+    Piece(kind, **SAME_9, kernel=kernel, stride=stride, squeeze=squeeze, activation=activation)
+    for kind, kernel, stride, squeeze, activation in expected
+  ]
+  assert [piece for layer in layers for piece in pieces(layer)] == expected
+
+
+@pytest.mark.parametrize(
+  ("activation", "name", "padding"),
+  [("relu6", "relu6", None), ("swish pad 0 12", "swish", (0, 12)), ("pad 1 1", "linear", (1, 1))],
+)
+def test_what_a_pieces_text_says(activation, name, padding):
+  piece = dataclasses.replace(CONV, activation=activation)
+  assert (piece.activation_name, piece.padding) == (name, padding)
+
+
+@pytest.mark.parametrize("name", READ_NETWORKS)
+def test_other_peoples_networks_have_a_price(name, tmp_path):
+  spec = READ_NETWORKS[name]
+  layers = [layer for block in spec.layers() for layer in block]
+  needed = [piece for layer in layers for piece in pieces(layer)]
+  rows = {piece: index + 1.0 for index, piece in enumerate(dict.fromkeys(needed))}
+  for piece in list(rows):  # grids without holes
+    for inputs, kept in itertools.product(*_widths(piece, needed)):
+      rows.setdefault(_at(piece, inputs, kept), 1000.0)
+  table = LatencyTable(rows)
+  assert table.measure(spec) == pytest.approx(sum(rows[piece] for piece in needed), abs=1e-9)
+  read = LatencyTable.from_csv(_write(tmp_path, table.to_csv()))
+  assert read.rows == rows and read.measure(spec) == table.measure(spec)
+
+
+def _widths(piece, needed):
+  """All in_channels and all kept of pieces of one shape, if the two are free of each other."""
+  if piece.kind != "conv":
+    return [piece.in_channels], [piece.kept]
+  alike = [other for other in needed if other.shape == piece.shape]
+  return {other.in_channels for other in alike}, {other.kept for other in alike}
 
 
 FACTS = {"device": "a: phone", "num_threads": "1", "scale": "1.5", "date": "2024-01-01"}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
   from collections.abc import Mapping, Sequence
 
   from nadv2_tf.options import SearchOptions, TimingSettings
-  from nadv2_tf.resources.latency_table import Piece
+  from nadv2_tf.resources.pieces import Piece
   from nadv2_tf.search.problem import ResourceMeter
   from nadv2_tf.spec import NetworkSpec, SearchSpace
 

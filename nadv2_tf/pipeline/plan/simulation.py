@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
   from nadv2_tf.options import SearchOptions
   from nadv2_tf.resources import MacsMeter
-  from nadv2_tf.resources.latency_table import Piece
+  from nadv2_tf.resources.pieces import Piece
   from nadv2_tf.search.problem import ResourceMeter
   from nadv2_tf.spec import SearchSpace
 

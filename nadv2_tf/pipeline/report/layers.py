@@ -41,14 +41,14 @@ def _take(layers: list[LayerShape], full: LayerShape) -> LayerShape | None:
 
 
 def _row(block, layer, full, table):
-  name = full.field or full.kind.replace("_", " ")
+  name = " ".join([full.field or full.kind.replace("_", " "), *_details(full)])
   searched = full.kind in ("conv", "depthwise")
   removed = layer is None or (searched and layer.kept == 0)
   kept = f"{layer.kept} of {full.kept}" if searched and not removed else ""
   cells = [
     f"{block}: {name}",
     "removed" if removed else kept,
-    "" if removed or not full.kernel else f"{layer.kernel} of {full.kernel}",
+    "" if removed or not full.kernel else _kernel(layer, full, searched),
     f"{layer.bypassed or ''}" if layer else "",
     f"{layer.out_height}x{layer.out_width}x{layer.out_channels}" if layer else "",
     f"{layer.macs():,}" if layer else "0",
@@ -57,6 +57,23 @@ def _row(block, layer, full, table):
   if table:
     cells += [_milliseconds(table, one) for one in (layer, full)]
   return tuple(cells)
+
+
+def _details(layer: LayerShape) -> list[str]:
+  """What a layer of another network has that those of our backbones have not."""
+  details = []
+  if layer.kind == "activation" or layer.activation in ("relu6", "swish"):
+    details.append(layer.activation.replace("_", " "))
+  if layer.gate not in ("", "hard_sigmoid"):
+    details.append(f"{layer.gate} gate")
+  if layer.padding is not None:
+    details.append("padding {} {}".format(*layer.padding))
+  return [f"({', '.join(details)})"] if details else []
+
+
+def _kernel(layer: LayerShape, full: LayerShape, searched: bool) -> str:
+  """Kernel sizes; the window of a pool is no decision."""
+  return f"{layer.kernel} of {full.kernel}" if searched else f"{layer.kernel}"
 
 
 def _milliseconds(table: LatencyTable, layer: LayerShape | None) -> str:

@@ -21,7 +21,8 @@ from nadv2_tf.pipeline.aim.ranges import describe_range, middle
 from nadv2_tf.pipeline.aim.rounds import Attempt
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.resources import COUNTS
-from nadv2_tf.resources.latency_table import LatencyTable, Piece
+from nadv2_tf.resources.latency_table import LatencyTable
+from nadv2_tf.resources.pieces import Piece
 from nadv2_tf.search import Found, Problem
 from nadv2_tf.spec import NetworkSpec, SearchSpace, space_of
 from nadv2_tf.spec.blocks import Conv, Head, InvertedResidual

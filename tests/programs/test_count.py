@@ -1,0 +1,32 @@
+"""nadv2-count's listing of networks like other people's."""
+
+import pytest
+from other_networks import PLAIN, RESNET, UNIVERSAL
+
+from nadv2_tf.programs.count import describe, table
+from nadv2_tf.spec import NetworkSpec
+from nadv2_tf.spec.blocks import Conv, InvertedResidual
+
+
+@pytest.mark.parametrize(
+  ("spec", "block", "kind", "layers"),
+  [
+    (RESNET, 1, "rescale", "rescale"),
+    (RESNET, 3, "pool", "max pool 3"),
+    # The shortcut, then the three layers beside it.
+    (RESNET, 5, "residual", "8>12>12 8>6>6 6>6>6 6>12>12"),
+    (UNIVERSAL, 4, "universal_bottleneck", "8>8>8 8>16>16 16>16>16 16>12>12"),
+    (UNIVERSAL, 10, "global_pool", "pool"),
+    (PLAIN, 1, "norm", "norm"),
+    (PLAIN, 13, "activation", "activation"),
+  ],
+)
+def test_what_a_block_is_made_of(spec, block, kind, layers):
+  line = table(describe(spec)).splitlines()[1 + block].split()
+  assert line[:2] == [str(block), kind]
+  assert " ".join(line[3:-2]) == layers
+
+
+def test_a_removed_block_is_said_to_be():
+  spec = NetworkSpec("n", (4, 4, 8), (Conv(8), InvertedResidual(0, 0, 0)))
+  assert "removed" in table(describe(spec)).splitlines()[3]
