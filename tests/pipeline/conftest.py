@@ -81,7 +81,7 @@ def _short_mobilenet(input_shape=(32, 32, 1), classes=3):
   return space_of(NetworkSpec("short_mobilenet", input_shape, blocks), 8)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(autouse=True)
 def short_mobilenet():
   """The backbone of whole runs here: the first nine layers of MobileNetV1 and its head.
 
@@ -93,7 +93,7 @@ def short_mobilenet():
 
 
 @pytest.fixture(scope="session")
-def run_small(bands, short_mobilenet):
+def run_small(bands):
   """Function (folder, metric, **changes) -> what a whole run on `bands` prints."""
 
   def run_in(folder, metric="macs", references=True, **changes):
@@ -101,11 +101,12 @@ def run_small(bands, short_mobilenet):
     from nadv2_tf.pipeline.run import run
 
     stream = io.StringIO()
-    network = NetworkOptions(short_mobilenet.network.name, 32, bands, 64, 0)
+    network = NetworkOptions("short_mobilenet", 32, bands, 64, 0)
     small = {"target": "60%", "samples_per_iteration": 4, "layers_per_sample": 8, "tighten": 2}
     search = _search_options(metric, **small | {"initial_reduction": 0.15} | changes)
     options = RunOptions(network, TRAIN, search, FINETUNE, references=references)
-    run(folder, options, Progress(stream))
+    with BACKBONES.registered("short_mobilenet", _short_mobilenet):
+      run(folder, options, Progress(stream))
     return stream.getvalue()
 
   return run_in
