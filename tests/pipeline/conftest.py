@@ -7,9 +7,8 @@ import shutil
 
 import numpy as np
 import pytest
+import short_backbone
 
-from nadv2_tf.backbones.mobilenet_v1 import encoder_blocks
-from nadv2_tf.backbones.registry import BACKBONES
 from nadv2_tf.options import (
   FinetuneOptions,
   NetworkOptions,
@@ -21,8 +20,7 @@ from nadv2_tf.options.search import optimizer_options
 from nadv2_tf.pipeline.aim import device as run_device
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.progress import Progress
-from nadv2_tf.spec import NetworkSpec, space_of
-from nadv2_tf.spec.blocks import Head
+from nadv2_tf.spec import NetworkSpec
 
 TRAIN = TrainOptions(
   epochs=2,
@@ -76,20 +74,11 @@ def bands(tmp_path_factory):
   return f"npz:{path}"
 
 
-def _short_mobilenet(input_shape=(32, 32, 1), classes=3):
-  blocks = (*encoder_blocks()[:5], Head(classes, dropout=0.001))
-  return space_of(NetworkSpec("short_mobilenet", input_shape, blocks), 8)
-
-
 @pytest.fixture(autouse=True)
 def short_mobilenet():
-  """The backbone of whole runs here: the first nine layers of MobileNetV1 and its head.
-
-  Most of a small run is Python that builds layers and traces them: it takes as long as its network
-  is deep, and stages are the subject here.
-  """
-  with BACKBONES.registered("short_mobilenet", _short_mobilenet):
-    yield _short_mobilenet()
+  """The space of the backbone that whole runs here are of, which is known while a test runs."""
+  with short_backbone.registered():
+    yield short_backbone.space()
 
 
 @pytest.fixture(scope="session")
@@ -101,11 +90,11 @@ def run_small(bands):
     from nadv2_tf.pipeline.run import run
 
     stream = io.StringIO()
-    network = NetworkOptions("short_mobilenet", 32, bands, 64, 0)
     small = {"target": "60%", "samples_per_iteration": 4, "layers_per_sample": 8, "tighten": 2}
     search = _search_options(metric, **small | {"initial_reduction": 0.15} | changes)
-    options = RunOptions(network, TRAIN, search, FINETUNE, references=references)
-    with BACKBONES.registered("short_mobilenet", _short_mobilenet):
+    with short_backbone.registered():
+      network = NetworkOptions(short_backbone.NAME, 32, bands, 64, 0)
+      options = RunOptions(network, TRAIN, search, FINETUNE, references=references)
       run(folder, options, Progress(stream))
     return stream.getvalue()
 
