@@ -1,5 +1,6 @@
 """Identity 10: TFLite and Keras agree; the exported graph holds only ordinary operators."""
 
+import functools
 import random
 
 import keras
@@ -26,23 +27,27 @@ ORDINARY = {
 LARGE = ("mobilenet_v1", "mobilenet_v3_large", "netadaptv2_latency", "netadaptv2_mac")
 
 
-def compare(model, space, spec, path, widths_of, relative_gap):
-  """Super-network under `spec` against the file of its sliced network."""
+def compare(model, call, space, spec, path, widths_of, relative_gap):
+  """Super-network under `spec`, called by `call`, against the file of its sliced network."""
   images = np.random.default_rng(1).normal(size=(3, *space.largest().input_shape))
   images = images.astype(np.float32)
-  expected = np.asarray(model([images, widths_of(space, spec, 3)], training=False))
+  expected = np.asarray(call(images, widths_of(space, spec, 3)))
   export.to_tflite(slice_network(model, spec), path)
   assert relative_gap(export.predictor(path)(images), expected) <= 1e-4
   assert set(export.operators(path)) <= ORDINARY
 
 
-def test_twenty_networks_of_the_demo(tmp_path, randomise, widths_of, relative_gap):
+def eagerly(model, *inputs):
+  return model(inputs, training=False)
+
+
+def test_twenty_networks_of_the_demo(tmp_path, randomise, compiled, widths_of, relative_gap):
   space = backbones.search_space("mobilenet_v3_demo")
   model = randomise(super_network(space), seed=1)
-  rng = random.Random(2)
+  call, rng = compiled(model), random.Random(2)
   for index in range(20):
     spec = space.sample(rng) if index else space.smallest()
-    compare(model, space, spec, tmp_path / f"{index}.tflite", widths_of, relative_gap)
+    compare(model, call, space, spec, tmp_path / f"{index}.tflite", widths_of, relative_gap)
 
 
 @pytest.mark.parametrize("name", LARGE)
@@ -63,7 +68,7 @@ def test_constructed_networks_of_large_backbones(
     )
   )
   for spec in (removed, cut):
-    compare(model, space, spec, tmp_path / "network.tflite", widths_of, relative_gap)
+    compare(model, functools.partial(eagerly, model), space, spec, tmp_path / "network.tflite", widths_of, relative_gap)
 
 
 def plain_mobilenet(spec):

@@ -19,7 +19,8 @@ from nadv2_tf.programs import start
 from nadv2_tf.training.checkpoints import interruption
 
 SMALL = [
-  short_backbone.FLAG, "--image_size=8", "--holdout=8", "--batch_size=8", "--subnetworks_per_batch=2", "--seed=0",
+  short_backbone.FLAG, "--image_size=8", "--holdout=8", "--batch_size=8",
+  "--subnetworks_per_batch=2", "--seed=0",
 ]  # fmt: skip
 
 
