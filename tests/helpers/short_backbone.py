@@ -6,7 +6,6 @@ deep. Where stages and commands are the subject, a short network goes through th
   python short_backbone.py COMMAND --backbone=short_mobilenet ...   a command that knows it
 """
 
-import contextlib
 import importlib
 import sys
 
@@ -24,11 +23,9 @@ def space(input_shape=(32, 32, 1), classes=3):
   return space_of(NetworkSpec(NAME, input_shape, blocks), 8)
 
 
-def registered(arguments=(FLAG,)):
-  """A context manager: the backbone is known, if these arguments of a command name it."""
-  if FLAG in arguments:
-    return BACKBONES.registered(NAME, space)
-  return contextlib.nullcontext()
+def registered():
+  """A context manager: the backbone is known."""
+  return BACKBONES.registered(NAME, space)
 
 
 if __name__ == "__main__":

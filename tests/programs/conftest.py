@@ -18,7 +18,7 @@ SERVER = (
 HELPERS = {str(pathlib.Path(short_backbone.__file__).parent)!r}
 """
   + """
-import importlib, json, os, signal, sys, traceback
+import contextlib, importlib, json, os, signal, sys, traceback
 sys.path.append(HELPERS)
 import short_backbone
 from nadv2_tf.programs.start import start_tensorflow
@@ -33,7 +33,7 @@ for line in sys.stdin:
       os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     sys.argv, status = job["arguments"], 0
     try:
-      with short_backbone.registered(job["arguments"]):
+      with short_backbone.registered() if job["short"] else contextlib.nullcontext():
         importlib.import_module(job["module"]).start()
     except SystemExit as end:
       status = end.code or 0
@@ -62,13 +62,17 @@ def server():
 
 @pytest.fixture
 def run_command(server, tmp_path):
-  """Function (command, *arguments) -> exit status, text on stdout, text on stderr."""
+  """Function (command, *arguments) -> exit status, text on stdout, text on stderr.
 
-  def run(command, *arguments):
+  Commands know the short backbone if their flags name it, or if `short` says so.
+  """
+
+  def run(command, *arguments, short=False):
     files = {stream: tmp_path / f"{stream}.txt" for stream in ("stdout", "stderr")}
     job = {
       "module": f"nadv2_tf.programs.{command}",
       "arguments": [f"nadv2-{command}", *map(str, arguments)],
+      "short": short or short_backbone.FLAG in arguments,
       **{stream: str(path) for stream, path in files.items()},
     }
     server.stdin.write(json.dumps(job) + "\n")
