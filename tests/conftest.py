@@ -12,14 +12,14 @@ import pytest
 
 #: files that take longest, the longest first; a file that is not named here only begins later
 LONG = (
-  "models/test_identities.py", "export/test_tflite.py", "pipeline/test_run.py",
-  "training/test_checkpoints.py", "training/test_jax.py", "pipeline/test_several_targets.py",
-  "pipeline/test_depth_run.py", "benchmarks/test_compare.py", "programs/test_several_targets.py",
-  "programs/test_plan.py", "training/test_multi_worker.py", "models/test_gradients.py",
-  "models/test_fastdepth.py", "programs/test_survival.py", "pipeline/test_trust.py",
-  "models/test_backends.py", "pipeline/test_encoder_weights.py",
-  "pipeline/test_bare_environment.py", "programs/test_imagenet_presets.py",
-  "pipeline/test_export_stage.py", "pipeline/test_worth.py",
+  "models/test_identities.py", "export/test_tflite.py", "training/test_jax.py",
+  "training/test_checkpoints.py", "pipeline/test_depth_run.py", "benchmarks/test_compare.py",
+  "training/test_multi_worker.py", "pipeline/test_run.py", "models/test_fastdepth.py",
+  "pipeline/test_several_targets.py", "models/test_gradients.py", "models/test_backends.py",
+  "pipeline/test_encoder_weights.py", "programs/test_plan.py", "programs/test_survival.py",
+  "programs/test_imagenet_presets.py", "programs/test_several_targets.py",
+  "pipeline/test_trust.py", "pipeline/test_bare_environment.py", "pipeline/test_worth.py",
+  "pipeline/test_export_stage.py",
 )  # fmt: skip
 
 
