@@ -10,6 +10,32 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 import numpy as np
 import pytest
 
+#: files that take longest, the longest first; a file that is not named here only begins later
+LONG = (
+  "models/test_identities.py", "export/test_tflite.py", "training/test_jax.py",
+  "training/test_checkpoints.py", "pipeline/test_depth_run.py", "benchmarks/test_compare.py",
+  "training/test_multi_worker.py", "pipeline/test_run.py", "models/test_fastdepth.py",
+  "pipeline/test_several_targets.py", "models/test_gradients.py", "models/test_backends.py",
+  "pipeline/test_encoder_weights.py", "programs/test_plan.py", "programs/test_survival.py",
+  "programs/test_imagenet_presets.py", "programs/test_several_targets.py",
+  "pipeline/test_trust.py", "pipeline/test_bare_environment.py", "pipeline/test_worth.py",
+  "pipeline/test_export_stage.py",
+)  # fmt: skip
+
+
+def pytest_configure(config):
+  """Two processes end together if no long file begins last.
+
+  pytest-xdist would begin with the files of the most tests, and those take milliseconds each.
+  """
+  if hasattr(config.option, "loadscopereorder"):
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items):
+  rank = {name: number for number, name in enumerate(LONG)}
+  items.sort(key=lambda item: rank.get("/".join(item.path.parts[-2:]), len(LONG)))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def two_logical_cpus():
@@ -50,6 +76,20 @@ def randomise(model, seed, shift=0.0):
 @pytest.fixture(name="randomise", scope="session")
 def randomise_fixture():
   return randomise
+
+
+@pytest.fixture(scope="session")
+def compiled():
+  """Function (super-network) -> function (images, widths) -> its outputs in inference, traced once.
+
+  Eagerly every call of a network takes as long as a fifth of its tracing.
+  """
+  import tensorflow as tf
+
+  def compile_model(model):
+    return tf.function(lambda *inputs: model(inputs, training=False), autograph=False)
+
+  return compile_model
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Identity 10: TFLite and Keras agree; the exported graph holds only ordinary operators."""
 
+import functools
 import random
 
 import keras
@@ -29,23 +30,27 @@ OTHERS = {"LOGISTIC", "MAX_POOL_2D", "RELU", "RELU6", "RESIZE_NEAREST_NEIGHBOR"}
 LARGE = ("mobilenet_v1", "mobilenet_v3_large", "netadaptv2_latency", "netadaptv2_mac")
 
 
-def compare(model, space, spec, path, widths_of, relative_gap, ordinary=ORDINARY):
-  """Super-network under `spec` against the file of its sliced network."""
+def compare(model, call, space, spec, path, widths_of, relative_gap, ordinary=ORDINARY):
+  """Super-network under `spec`, called by `call`, against the file of its sliced network."""
   images = np.random.default_rng(1).normal(size=(3, *space.largest().input_shape))
   images = images.astype(np.float32)
-  expected = np.asarray(model([images, widths_of(space, spec, 3)], training=False))
+  expected = np.asarray(call(images, widths_of(space, spec, 3)))
   export.to_tflite(slice_network(model, spec), path)
   assert relative_gap(export.predictor(path)(images), expected) <= 1e-4
   assert set(export.operators(path)) <= ordinary
 
 
-def test_twenty_networks_of_the_demo(tmp_path, randomise, widths_of, relative_gap):
+def eagerly(model, *inputs):
+  return model(inputs, training=False)
+
+
+def test_twenty_networks_of_the_demo(tmp_path, randomise, compiled, widths_of, relative_gap):
   space = backbones.search_space("mobilenet_v3_demo")
   model = randomise(super_network(space), seed=1)
-  rng = random.Random(2)
+  call, rng = compiled(model), random.Random(2)
   for index in range(20):
     spec = space.sample(rng) if index else space.smallest()
-    compare(model, space, spec, tmp_path / f"{index}.tflite", widths_of, relative_gap)
+    compare(model, call, space, spec, tmp_path / f"{index}.tflite", widths_of, relative_gap)
 
 
 @pytest.mark.parametrize("name", LARGE)
@@ -65,18 +70,18 @@ def test_constructed_networks_of_large_backbones(
       for column, decision in enumerate(space.decisions)
     )
   )
+  call = functools.partial(eagerly, model)
   for spec in (removed, cut):
-    compare(model, space, spec, tmp_path / "network.tflite", widths_of, relative_gap)
+    compare(model, call, space, spec, tmp_path / "network.tflite", widths_of, relative_gap)
 
 
 @pytest.mark.parametrize("name", READ_NETWORKS)
 def test_networks_like_other_peoples(name, tmp_path, randomise, widths_of, relative_gap):
   space = space_of(READ_NETWORKS[name], levels=4)
   model, rng = randomise(super_network(space), seed=1, shift=0.1), random.Random(2)
+  call, path = functools.partial(eagerly, model), tmp_path / "network.tflite"
   for spec in (space.largest(), space.sample(rng)):
-    compare(
-      model, space, spec, tmp_path / "network.tflite", widths_of, relative_gap, ORDINARY | OTHERS
-    )
+    compare(model, call, space, spec, path, widths_of, relative_gap, ORDINARY | OTHERS)
 
 
 def plain_mobilenet(spec):

@@ -21,12 +21,12 @@ CLASSIFICATION = [name for name in ALL_CASES if name != "fastdepth"]
 
 
 @pytest.fixture(scope="module", params=CLASSIFICATION)
-def case(request, randomise):
+def case(request, randomise, compiled):
   shape, _, shift = ALL_CASES[request.param]
   space = backbone_cases.space_of(request.param)
   model = randomise(super_network(space), seed=1, shift=shift)
   images = np.random.default_rng(2).normal(size=(BATCH, *shape)).astype(np.float32)
-  return space, model, images
+  return space, model, images, compiled(model)
 
 
 def test_no_backbone_is_left_out():
@@ -84,13 +84,9 @@ def block_by_block(space):
   return {**specs, "off the grid": off_grid}
 
 
-def outputs(model, space, spec, images, widths_of):
-  return np.asarray(model([images, widths_of(space, spec, len(images))], training=False))
-
-
 def check(case, spec, widths_of, relative_gap):
-  space, model, images = case
-  expected = outputs(model, space, spec, images, widths_of)
+  space, model, images, call = case
+  expected = np.asarray(call(images, widths_of(space, spec, BATCH)))
   sliced = slice_network(model, spec)
   assert (
     sliced.count_params() - sum(np.prod(w.shape) for w in sliced.non_trainable_weights)
@@ -121,16 +117,19 @@ def test_constructed_specs(case, widths_of, relative_gap):
 
 
 @pytest.mark.parametrize("fixed", [(), (1, 2, 3, 4, 5, 6, 7, 8, 15)])
-def test_sampled_networks_with_coupled_skips(fixed, randomise, widths_of, relative_gap, float64):
+def test_sampled_networks_with_coupled_skips(
+  fixed, randomise, compiled, widths_of, relative_gap, float64
+):
   """FastDepth, in double precision: its last ReLU leaves little spread to be relative to."""
   shape, _, shift = CASES["fastdepth"]
   space = backbone_cases.space_of("fastdepth").keeping(fixed)
   model = randomise(super_network(space), seed=1, shift=shift)
+  call = compiled(model)
   images = np.random.default_rng(2).normal(size=(BATCH, *shape))
   rng = random.Random(3)
   alive = 0
   for spec in [space.smallest(), *(space.sample(rng) for _ in range(19))]:
-    expected = outputs(model, space, spec, images, widths_of)
+    expected = np.asarray(call(images, widths_of(space, spec, BATCH)))
     sliced = slice_network(model, spec)
     assert relative_gap(sliced(images, training=False), expected) <= 1e-9
     alive += np.abs(expected - expected[:1]).max() > 0
@@ -139,7 +138,7 @@ def test_sampled_networks_with_coupled_skips(fixed, randomise, widths_of, relati
 
 def test_rows_of_a_batch_do_not_mix(case, widths_of, relative_gap):
   """Image i under spec i in a mixed batch equals image i under spec i alone."""
-  space, model, images = case
+  space, model, images, _ = case
   rng = random.Random(4)
   specs = [space.sample(rng) for _ in range(BATCH)]
   rows = np.array([space.encode(spec) for spec in specs], np.int32)

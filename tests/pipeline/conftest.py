@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+import short_backbone
 
 from nadv2_tf.options import (
   FinetuneOptions,
@@ -79,6 +80,13 @@ def bands(tmp_path_factory):
   return f"npz:{path}"
 
 
+@pytest.fixture(autouse=True)
+def short_mobilenet():
+  """The space of the backbone that whole runs here are of, which is known while a test runs."""
+  with short_backbone.registered():
+    yield short_backbone.space()
+
+
 @pytest.fixture(scope="session")
 def run_small(bands):
   """Function (folder, metric, **changes) -> what a whole run on `bands` prints."""
@@ -88,11 +96,12 @@ def run_small(bands):
     from nadv2_tf.pipeline.run import run
 
     stream = io.StringIO()
-    network = NetworkOptions("mobilenet_v1", 32, bands, 64, 0)
     small = {"target": "60%", "samples_per_iteration": 4, "layers_per_sample": 8, "tighten": 2}
     search = _search_options(metric, **small | {"initial_reduction": 0.15} | changes)
-    options = RunOptions(network, TRAIN, search, FINETUNE, references=references)
-    run(folder, options, Progress(stream))
+    with short_backbone.registered():
+      network = NetworkOptions(short_backbone.NAME, 32, bands, 64, 0)
+      options = RunOptions(network, TRAIN, search, FINETUNE, references=references)
+      run(folder, options, Progress(stream))
     return stream.getvalue()
 
   return run_in

@@ -82,7 +82,7 @@ def test_report_is_one_self_contained_page(finished):
   for title in ("full network", "found network", "uniformly scaled"):
     assert title in page
     assert title in printed
-  assert "removed" in page or "of 512" in page
+  assert "removed" in page or "of 256" in page
 
 
 def test_report_has_predicted_beside_measured_latency(finished, tmp_path):
@@ -126,7 +126,7 @@ def test_another_run_does_not_get_the_folder(finished, run_small):
 
 
 def test_a_target_below_the_smallest_network_stops_before_training(tmp_path, run_small):
-  with pytest.raises(UnreachableTarget, match="smallest network of 'mobilenet_v1' has"):
+  with pytest.raises(UnreachableTarget, match="smallest network of 'short_mobilenet' has"):
     run_small(tmp_path / "run", target="10")
   assert not (tmp_path / "run" / "super.weights.h5").exists()
   # The corrected target may use the same folder.

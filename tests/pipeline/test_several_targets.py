@@ -7,7 +7,6 @@ from unittest import mock
 import keras
 import pytest
 
-from nadv2_tf import backbones
 from nadv2_tf.pipeline import run
 from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.folder import RunFolder
@@ -45,9 +44,9 @@ def test_each_target_has_its_files(finished):
   assert [path.name for path in folder.journals()] == ["search.jsonl"]
 
 
-def test_each_network_meets_its_target_and_the_limit(finished):
+def test_each_network_meets_its_target_and_the_limit(finished, short_mobilenet):
   folder, _ = finished
-  full = backbones.search_space("mobilenet_v1", (32, 32, 1), 3).largest()
+  full = short_mobilenet.largest()
   for place, share in zip(folder.found_folders(), (0.7, 0.4), strict=True):
     spec, metrics = place.read_spec("found"), place.metrics()
     assert spec.macs() <= metrics["metric"]["target"] == pytest.approx(share * full.macs())
@@ -105,9 +104,10 @@ def test_the_same_run_goes_on_and_does_nothing_twice(finished, run_small):
     run_small(folder.path, target="40%", limit=LIMIT)
 
 
-def test_references_are_a_uniform_network_for_each_target_and_the_full_one(finished, options):
-  folder, _ = finished
-  space = backbones.search_space("mobilenet_v1", (32, 32, 1), 3)
+def test_references_are_a_uniform_network_for_each_target_and_the_full_one(
+  finished, options, short_mobilenet
+):
+  (folder, _), space = finished, short_mobilenet
   landings = [Landing(place, place.read_spec("found")) for place in folder.found_folders()]
   bench = types.SimpleNamespace(space=space, folder=folder)
   problem = Problem(space, space.largest(), MacsMeter(), 1.0)

@@ -19,7 +19,7 @@ def test_a_network_is_trained_from_scratch_for_about_so_long(
     "arm": arm,
     "seed": 3,
     "rate": 3e-3,
-    "seconds": 12.0,
+    "seconds": 4.0,
     "holdout": arm == "found",
     "result": str(tmp_path / "made.json"),
   }

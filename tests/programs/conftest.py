@@ -2,17 +2,25 @@
 
 import json
 import os
+import pathlib
 import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import short_backbone
 
 # Importing TensorFlow takes seconds, so it is imported once; every command then runs in a fork,
 # with standard streams and an exit status of its own.
-SERVER = """
-import importlib, json, os, signal, sys, traceback
+SERVER = (
+  f"""
+HELPERS = {str(pathlib.Path(short_backbone.__file__).parent)!r}
+"""
+  + """
+import contextlib, importlib, json, os, signal, sys, traceback
+sys.path.append(HELPERS)
+import short_backbone
 from nadv2_tf.programs.start import start_tensorflow
 start_tensorflow()
 from nadv2_tf.pipeline import run
@@ -25,7 +33,8 @@ for line in sys.stdin:
       os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     sys.argv, status = job["arguments"], 0
     try:
-      importlib.import_module(job["module"]).start()
+      with short_backbone.registered() if job["short"] else contextlib.nullcontext():
+        importlib.import_module(job["module"]).start()
     except SystemExit as end:
       status = end.code or 0
     except BaseException:
@@ -36,6 +45,7 @@ for line in sys.stdin:
     os._exit(status)
   print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
+)
 
 
 @pytest.fixture(scope="session")
@@ -52,13 +62,17 @@ def server():
 
 @pytest.fixture
 def run_command(server, tmp_path):
-  """Function (command, *arguments) -> exit status, text on stdout, text on stderr."""
+  """Function (command, *arguments) -> exit status, text on stdout, text on stderr.
 
-  def run(command, *arguments):
+  Commands know the short backbone if their flags name it, or if `short` says so.
+  """
+
+  def run(command, *arguments, short=False):
     files = {stream: tmp_path / f"{stream}.txt" for stream in ("stdout", "stderr")}
     job = {
       "module": f"nadv2_tf.programs.{command}",
       "arguments": [f"nadv2-{command}", *map(str, arguments)],
+      "short": short or short_backbone.FLAG in arguments,
       **{stream: str(path) for stream, path in files.items()},
     }
     server.stdin.write(json.dumps(job) + "\n")
@@ -115,13 +129,27 @@ def small(tmp_path):
   return [f"--data=npz:{path}", "--holdout=4", "--batch_size=4", "--subnetworks_per_batch=2"]
 
 
+def process_of(command, *arguments):
+  """What starts a command in a process of its own."""
+  start = ["-m", f"nadv2_tf.programs.{command}"]
+  if short_backbone.FLAG in arguments:
+    start = [short_backbone.__file__, command]
+  return [sys.executable, *start, *map(str, arguments)]
+
+
+@pytest.fixture(name="process_of")
+def process_of_fixture():
+  """Function (command, *arguments) -> the list for `subprocess`."""
+  return process_of
+
+
 @pytest.fixture
 def start_command():
   """Function (command, *arguments) -> the finished process."""
 
   def start(command, *arguments):
     return subprocess.run(
-      [sys.executable, "-m", f"nadv2_tf.programs.{command}", *map(str, arguments)],
+      process_of(command, *arguments),
       capture_output=True,
       text=True,
       timeout=120,

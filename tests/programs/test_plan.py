@@ -3,8 +3,9 @@
 import re
 
 import pytest
+import short_backbone
 
-TINY = ["--backbone=mobilenet_v3_cifar_small", "--metric=macs", "--target=60%"]
+TINY = [short_backbone.FLAG, "--metric=macs", "--target=60%"]
 TRAINING = [
   "--image_size=8", "--epochs=2", "--full_epochs=1", "--finetune_epochs=1",
   "--samples_per_iteration=2", "--initial_reduction=0.2",

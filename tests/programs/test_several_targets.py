@@ -2,14 +2,16 @@
 
 import json
 
+import short_backbone
+
 
 def test_every_stage_is_for_every_target(run_command, small, output):
   def does(command, *flags):
-    status, stdout, stderr = run_command(command, f"--output={output}", *flags)
+    status, stdout, stderr = run_command(command, f"--output={output}", *flags, short=True)
     assert status == 0, stderr
     return stdout
 
-  does("train", *small, "--epochs=0", "--full_epochs=0")
+  does("train", short_backbone.FLAG, *small, "--epochs=0", "--full_epochs=0")
   search = ["--metric=macs", "--target=60%,80%", "--initial_reduction=0.2"]
   printed = does("search", *search, "--search_optimizer=random", "--samples=2", "--limit=macs<=79%")
   assert printed.count("the found network is in") == 2

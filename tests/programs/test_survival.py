@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pytest
+import short_backbone
 
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.lock import LOCK, locked
@@ -18,7 +19,8 @@ from nadv2_tf.programs import start
 from nadv2_tf.training.checkpoints import interruption
 
 SMALL = [
-  "--image_size=8", "--holdout=8", "--batch_size=8", "--subnetworks_per_batch=2", "--seed=0",
+  short_backbone.FLAG, "--image_size=8", "--holdout=8", "--batch_size=8",
+  "--subnetworks_per_batch=2", "--seed=0",
 ]  # fmt: skip
 
 
@@ -100,9 +102,9 @@ def test_elsewhere_a_signal_stops_at_once_and_says_how_to_go_on(capsys):
 
 
 @pytest.mark.slow
-def test_a_training_stops_after_its_step_and_goes_on(data, output, start_command):
+def test_a_training_stops_after_its_step_and_goes_on(data, output, start_command, process_of):
   """The program itself, as a scheduler stops it."""
-  command = [sys.executable, "-m", "nadv2_tf.programs.train", *training(output, data)]
+  command = process_of("train", *training(output, data))
   with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
     for line in run.stdout:
       if "super-network: " in line:  # the first steps are over

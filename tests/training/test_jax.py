@@ -1,13 +1,11 @@
 """Training and scoring on the JAX backend, without TensorFlow, against TensorFlow's figures."""
 
-import os
 import random
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
+from jax_process import run_on_jax
 
 from nadv2_tf.models import super_network
 from nadv2_tf.tasks.classification import Classification
@@ -19,7 +17,6 @@ from nadv2_tf.training.widths import WidthSampler
 
 pytest.importorskip("jax", reason="the JAX backend is an extra: pip install nadv2-tf[jax]")
 
-WITHOUT_TENSORFLOW = "import sys\nsys.modules['tensorflow'] = None\n"
 PROGRAM = """
 import numpy as np
 from nadv2_tf.models import super_network
@@ -59,18 +56,6 @@ np.savez(
   traces=[evaluator.traces, loop.traces],
 )
 """
-
-
-def run_on_jax(program, folder):
-  environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-  return subprocess.run(
-    [sys.executable, "-c", WITHOUT_TENSORFLOW + program],
-    cwd=folder,
-    env=environment,
-    capture_output=True,
-    text=True,
-    check=False,
-  )
 
 
 class _Margin(Classification):

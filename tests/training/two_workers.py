@@ -2,7 +2,7 @@
 
   python two_workers.py RUN_FOLDER DATA.npz RESULT.npz
 
-Trains the demo's super-network, scores samples, writes weights and scores, and then goes on scoring
+Trains a small super-network, scores samples, writes weights and scores, and then goes on scoring
 until the second worker kills itself.
 """
 
@@ -13,12 +13,15 @@ import sys
 
 import numpy as np
 
+from nadv2_tf.backbones.registry import BACKBONES
 from nadv2_tf.options import CheckpointOptions, NetworkOptions, TrainOptions
 from nadv2_tf.pipeline import super_stage, workbench
 from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.workers import own_progress
 from nadv2_tf.programs import start
+from nadv2_tf.spec import NetworkSpec, space_of
+from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head, InvertedResidual
 from nadv2_tf.training import strategies
 from nadv2_tf.training.scoring.shared_weights import SharedWeightsEvaluator
 
@@ -36,9 +39,34 @@ TRAIN = TrainOptions(
 CHECKPOINTS = CheckpointOptions(0.0, 2)
 
 
+def space(input_shape=(32, 32, 1), classes=2):
+  """Every kind of layer but upsampling."""
+  blocks = (
+    Conv(8, 3, 2, "hard_swish", bypass_cap=4),
+    InvertedResidual(16, 16, 8, 5, 1, 4, "relu", bypass_cap=4),
+    InvertedResidual(16, 24, 12, 3, 2, 4, "hard_swish", bypass_cap=4, residual=False),
+    DepthwiseSeparable(12, 16, 3, 1, "relu", bypass_cap=4),
+    Head(classes, 16, bypass_cap=8),
+  )
+  return space_of(NetworkSpec("small", input_shape, blocks), levels=4)
+
+
+def options_of(data):
+  return NetworkOptions("small", 32, f"npz:{data}", 8, 0)
+
+
+def registered():
+  """A context manager: commands know the backbone of `options_of`."""
+  return BACKBONES.registered("small", space)
+
+
 def main():
   output, data, result = sys.argv[1:]
-  network = NetworkOptions("mobilenet_v3_demo", 32, f"npz:{data}", 8, 0)
+  with registered():
+    work(output, options_of(data), result)
+
+
+def work(output, network, result):
   bench = workbench.make_workbench(RunFolder(output), network, TRAIN, CHECKPOINTS)
   bench.folder.open(network=network, train=TRAIN)
   progress = own_progress(bench.strategy, Progress())
