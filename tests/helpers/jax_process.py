@@ -4,7 +4,16 @@ import os
 import subprocess
 import sys
 
-WITHOUT_TENSORFLOW = "import sys\nsys.modules['tensorflow'] = None\n"
+WITHOUT_TENSORFLOW = """
+import sys
+
+class Absent:  # as where it is not installed
+  def find_spec(self, name, path=None, target=None):
+    if name.partition(".")[0] == "tensorflow":
+      raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+"""
 
 
 def run_on_jax(program, folder, *arguments):
