@@ -11,6 +11,7 @@ import numpy as np
 from nadv2_tf.models import stand_alone
 from nadv2_tf.reading.flatten import graph_of
 from nadv2_tf.reading.parse import parse
+from nadv2_tf.reading.precision import in_single_precision
 
 if TYPE_CHECKING:
   from collections.abc import Mapping
@@ -72,6 +73,8 @@ def build(read: ReadNetwork) -> keras.Model:
 def check_same(model: keras.Model, read: ReadNetwork, images: np.ndarray) -> float:
   """The largest difference between the model's outputs and those of what was read.
 
+  A model of half precision is compared in float32, see `in_single_precision`.
+
   Args:
     images: [batch, height, width, channels], as the model takes them.
 
@@ -82,6 +85,7 @@ def check_same(model: keras.Model, read: ReadNetwork, images: np.ndarray) -> flo
   Raises:
     ValueError: if it is above 1e-5, or an output is no number.
   """
+  model = in_single_precision(model)
   expected = np.asarray(keras.ops.convert_to_numpy(model(images, training=False)))
   outputs = activated(read, keras.ops.convert_to_numpy(build(read)(images, training=False)))
   if outputs.size == 2 * expected.size and expected.shape[-1] == 1:  # one output, two classes
