@@ -151,8 +151,7 @@ class _ShapeMaker:
   ) -> Shape:
     if skipped:
       return x
-    details = {"squeeze": units, "activation": activation, "gate": gate}
-    return self._record("squeeze_excite", x, x, **details)
+    return self._record("squeeze_excite", x, x, squeeze=units, activation=activation, gate=gate)
 
   def window_pool(self, x: Shape, window: Window) -> Shape:
     height, width = (

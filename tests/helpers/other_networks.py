@@ -27,7 +27,7 @@ RESNET = NetworkSpec(
     Residual(8, 8, bypass_cap=4),
     Residual(6, 6, 12, 12, 1, 3, bypass_cap=4),
     Residual(8, 16, None, 16, first_stride=2, bypass_cap=8, first_padding=(0, 1)),
-    Residual(6, 6, 20, None, 1, 3, activation="swish", bypass_cap=None),  # widens what it adds to
+    Residual(16, 16, 20, None, 1, 3, activation="swish", bypass_cap=None),  # widens its input
     Residual(8, 12, None, 12, first_stride=1, second_stride=2),
     Head(7),
   ),
@@ -63,7 +63,7 @@ UNIVERSAL = NetworkSpec(
       squeeze=4,
       activation="relu6",
       start_activation="relu",
-      bypass_cap=None,
+      bypass_cap=8,
     ),
     UniversalBottleneck(
       16,

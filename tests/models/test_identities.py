@@ -71,20 +71,17 @@ def constructed(space):
 
 
 def block_by_block(space):
-  """Specs in which one block is at its smallest, or off the grid, and all others are full."""
-  specs = {"largest": space.largest(), "smallest": space.smallest()}
-  for index, block in enumerate(space.largest().blocks):
+  """Specs in which one block is at its smallest and all others are full, and one off the grid."""
+  full = space.largest()
+  specs, off_grid = {"largest": full, "smallest": space.smallest()}, full
+  for index, block in enumerate(full.blocks):
     columns = [space.decisions[column] for column in space.columns(index).values()]
     least = {decision.field: decision.choices[0] for decision in columns}
-    odd = {
-      decision.field: max(block.widths()[decision.field] * 3 // 8 - 1, 1)
-      for decision in columns
-      if decision.kind == "width"
-    }
-    if columns:
-      specs[f"block {index + 1} at its smallest"] = space.largest().with_block(index, **least)
-      specs[f"block {index + 1} off the grid"] = space.largest().with_block(index, **odd)
-  return specs
+    odd = {field: max(width * 3 // 4 - 1, 1) for field, width in block.widths().items()}
+    odd = {field: width for field, width in odd.items() if field in least}
+    specs[f"block {index + 1} at its smallest"] = full.with_block(index, **least)
+    off_grid = off_grid.with_block(index, **odd)
+  return {**specs, "off the grid": off_grid}
 
 
 def outputs(model, space, spec, images, widths_of):
