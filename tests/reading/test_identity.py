@@ -12,6 +12,7 @@ from user_models import USER_MODELS
 
 from nadv2_tf import backbones, reading
 from nadv2_tf.models import stand_alone
+from nadv2_tf.reading import network
 
 apps = keras.applications
 
@@ -173,3 +174,12 @@ def test_half_precision_is_compared_in_float32(randomise):
   single = reading.in_single_precision(model)
   assert reading.in_single_precision(single) is single
   assert reading.check_same(model, read, images) == reading.check_same(single, read, images)
+
+
+def test_where_rounding_is_too_large_double_precision_decides(randomise, monkeypatch):
+  model = randomise(USER_MODELS["residual_basic"][0](), seed=8)
+  read = reading.read_network(model)
+  rounded = reading.check_same(model, read, images_of(model))
+  monkeypatch.setattr(network, "LARGEST_DIFFERENCE", rounded / 2)
+  assert reading.check_same(model, read, images_of(model)) <= rounded / 2
+  assert keras.config.floatx() == "float32" and keras.config.dtype_policy().name == "float32"
