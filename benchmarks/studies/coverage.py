@@ -39,9 +39,10 @@ PAGE = """# Networks of `keras.applications`
 
 Written by `python -m nadv2_tf.benchmarks.studies.coverage`, with Keras {keras}: each network with
 random weights and statistics, read (`nadv2_tf.reading.read_network`), built again and compared
-with itself. The difference is the largest of its outputs, as a share of their spread, in float32
-(of a softmax, of the logarithms); up to 1e-5 is allowed. What is refused names the first layer that
-has no place, and what would be understood there.
+with itself. The difference is the largest of its outputs, as a share of their spread (of a softmax
+that of the logarithms); in float32, and where rounding makes more of it than the 1e-5 that are
+allowed, in float64. What is refused names the first layer that has no place, and what would be
+understood there.
 
 | network | images | understood | MACs | blocks |
 |---|---|---|---|---|

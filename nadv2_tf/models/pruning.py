@@ -192,7 +192,7 @@ class _TyingMaker(LayerMaker):
 
   def classifier(self, x: _Value, classes: int) -> _Channels:
     layer = self._layer("classes")
-    x.all().axes.append((layer.kernel, 0))
+    x.all().axes.append((layer.kernel, len(layer.kernel.shape) - 2))
     x.all().readers.append((layer.kernel, list(x.norms)))
     return _Channels(is_fixed=True)
 

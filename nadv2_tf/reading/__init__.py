@@ -4,6 +4,7 @@ from nadv2_tf.reading.changes import with_bypass, with_classes, with_input_range
 from nadv2_tf.reading.errors import ReadError
 from nadv2_tf.reading.files import load_model
 from nadv2_tf.reading.network import ReadNetwork, activated, build, check_same, read_network
+from nadv2_tf.reading.precision import in_single_precision
 
 __all__ = [
   "ReadError",
@@ -11,6 +12,7 @@ __all__ = [
   "activated",
   "build",
   "check_same",
+  "in_single_precision",
   "load_model",
   "read_network",
   "with_bypass",

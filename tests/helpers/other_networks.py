@@ -109,4 +109,15 @@ PLAIN = NetworkSpec(
   ),
   (Skip(6, 7), Skip(7, 8), Skip(6, 8)),
 )
-NETWORKS = {network.name: network for network in (RESNET, UNIVERSAL, PLAIN)}
+#: whose classifier sees all pixels side by side
+FLAT = NetworkSpec(
+  "flat",
+  SHAPE,
+  (
+    Conv(8, 3, bypass_cap=4),
+    Pool("max", 3, 3),
+    Conv(12, 3, 2, batch_norm=False, bypass_cap=6),
+    Head(7, pool=False),
+  ),
+)
+NETWORKS = {network.name: network for network in (RESNET, UNIVERSAL, PLAIN, FLAT)}

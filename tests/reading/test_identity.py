@@ -12,6 +12,7 @@ from user_models import USER_MODELS
 
 from nadv2_tf import backbones, reading
 from nadv2_tf.models import stand_alone
+from nadv2_tf.reading import network
 
 apps = keras.applications
 
@@ -158,3 +159,27 @@ def test_another_network_is_found_out(randomise):
   weights[name] = [weights[name][0], weights[name][1] + 0.01]
   with pytest.raises(ValueError, match="'toy_resnet' gives other outputs"):
     reading.check_same(model, dataclasses.replace(read, weights=weights), images_of(model))
+
+
+def test_half_precision_is_compared_in_float32(randomise):
+  keras.config.set_dtype_policy("mixed_float16")
+  try:
+    model = USER_MODELS["toy_resnet"][0]()
+  finally:
+    keras.config.set_dtype_policy("float32")
+  randomise(model, seed=7)
+  read = reading.read_network(model)
+  assert {array.dtype for arrays in read.weights.values() for array in arrays} == {np.dtype("f4")}
+  images = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype("float32")
+  single = reading.in_single_precision(model)
+  assert reading.in_single_precision(single) is single
+  assert reading.check_same(model, read, images) == reading.check_same(single, read, images)
+
+
+def test_where_rounding_is_too_large_double_precision_decides(randomise, monkeypatch):
+  model = randomise(USER_MODELS["residual_basic"][0](), seed=8)
+  read = reading.read_network(model)
+  rounded = reading.check_same(model, read, images_of(model))
+  monkeypatch.setattr(network, "LARGEST_DIFFERENCE", rounded / 2)
+  assert reading.check_same(model, read, images_of(model)) <= rounded / 2
+  assert keras.config.floatx() == "float32" and keras.config.dtype_policy().name == "float32"

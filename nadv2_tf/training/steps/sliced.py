@@ -17,6 +17,7 @@ import tensorflow as tf
 from nadv2_tf.layers.batch_norm import EPSILON
 from nadv2_tf.layers.channel_bypass import BYPASS_POOL
 from nadv2_tf.models.parts.activations import activate
+from nadv2_tf.models.parts.classifier import products
 from nadv2_tf.models.wiring import LayerMaker, wire
 from nadv2_tf.spec import channels as channel_rules
 from nadv2_tf.training.fused_norms import batch_norm
@@ -230,8 +231,8 @@ class _SlicedMaker(LayerMaker):
 
   def classifier(self, x: _Value, classes: int) -> _Value:
     layer = self._layer("classes")
-    kernel = _first(layer.kernel, x.live, None)
-    return _Value(tf.squeeze(x.features, (1, 2)) @ kernel + layer.bias, tf.constant(classes))
+    kernel = _first(layer.kernel, *[None] * (len(layer.kernel.shape) - 2), x.live, None)
+    return _Value(products(x.features, kernel, layer.pixels) + layer.bias, tf.constant(classes))
 
   def all_removed(self, fields: tuple[str, ...]) -> Tensor | None:
     columns = self._columns(self.block_index)
