@@ -23,8 +23,8 @@ from absl import app, flags
 from nadv2_tf import flags as presets
 from nadv2_tf.models import stand_alone
 from nadv2_tf.options import FinetuneOptions
-from nadv2_tf.pipeline import workbench
-from nadv2_tf.pipeline.recipes import is_full_first
+from nadv2_tf.pipeline.stages import workbench
+from nadv2_tf.pipeline.stages.recipes import is_full_first
 from nadv2_tf.training.loop import TrainingLoop
 from nadv2_tf.training.recipe import Recipe
 from nadv2_tf.training.scoring.evaluation import evaluate, keras_predictor

@@ -16,8 +16,8 @@ import numpy as np
 from absl import app, flags
 
 from nadv2_tf.benchmarks.timing.devices.host import processor_name
-from nadv2_tf.pipeline import workbench
-from nadv2_tf.pipeline.folder import RunFolder
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
+from nadv2_tf.pipeline.stages import workbench
 from nadv2_tf.tasks.depth.measures import RMSE, evaluate_maps
 
 if TYPE_CHECKING:

@@ -83,9 +83,11 @@ def worth(
 def scored(run: AnyPath, every: int) -> tuple[list[np.ndarray], int]:
   """([scores [samples, 8] of an iteration], images of an eighth) of a run."""
   from nadv2_tf.options import SearchOptions
-  from nadv2_tf.pipeline import optimizers, search_stage, super_stage, workbench
   from nadv2_tf.pipeline.aim.metric import metric_of
   from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.stages import optimizers, workbench
+  from nadv2_tf.pipeline.stages import search as search_stage
+  from nadv2_tf.pipeline.stages import super_network as super_stage
   from nadv2_tf.search import Problem, journal
   from nadv2_tf.training.scoring.shared_weights import SharedWeightsEvaluator
 
@@ -110,7 +112,7 @@ def scored(run: AnyPath, every: int) -> tuple[list[np.ndarray], int]:
 
 
 def main(_: list[str]) -> None:
-  from nadv2_tf.pipeline.search_stage import CALIBRATION_IMAGES
+  from nadv2_tf.pipeline.stages.search import CALIBRATION_IMAGES
   from nadv2_tf.programs.start import start_tensorflow
 
   start_tensorflow()

@@ -227,8 +227,8 @@ def _run(
 
 def _shares(output: pathlib.Path) -> dict[str, float]:
   from nadv2_tf.benchmarks.studies.scratch import meter_of
-  from nadv2_tf.pipeline import workbench
-  from nadv2_tf.pipeline.folder import RunFolder
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
+  from nadv2_tf.pipeline.stages import workbench
 
   folder = RunFolder(output)
   space = workbench.reopen_workbench(output).space

@@ -7,24 +7,19 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from nadv2_tf import stopwatch
-from nadv2_tf.pipeline import (
-  export_stage,
-  full_stage,
-  lineage,
-  recipes,
-  search_stage,
-  super_stage,
-  training_stages,
-  transfer,
-  workbench,
-  workers,
-)
 from nadv2_tf.pipeline.aim.metric import metric_of
-from nadv2_tf.pipeline.folder import RunFolder, versions
 from nadv2_tf.pipeline.plan import first_lines
 from nadv2_tf.pipeline.report import write_report
-from nadv2_tf.pipeline.stage_times import StageTimes
-from nadv2_tf.pipeline.trust import check_trust, measure_trust
+from nadv2_tf.pipeline.run_folder import lineage
+from nadv2_tf.pipeline.run_folder.folder import RunFolder, versions
+from nadv2_tf.pipeline.run_folder.stage_times import StageTimes
+from nadv2_tf.pipeline.stages import export as export_stage
+from nadv2_tf.pipeline.stages import full as full_stage
+from nadv2_tf.pipeline.stages import recipes, transfer, workbench, workers
+from nadv2_tf.pipeline.stages import search as search_stage
+from nadv2_tf.pipeline.stages import super_network as super_stage
+from nadv2_tf.pipeline.stages import training as training_stages
+from nadv2_tf.pipeline.stages.trust import check_trust, measure_trust
 from nadv2_tf.training import strategies
 
 if TYPE_CHECKING:
@@ -33,8 +28,8 @@ if TYPE_CHECKING:
   from nadv2_tf.options import RunOptions
   from nadv2_tf.pipeline.aim.metric import Metric
   from nadv2_tf.pipeline.progress import Progress
-  from nadv2_tf.pipeline.search_stage import Landing
-  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.pipeline.stages.search import Landing
+  from nadv2_tf.pipeline.stages.workbench import Workbench
   from nadv2_tf.search import Problem
   from nadv2_tf.spec import NetworkSpec
   from nadv2_tf.types import AnyPath

@@ -22,17 +22,12 @@ def define_flags() -> None:
 
 def main() -> None:
   start_tensorflow("nadv2-finetune", threads.of_folder(FLAGS.output))
-  from nadv2_tf.pipeline import (
-    full_stage,
-    recipes,
-    super_stage,
-    training_stages,
-    trust,
-    workbench,
-    workers,
-  )
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.pipeline.report import tables
+  from nadv2_tf.pipeline.stages import full as full_stage
+  from nadv2_tf.pipeline.stages import recipes, trust, workbench, workers
+  from nadv2_tf.pipeline.stages import super_network as super_stage
+  from nadv2_tf.pipeline.stages import training as training_stages
   from nadv2_tf.training.strategies import wait_for_all
 
   options = read(FinetuneOptions)

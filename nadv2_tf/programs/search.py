@@ -19,9 +19,11 @@ def define_flags() -> None:
 
 def main() -> None:
   start_tensorflow(threads=threads.of_folder(FLAGS.output))
-  from nadv2_tf.pipeline import search_stage, super_stage, workbench, workers
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.pipeline.report import overview, tables
+  from nadv2_tf.pipeline.stages import search as search_stage
+  from nadv2_tf.pipeline.stages import super_network as super_stage
+  from nadv2_tf.pipeline.stages import workbench, workers
   from nadv2_tf.training.strategies import wait_for_all
 
   options = read(SearchOptions)

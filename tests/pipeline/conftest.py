@@ -18,8 +18,8 @@ from nadv2_tf.options import (
 )
 from nadv2_tf.options.search import optimizer_options
 from nadv2_tf.pipeline.aim import device as run_device
-from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.progress import Progress
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.spec import NetworkSpec
 
 TRAIN = TrainOptions(

@@ -23,18 +23,14 @@ from nadv2_tf.options import (
   RunOptions,
   TrainOptions,
 )
-from nadv2_tf.pipeline import (
-  export_stage,
-  plain_training,
-  super_stage,
-  training_stages,
-  transfer,
-  workbench,
-)
-from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.progress import Progress
-from nadv2_tf.pipeline.recipes import finetune_recipe
 from nadv2_tf.pipeline.report import write_report
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
+from nadv2_tf.pipeline.stages import export as export_stage
+from nadv2_tf.pipeline.stages import plain_training, transfer, workbench
+from nadv2_tf.pipeline.stages import super_network as super_stage
+from nadv2_tf.pipeline.stages import training as training_stages
+from nadv2_tf.pipeline.stages.recipes import finetune_recipe
 from nadv2_tf.spec import NetworkSpec, Skip, space_of
 from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Upsample
 from nadv2_tf.tasks.depth.picture import figure_of

@@ -9,9 +9,9 @@ import pytest
 
 from nadv2_tf.pipeline import run
 from nadv2_tf.pipeline.aim.metric import metric_of
-from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.report import overview, write_report
-from nadv2_tf.pipeline.search_stage import Landing
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
+from nadv2_tf.pipeline.stages.search import Landing
 from nadv2_tf.resources import MacsMeter, SizeMeter
 from nadv2_tf.search import Problem
 

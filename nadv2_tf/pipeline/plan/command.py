@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 from nadv2_tf import backbones, stopwatch
 from nadv2_tf.options import RunOptions
-from nadv2_tf.pipeline import export_stage, recipes, search_stage, transfer, workbench
-from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.plan import accelerators, storage, table
 from nadv2_tf.pipeline.plan.estimate import estimate
 from nadv2_tf.pipeline.plan.probe import probe
 from nadv2_tf.pipeline.plan.work import counts_of
-from nadv2_tf.pipeline.trust import check_trust
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
+from nadv2_tf.pipeline.stages import export as export_stage
+from nadv2_tf.pipeline.stages import recipes, transfer, workbench
+from nadv2_tf.pipeline.stages import search as search_stage
+from nadv2_tf.pipeline.stages.trust import check_trust
 from nadv2_tf.training import strategies
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from nadv2_tf.search import UnreachableTarget
 if TYPE_CHECKING:
   from nadv2_tf.options import RunOptions
   from nadv2_tf.pipeline.progress import Progress
-  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.pipeline.stages.workbench import Workbench
 
 #: stages that are told of
 LEAST_SECONDS = 5.0

@@ -8,15 +8,16 @@ import tempfile
 import time
 from typing import TYPE_CHECKING
 
-from nadv2_tf.pipeline import plain_training, training_stages
 from nadv2_tf.pipeline.aim import amounts
 from nadv2_tf.pipeline.aim.limits import parse_limits
 from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.aim.on_device import timed_range
-from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.plan import device_probe, simulation, training_probe
 from nadv2_tf.pipeline.plan.costs import Costs
-from nadv2_tf.pipeline.recipes import is_full_first
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
+from nadv2_tf.pipeline.stages import plain_training
+from nadv2_tf.pipeline.stages import training as training_stages
+from nadv2_tf.pipeline.stages.recipes import is_full_first
 from nadv2_tf.resources.latency_table import LatencyTable
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
   from nadv2_tf.models.super_network import SuperNetwork
   from nadv2_tf.options import RunOptions, SearchOptions
   from nadv2_tf.pipeline.plan.simulation import Simulation
-  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.pipeline.stages.workbench import Workbench
   from nadv2_tf.search import ResourceMeter
   from nadv2_tf.spec import NetworkSpec, SearchSpace
 

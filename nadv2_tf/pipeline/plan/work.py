@@ -8,20 +8,25 @@ from typing import TYPE_CHECKING
 
 from nadv2_tf.benchmarks.tables.measurement import CALIBRATION_NETWORKS
 from nadv2_tf.benchmarks.tables.plan import planned_pieces
-from nadv2_tf.pipeline import export_stage
 from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.aim.on_device import CHECK_NETWORKS
 from nadv2_tf.pipeline.plan.estimate import MATCHES, Counts
-from nadv2_tf.pipeline.recipes import finetune_recipe, full_recipe, is_full_first, super_recipe
-from nadv2_tf.pipeline.trust import trust_recipe
+from nadv2_tf.pipeline.stages import export as export_stage
+from nadv2_tf.pipeline.stages.recipes import (
+  finetune_recipe,
+  full_recipe,
+  is_full_first,
+  super_recipe,
+)
+from nadv2_tf.pipeline.stages.trust import trust_recipe
 
 if TYPE_CHECKING:
   from collections.abc import Mapping
   from typing import Any
 
   from nadv2_tf.options import RunOptions, SearchOptions
-  from nadv2_tf.pipeline.folder import RunFolder
   from nadv2_tf.pipeline.plan.simulation import Simulation
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
   from nadv2_tf.spec import SearchSpace
 
 

@@ -13,7 +13,7 @@ from nadv2_tf.spec.files import write_atomically
 if TYPE_CHECKING:
   from typing import Any
 
-  from nadv2_tf.pipeline.folder import RunFolder
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
 
 
 def write_report(folder: RunFolder) -> str:

@@ -9,8 +9,8 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
-from nadv2_tf.pipeline import stage_times
 from nadv2_tf.pipeline.report import charts, drawing, layers, tables
+from nadv2_tf.pipeline.run_folder import stage_times
 
 if TYPE_CHECKING:
   from collections.abc import Iterable, Mapping, Sequence

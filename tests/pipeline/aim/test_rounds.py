@@ -7,8 +7,8 @@ from unittest import mock
 
 import pytest
 
-from nadv2_tf.pipeline import search_stage
 from nadv2_tf.pipeline.progress import Progress
+from nadv2_tf.pipeline.stages import search as search_stage
 from nadv2_tf.search import Problem, journal
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head

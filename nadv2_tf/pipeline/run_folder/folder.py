@@ -13,7 +13,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 from nadv2_tf.options.how import flag_that_differs, is_how
-from nadv2_tf.pipeline.lock import LOCK, locked
+from nadv2_tf.pipeline.run_folder.lock import LOCK, locked
 from nadv2_tf.spec import NetworkSpec
 from nadv2_tf.spec.files import is_partial, read_bounded, remove_partial_files, write_atomically
 from nadv2_tf.spec.serialization import LARGEST_TEXT
@@ -44,7 +44,7 @@ def versions() -> dict[str, str | None]:
 
 
 def _commit() -> str | None:
-  root = pathlib.Path(__file__).resolve().parents[2]
+  root = pathlib.Path(__file__).resolve().parents[3]
   if not (root / ".git").exists():
     return None
   command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
@@ -262,7 +262,7 @@ class RunFolder:
     return stages
 
   def lineage(self) -> dict[str, dict[str, Any]]:
-    """{file: {what it was made from: digest}}, see `pipeline/lineage.py`."""
+    """{file: {what it was made from: digest}}, see `pipeline/run_folder/lineage.py`."""
     found = _read_object(self.lineage_file) if self.lineage_file.exists() else {}
     if not all(isinstance(made_from, dict) for made_from in found.values()):
       raise ValueError(f"{self.lineage_file} must hold objects; delete it to check nothing.")

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
   from nadv2_tf.benchmarks.timing.device import Timing
   from nadv2_tf.options import SearchOptions
   from nadv2_tf.pipeline.aim.metric import Metric
-  from nadv2_tf.pipeline.folder import RunFolder
   from nadv2_tf.pipeline.progress import Progress
-  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
+  from nadv2_tf.pipeline.stages.workbench import Workbench
   from nadv2_tf.search import Problem
   from nadv2_tf.spec import NetworkSpec
   from nadv2_tf.tasks.examples import Datasets

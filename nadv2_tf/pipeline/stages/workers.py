@@ -11,12 +11,12 @@ import tarfile
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.progress import Progress
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.training import strategies
 
 if TYPE_CHECKING:
-  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.pipeline.stages.workbench import Workbench
 
 
 def own_folder(strategy: Any, folder: RunFolder) -> RunFolder:

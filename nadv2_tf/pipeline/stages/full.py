@@ -11,9 +11,12 @@ import keras
 from nadv2_tf.models import slice_network
 from nadv2_tf.models.pruning import order_by_importance
 from nadv2_tf.models.slicing import fill_super_network, set_sliced_weights
-from nadv2_tf.pipeline import lineage, plain_training, super_stage, training_stages
-from nadv2_tf.pipeline.recipes import full_recipe, is_full_first
-from nadv2_tf.pipeline.training_checkpoints import training_checkpoints
+from nadv2_tf.pipeline.run_folder import lineage
+from nadv2_tf.pipeline.stages import plain_training
+from nadv2_tf.pipeline.stages import super_network as super_stage
+from nadv2_tf.pipeline.stages import training as training_stages
+from nadv2_tf.pipeline.stages.recipes import full_recipe, is_full_first
+from nadv2_tf.pipeline.stages.training_checkpoints import training_checkpoints
 from nadv2_tf.training.network_files import load_keras, save_atomically
 from nadv2_tf.training.scoring.evaluation import keras_predictor
 
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
   from nadv2_tf.models.super_network import SuperNetwork
   from nadv2_tf.pipeline.progress import Progress
-  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.pipeline.stages.workbench import Workbench
 
 #: of the training, in the log and on the screen
 TITLE = "full network"

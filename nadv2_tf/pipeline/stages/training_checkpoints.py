@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
   from nadv2_tf.options import NetworkOptions, TrainOptions
   from nadv2_tf.pipeline.progress import Progress
-  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.pipeline.stages.workbench import Workbench
 
 
 def training_checkpoints(

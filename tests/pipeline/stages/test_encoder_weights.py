@@ -6,7 +6,7 @@ import pytest
 
 from nadv2_tf import backbones, export
 from nadv2_tf.models import slice_network, stand_alone, super_network
-from nadv2_tf.pipeline import encoder_weights
+from nadv2_tf.pipeline.stages import encoder_weights
 from nadv2_tf.tasks.examples import Examples
 
 SHAPE = (32, 32, 3)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from nadv2_tf.options.search import optimizer_names
-from nadv2_tf.pipeline import optimizers
+from nadv2_tf.pipeline.stages import optimizers
 from nadv2_tf.resources import MacsMeter
 from nadv2_tf.search import (
   OPTIMIZERS,

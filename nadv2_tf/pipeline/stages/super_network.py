@@ -10,9 +10,10 @@ import keras
 from nadv2_tf.models import super_network
 from nadv2_tf.models.parts.names import layer_name
 from nadv2_tf.models.slicing import fill_super_network
-from nadv2_tf.pipeline import encoder_weights, lineage, plain_training
-from nadv2_tf.pipeline.recipes import soft_targets, super_recipe, width_sampler
-from nadv2_tf.pipeline.training_checkpoints import training_checkpoints
+from nadv2_tf.pipeline.run_folder import lineage
+from nadv2_tf.pipeline.stages import encoder_weights, plain_training
+from nadv2_tf.pipeline.stages.recipes import soft_targets, super_recipe, width_sampler
+from nadv2_tf.pipeline.stages.training_checkpoints import training_checkpoints
 from nadv2_tf.training import strategies
 from nadv2_tf.training.loop import TrainingDiverged, TrainingLoop
 from nadv2_tf.training.network_files import load_weights, save_atomically
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
   from nadv2_tf.models.super_network import SuperNetwork
   from nadv2_tf.pipeline.progress import Progress
-  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.pipeline.stages.workbench import Workbench
   from nadv2_tf.training.checkpoints.folder import Checkpoints
   from nadv2_tf.training.checkpoints.shared import SharedCheckpoints
   from nadv2_tf.training.recipe import Recipe

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from nadv2_tf import backbones
 from nadv2_tf.options import DEFAULT_CHECKPOINTS, NetworkOptions, TrainOptions
-from nadv2_tf.pipeline import workers
-from nadv2_tf.pipeline.data import make_task
-from nadv2_tf.pipeline.folder import RunFolder
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
+from nadv2_tf.pipeline.stages import workers
+from nadv2_tf.pipeline.stages.data import make_task
 from nadv2_tf.training import strategies
 
 if TYPE_CHECKING:

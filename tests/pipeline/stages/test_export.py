@@ -10,10 +10,11 @@ import pytest
 
 from nadv2_tf.export import ParityError, metadata, predictor, quantization
 from nadv2_tf.options import ExportOptions
-from nadv2_tf.pipeline import export_stage, workbench
-from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.report import write_report
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
+from nadv2_tf.pipeline.stages import export as export_stage
+from nadv2_tf.pipeline.stages import workbench
 
 
 @pytest.fixture

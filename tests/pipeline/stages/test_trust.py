@@ -7,9 +7,10 @@ import shutil
 import pytest
 
 from nadv2_tf.options import FinetuneOptions, TrustOptions
-from nadv2_tf.pipeline import plain_training, super_stage, trust, workbench
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.report import write_report
+from nadv2_tf.pipeline.stages import plain_training, trust, workbench
+from nadv2_tf.pipeline.stages import super_network as super_stage
 from nadv2_tf.search import journal
 from nadv2_tf.training.recipe import Recipe
 from nadv2_tf.training.scoring.rank_correlation import kendall_tau

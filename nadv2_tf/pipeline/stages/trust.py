@@ -6,8 +6,10 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
-from nadv2_tf.pipeline import lineage, plain_training, training_stages
-from nadv2_tf.pipeline.recipes import finetune_recipe
+from nadv2_tf.pipeline.run_folder import lineage
+from nadv2_tf.pipeline.stages import plain_training
+from nadv2_tf.pipeline.stages import training as training_stages
+from nadv2_tf.pipeline.stages.recipes import finetune_recipe
 from nadv2_tf.search import journal
 from nadv2_tf.training.scoring.evaluation import keras_predictor, measure
 from nadv2_tf.training.scoring.rank_correlation import kendall_tau, tau_interval
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
   from nadv2_tf.models.super_network import SuperNetwork
   from nadv2_tf.options import FinetuneOptions, TrainOptions, TrustOptions
   from nadv2_tf.pipeline.progress import Progress
-  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.pipeline.stages.workbench import Workbench
   from nadv2_tf.search.journal import Entry
   from nadv2_tf.spec import SearchSpace
   from nadv2_tf.training.recipe import Recipe

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from nadv2_tf import backbones
-from nadv2_tf.pipeline import lineage
-from nadv2_tf.pipeline.folder import RunFolder
+from nadv2_tf.pipeline.run_folder import lineage
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.search import journal
 
 SPACE = backbones.search_space("mobilenet_v1", (32, 32, 1), 3)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nadv2_tf.pipeline.workbench import parse_blocks
+from nadv2_tf.pipeline.stages.workbench import parse_blocks
 
 
 def test_blocks_are_given_as_numbers_and_ranges():

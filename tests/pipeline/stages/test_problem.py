@@ -9,7 +9,7 @@ import pytest
 
 from nadv2_tf.pipeline.aim import amounts
 from nadv2_tf.pipeline.progress import Progress
-from nadv2_tf.pipeline.search_stage import make_problem
+from nadv2_tf.pipeline.stages.search import make_problem
 from nadv2_tf.search import MultiLayerCoordinateDescent, UnreachableTarget, minimize
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head

@@ -9,14 +9,14 @@ import pytest
 
 from nadv2_tf.benchmarks.tables.plan import planned_pieces
 from nadv2_tf.benchmarks.timing.errors import DeviceLost
-from nadv2_tf.pipeline import export_stage
 from nadv2_tf.pipeline.aim import device as run_device
 from nadv2_tf.pipeline.aim.confirmation import Confirmation
 from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.aim.on_device import CHECK_NETWORKS, device_table
 from nadv2_tf.pipeline.aim.rounds import Attempt
 from nadv2_tf.pipeline.progress import Progress
-from nadv2_tf.pipeline.search_stage import make_problem
+from nadv2_tf.pipeline.stages import export as export_stage
+from nadv2_tf.pipeline.stages.search import make_problem
 from nadv2_tf.search import Candidate, Found, Iteration, Problem, UnreachableTarget
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from nadv2_tf import backbones
-from nadv2_tf.pipeline.folder import RunFolder, versions
+from nadv2_tf.pipeline.run_folder.folder import RunFolder, versions
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,13 +8,13 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
-from nadv2_tf.pipeline import optimizers
 from nadv2_tf.pipeline.aim import amounts
 from nadv2_tf.pipeline.aim.limits import parse_limits
 from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.aim.ranges import costs_by, describe_range
 from nadv2_tf.pipeline.aim.rounds import search_in_rounds
-from nadv2_tf.pipeline.beside import Beside
+from nadv2_tf.pipeline.stages import optimizers
+from nadv2_tf.pipeline.stages.beside import Beside
 from nadv2_tf.search import Problem, Race, UnreachableTarget, check_target, journal, minimize
 from nadv2_tf.training import strategies
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
   from nadv2_tf.options import SearchOptions
   from nadv2_tf.pipeline.aim.metric import Metric
   from nadv2_tf.pipeline.aim.rounds import Attempt
-  from nadv2_tf.pipeline.folder import RunFolder
   from nadv2_tf.pipeline.progress import Progress
-  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
+  from nadv2_tf.pipeline.stages.workbench import Workbench
   from nadv2_tf.search import Iteration, RacingEvaluator, ResourceMeter, SearchResult
   from nadv2_tf.spec import NetworkSpec, SearchSpace
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from nadv2_tf.pipeline.beside import Beside
+from nadv2_tf.pipeline.stages.beside import Beside
 
 
 def test_work_goes_on_while_the_block_runs():

@@ -8,7 +8,7 @@ import pytest
 from nadv2_tf import backbones
 from nadv2_tf.models import super_network
 from nadv2_tf.options import FinetuneOptions
-from nadv2_tf.pipeline import transfer
+from nadv2_tf.pipeline.stages import transfer
 
 
 @pytest.fixture(scope="module")

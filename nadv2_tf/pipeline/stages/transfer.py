@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from nadv2_tf.models import slice_network, stand_alone
 from nadv2_tf.models.transfer import copy_overlap
-from nadv2_tf.pipeline.folder import RunFolder
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.search import journal
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pytest
 
 from nadv2_tf import backbones
 from nadv2_tf.options import FinetuneOptions, TrainOptions
-from nadv2_tf.pipeline import recipes
+from nadv2_tf.pipeline.stages import recipes
 from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.training import strategies
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nadv2_tf.models.stochastic_depth import branch_rates
 from nadv2_tf.options.training import ORDERS
-from nadv2_tf.pipeline import encoder_weights
+from nadv2_tf.pipeline.stages import encoder_weights
 from nadv2_tf.training import strategies
 from nadv2_tf.training.recipe import Recipe
 from nadv2_tf.training.steps.distillation import check_share
@@ -16,7 +16,7 @@ from nadv2_tf.training.widths import WidthSampler
 
 if TYPE_CHECKING:
   from nadv2_tf.options import FinetuneOptions, TrainOptions
-  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.pipeline.stages.workbench import Workbench
 
 #: see `soft_targets`
 SOFT_TARGETS = 0.5

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from nadv2_tf.models import slice_network
-from nadv2_tf.pipeline import lineage, plain_training, transfer
-from nadv2_tf.pipeline.recipes import finetune_recipe, is_full_first
-from nadv2_tf.pipeline.training_checkpoints import training_checkpoints
+from nadv2_tf.pipeline.run_folder import lineage
+from nadv2_tf.pipeline.stages import plain_training, transfer
+from nadv2_tf.pipeline.stages.recipes import finetune_recipe, is_full_first
+from nadv2_tf.pipeline.stages.training_checkpoints import training_checkpoints
 from nadv2_tf.resources import COUNTS
 from nadv2_tf.training.network_files import load_keras, load_weights, save_atomically
 from nadv2_tf.training.scoring.evaluation import keras_predictor, measure
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 
   from nadv2_tf.models.super_network import SuperNetwork
   from nadv2_tf.options import FinetuneOptions
-  from nadv2_tf.pipeline.folder import RunFolder
   from nadv2_tf.pipeline.progress import Progress
-  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
+  from nadv2_tf.pipeline.stages.workbench import Workbench
   from nadv2_tf.spec import NetworkSpec
   from nadv2_tf.training.checkpoints.folder import Checkpoints
   from nadv2_tf.training.checkpoints.shared import SharedCheckpoints

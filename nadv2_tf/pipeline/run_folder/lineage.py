@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
   import keras
 
-  from nadv2_tf.pipeline.folder import RunFolder
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
   from nadv2_tf.spec import NetworkSpec
 
 

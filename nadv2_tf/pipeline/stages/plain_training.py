@@ -14,7 +14,7 @@ from nadv2_tf.training.steps.precision import computing_in
 
 if TYPE_CHECKING:
   from nadv2_tf.pipeline.progress import Progress
-  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.pipeline.stages.workbench import Workbench
   from nadv2_tf.spec import NetworkSpec
   from nadv2_tf.training.checkpoints.folder import Checkpoints
   from nadv2_tf.training.checkpoints.shared import SharedCheckpoints

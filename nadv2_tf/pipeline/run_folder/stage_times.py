@@ -11,8 +11,8 @@ from nadv2_tf import stopwatch
 if TYPE_CHECKING:
   from collections.abc import Iterator
 
-  from nadv2_tf.pipeline.folder import RunFolder
-  from nadv2_tf.pipeline.plan.countdown import Countdown
+  from nadv2_tf.pipeline.progress import Countdown
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
 
 
 class StageTimes:
