@@ -21,7 +21,7 @@ FOLDERS = {
 # From low to high. A room may import the rooms of all lower floors, and not its neighbours on the
 # same floor.
 FLOORS = (
-  ("spec", "data", "stopwatch", "types", "option"),
+  ("spec", "data", "stopwatch", "types", "option", "record"),
   ("backbones", "resources", "search"),
   ("options",),
   ("layers",),
@@ -50,6 +50,7 @@ OUTSIDE = {
   "stopwatch": set(),
   "types": set(),
   "option": set(),
+  "record": set(),
   "options": set(),
   "backbones": set(),
   "resources": set(),

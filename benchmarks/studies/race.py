@@ -89,6 +89,7 @@ def scored(run: AnyPath, every: int) -> tuple[list[np.ndarray], int]:
   from nadv2_tf.pipeline.stages import search as search_stage
   from nadv2_tf.pipeline.stages import super_network as super_stage
   from nadv2_tf.search import Problem, journal
+  from nadv2_tf.search.entries import IterationEntry
   from nadv2_tf.training.scoring.shared_weights import SharedWeightsEvaluator
 
   bench = workbench.reopen_workbench(run)
@@ -99,8 +100,9 @@ def scored(run: AnyPath, every: int) -> tuple[list[np.ndarray], int]:
     model, bench.task, bench.datasets.holdout, calibration, shares=(1 / PARTS,) * PARTS
   )
   meter = metric_of(options).meter(space, bench.folder)
-  entries = [e for e in journal.read(bench.folder.journal_of(1)) if e["type"] == "iteration"]
-  bases = [space.largest(), *(space.decode(entry["widths"]) for entry in entries)]
+  entries = journal.read(bench.folder.journal_of(1))
+  path = [entry.widths for entry in entries if isinstance(entry, IterationEntry)]
+  bases = [space.largest(), *map(space.decode, path)]
   found, rng = [], random.Random(bench.seed)
   for base in bases[:-1:every]:
     problem = Problem(space, base, meter, 0.95 * meter.measure(base))

@@ -34,7 +34,7 @@ def write_report(folder: RunFolder) -> str:
       f"--output={folder.path} holds no run.json; a report is made of a whole run's folder."
     )
   found = {place.path.name: place.read_spec("found") for place in places}
-  entries = [entry for path in folder.journals() for entry in journal.read(path)]
+  entries = journal.read_all(folder.journals())
   if places != [folder]:
     for place in places:
       metrics = folder.metrics() | place.metrics() | {"seconds": folder.metrics()["seconds"]}

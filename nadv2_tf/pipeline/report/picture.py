@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from nadv2_tf.pipeline.report import tables
 from nadv2_tf.search import journal
+from nadv2_tf.search.entries import Entry, IterationEntry, SearchEntry
 
 if TYPE_CHECKING:
-  from collections.abc import Mapping, Sequence
+  from collections.abc import Iterable, Mapping, Sequence
   from typing import Any
 
   from nadv2_tf.types import AnyPath
@@ -23,9 +24,7 @@ TITLES = {
 }
 
 
-def draw_pareto(
-  entries: Sequence[journal.Entry], metrics: Mapping[str, Any], path: AnyPath
-) -> None:
+def draw_pareto(entries: Sequence[Entry], metrics: Mapping[str, Any], path: AnyPath) -> None:
   """Writes the picture.
 
   Args:
@@ -44,20 +43,20 @@ def draw_pareto(
   paths = _paths(entries)
   path_entries = [entry for path in paths for entry in path]
   lowest = max(
-    100 * min((entry["accuracy"] for entry in path_entries or samples), default=0.0) - BELOW_PATH, 0
+    100 * min((entry.accuracy for entry in path_entries or samples), default=0.0) - BELOW_PATH, 0
   )
-  hidden = sum(100 * entry["accuracy"] < lowest for entry in samples)
+  hidden = sum(100 * entry.accuracy < lowest for entry in samples)
   axes.scatter(
-    [entry["resource"] for entry in samples],
-    [100 * entry["accuracy"] for entry in samples],
+    [entry.resource for entry in samples],
+    [100 * entry.accuracy for entry in samples],
     s=8,
     color="0.72",
     label=f"{len(samples)} samples, shared weights, hold-out ({hidden} below the picture)",
   )
   for number, entries_of_path in enumerate(paths):
     axes.plot(
-      [entry["resource"] for entry in entries_of_path],
-      [100 * entry["accuracy"] for entry in entries_of_path],
+      [entry.resource for entry in entries_of_path],
+      [100 * entry.accuracy for entry in entries_of_path],
       ".-",
       color="tab:blue",
       linewidth=1,
@@ -86,13 +85,13 @@ def draw_pareto(
   figure.savefig(path)
 
 
-def _paths(entries):
+def _paths(entries: Iterable[Entry]) -> list[list[IterationEntry]]:
   """The iterations of each round, one list for each of them that has any."""
-  paths: list[list[journal.Entry]] = [[]]
+  paths: list[list[IterationEntry]] = [[]]
   for entry in entries:
-    if entry["type"] == "search":
+    if isinstance(entry, SearchEntry):
       paths.append([])
-    elif entry["type"] == "iteration":
+    elif isinstance(entry, IterationEntry):
       paths[-1].append(entry)
   return [path for path in paths if path] or [[]]
 

@@ -16,6 +16,7 @@ from nadv2_tf.pipeline.aim.rounds import search_in_rounds
 from nadv2_tf.pipeline.stages import optimizers
 from nadv2_tf.pipeline.stages.beside import Beside
 from nadv2_tf.search import Problem, Race, UnreachableTarget, check_target, journal, minimize
+from nadv2_tf.search.entries import IterationEntry, SampleEntry
 from nadv2_tf.training import strategies
 
 if TYPE_CHECKING:
@@ -181,8 +182,7 @@ def search(
   confirmation = metric.confirmation(folder, problem, progress)
 
   def find(number: int, asked: Problem) -> SearchResult:
-    earlier = [folder.journal_of(before) for before in range(1, number)]
-    known = [entry for path in earlier for entry in journal.read(path)]
+    known = journal.read_all(map(folder.journal_of, range(1, number)))
     tell = _teller(number, asked, bench.task.quality_name, progress)
     path = folder.journal_of(number)
     return minimize(asked, optimizer, evaluator, path, bench.seed, tell, known, race)
@@ -264,10 +264,10 @@ def _teller(
 
 def _work(folder: RunFolder) -> dict[str, int]:
   """How much was scored in all rounds together; what a round takes over counts once."""
-  entries = [entry for path in folder.journals() for entry in journal.read(path)]
-  samples = {tuple(entry["widths"]) for entry in entries if entry["type"] == "sample"}
+  entries = journal.read_all(folder.journals())
+  samples = {entry.widths for entry in entries if isinstance(entry, SampleEntry)}
   iterations = {
-    (entry["iteration"], *entry["widths"]) for entry in entries if entry["type"] == "iteration"
+    (entry.iteration, *entry.widths) for entry in entries if isinstance(entry, IterationEntry)
   }
   return {"samples_scored": len(samples), "iterations": len(iterations)}
 

@@ -14,6 +14,7 @@ from nadv2_tf.models import slice_network, stand_alone
 from nadv2_tf.models.transfer import copy_overlap
 from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.search import journal
+from nadv2_tf.search.entries import IterationEntry
 
 if TYPE_CHECKING:
   from collections.abc import Callable, Sequence
@@ -45,9 +46,8 @@ def trajectory(folder: RunFolder, space: SearchSpace, found: NetworkSpec) -> lis
   entries = journal.read(path)
   goal, rows = space.encode(found), [space.encode(space.largest())]
   for entry in entries:
-    if entry["type"] == "iteration" and rows[-1] != goal:
-      row = tuple(entry["widths"])
-      rows += [row] if row != rows[-1] else []
+    if isinstance(entry, IterationEntry) and rows[-1] != goal:
+      rows += [entry.widths] if entry.widths != rows[-1] else []
   steps = itertools.pairwise(rows)
   if goal not in rows or any(
     a < b for one, other in steps for a, b in zip(one, other, strict=True)

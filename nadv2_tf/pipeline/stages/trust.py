@@ -11,6 +11,7 @@ from nadv2_tf.pipeline.stages import plain_training
 from nadv2_tf.pipeline.stages import training as training_stages
 from nadv2_tf.pipeline.stages.recipes import finetune_recipe
 from nadv2_tf.search import journal
+from nadv2_tf.search.entries import SampleEntry
 from nadv2_tf.training.scoring.evaluation import keras_predictor, measure
 from nadv2_tf.training.scoring.rank_correlation import kendall_tau, tau_interval
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
   from nadv2_tf.options import FinetuneOptions, TrainOptions, TrustOptions
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.pipeline.stages.workbench import Workbench
-  from nadv2_tf.search.journal import Entry
+  from nadv2_tf.search.entries import Entry
+  from nadv2_tf.search.journal import Sample
   from nadv2_tf.spec import SearchSpace
   from nadv2_tf.training.recipe import Recipe
 
@@ -48,7 +50,7 @@ def check_trust(options: TrustOptions) -> None:
     )
 
 
-def spread(entries: Iterable[Entry], count: int) -> list[Entry]:
+def spread(entries: Iterable[Entry], count: int) -> list[Sample]:
   """`count` samples of a search, spread over its range of the resource.
 
   Args:
@@ -56,21 +58,20 @@ def spread(entries: Iterable[Entry], count: int) -> list[Entry]:
     count: how many; fewer come back if the search scored fewer.
 
   Returns:
-    Entries of the journals with different widths, the smallest resource first: for each of `count`
-    evenly spaced values the nearest that is left.
+    `Sample`s with different widths, the smallest resource first: for each of `count` evenly spaced
+    values the nearest that is left.
   """
-  left = journal.samples(entries)
-  left = sorted(left, key=lambda entry: (entry["resource"], entry["widths"]))
+  left = sorted(journal.samples(entries), key=lambda sample: (sample.resource, sample.widths))
   if len(left) <= count:
     return left
-  low, high = left[0]["resource"], left[-1]["resource"]
+  low, high = left[0].resource, left[-1].resource
   chosen = []
   for number in range(count):
     goal = low + (high - low) * number / (count - 1)
-    nearest = min(left, key=lambda entry: abs(entry["resource"] - goal))
+    nearest = min(left, key=lambda sample: abs(sample.resource - goal))
     left.remove(nearest)
     chosen.append(nearest)
-  return sorted(chosen, key=lambda entry: (entry["resource"], entry["widths"]))
+  return sorted(chosen, key=lambda sample: (sample.resource, sample.widths))
 
 
 def measure_trust(
@@ -97,7 +98,7 @@ def measure_trust(
   if not options.trust_samples:
     return
   folder = bench.folder
-  entries = [entry for path in folder.journals() for entry in journal.read(path)]
+  entries = journal.read_all(folder.journals())
   # A uniformly scaled network lies beside the grid.
   entries = [entry for entry in entries if _is_on_grid(bench.space, entry)]
   chosen = spread(entries, options.trust_samples)
@@ -105,18 +106,18 @@ def measure_trust(
   begins_with = lineage.of_weights(super_model if full is None else full)
   known = folder.read_trust()
   networks = []
-  for number, entry in enumerate(chosen, start=1):
-    key = {"widths": entry["widths"], "recipe": str(recipe), "begins_with": begins_with}
+  for number, sample in enumerate(chosen, start=1):
+    key = {"widths": list(sample.widths), "recipe": str(recipe), "begins_with": begins_with}
     done = next((one for one in known if one.items() >= key.items()), None)
     if done is None:
       title = f"trust {number}/{len(chosen)}"
       model = training_stages.begun(
-        bench, super_model, bench.space.decode(entry["widths"]), finetune_options, full
+        bench, super_model, bench.space.decode(sample.widths), finetune_options, full
       )
-      done = key | _trained(bench, model, entry["widths"], recipe, title, progress)
+      done = key | _trained(bench, model, sample.widths, recipe, title, progress)
       known.append(done)
       folder.write_json(folder.trust, {"networks": known})
-    scored = {"score": entry["first"], "resource": entry["resource"]}
+    scored = {"score": sample.first, "resource": sample.resource}
     networks.append(done | scored)
   folder.update_metrics(
     trust=figures(networks, options), seconds={"trust": sum(one["seconds"] for one in networks)}
@@ -124,9 +125,8 @@ def measure_trust(
 
 
 def _is_on_grid(space: SearchSpace, entry: Entry) -> bool:
-  return entry["type"] == "sample" and all(
-    value in decision.choices
-    for value, decision in zip(entry["widths"], space.decisions, strict=True)
+  return isinstance(entry, SampleEntry) and all(
+    value in decision.choices for value, decision in zip(entry.widths, space.decisions, strict=True)
   )
 
 

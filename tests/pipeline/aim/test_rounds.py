@@ -10,6 +10,7 @@ import pytest
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.stages import search as search_stage
 from nadv2_tf.search import Problem, journal
+from nadv2_tf.search.entries import SampleEntry
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head
 from nadv2_tf.tasks.classification import Classification
@@ -84,7 +85,7 @@ def start(folder, quality, options):
 def scored(folder, number):
   """The samples of a round, by their widths."""
   entries = journal.read(folder.journal_of(number))
-  return [tuple(entry["widths"]) for entry in entries if entry["type"] == "sample"]
+  return [entry.widths for entry in entries if isinstance(entry, SampleEntry)]
 
 
 def test_a_found_network_that_meets_its_target_takes_one_round(start, folder, plug_in):

@@ -10,7 +10,6 @@ import pytest
 from nadv2_tf import backbones
 from nadv2_tf.pipeline.run_folder import lineage
 from nadv2_tf.pipeline.run_folder.folder import RunFolder
-from nadv2_tf.search import journal
 
 SPACE = backbones.search_space("mobilenet_v1", (32, 32, 1), 3)
 
@@ -61,7 +60,7 @@ def test_a_run_in_which_a_file_was_replaced_does_not_mix_two_runs(
     folder.write_json(folder.lineage_file, noted)
     message = r"super\.weights\.h5 was made from a full network other than those here"
   else:
-    entries = journal.read(folder.journal)
+    entries = [json.loads(line) for line in folder.journal.read_text().splitlines()]
     entries[0]["scored_with"]["weights"] += 1
     lines = "".join(json.dumps(entry, separators=(",", ":")) + "\n" for entry in entries)
     folder.journal.write_text(lines)

@@ -1,7 +1,5 @@
 """Transfer along the trajectory: its steps come from the journal, and each is trained."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -9,6 +7,8 @@ from nadv2_tf import backbones
 from nadv2_tf.models import super_network
 from nadv2_tf.options import FinetuneOptions
 from nadv2_tf.pipeline.stages import transfer
+from nadv2_tf.search.entries import IterationEntry, SampleEntry
+from nadv2_tf.search.journal import Journal
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +25,10 @@ def shrunk(space, steps):
 
 
 def write_journal(path, space, specs):
-  lines = [{"type": "search"}]
-  for number, spec in enumerate(specs, start=1):
-    lines.append({"type": "sample", "widths": space.encode(space.smallest())})
-    lines.append({"type": "iteration", "iteration": number, "widths": space.encode(spec)})
-  path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+  with Journal(path) as record:
+    for number, spec in enumerate(specs, start=1):
+      record.write(SampleEntry(number, space.encode(space.smallest()), 0.5, 1.0))
+      record.write(IterationEntry(number, space.encode(spec), 0.5, 1.0, 1, number))
 
 
 def test_trajectory_ends_before_the_found_network(folder, space):

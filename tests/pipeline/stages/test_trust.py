@@ -12,24 +12,22 @@ from nadv2_tf.pipeline.report import write_report
 from nadv2_tf.pipeline.stages import plain_training, trust, workbench
 from nadv2_tf.pipeline.stages import super_network as super_stage
 from nadv2_tf.search import journal
+from nadv2_tf.search.entries import SampleEntry
 from nadv2_tf.training.recipe import Recipe
 from nadv2_tf.training.scoring.rank_correlation import kendall_tau
 
 
 def _samples(*resources):
-  return [
-    {"type": "sample", "widths": [number], "resource": resource, "accuracy": 0.5}
-    for number, resource in enumerate(resources)
-  ]
+  return [SampleEntry(1, (number,), 0.5, resource) for number, resource in enumerate(resources)]
 
 
 def test_samples_are_spread_over_the_range_and_not_over_the_crowd():
   entries = _samples(10, 11, 12, 13, 14, 15, 50, 52, 98, 100)
-  chosen = trust.spread([{"type": "search"}, *entries, *entries], 3)
-  assert [one["resource"] for one in chosen] == [10, 52, 100]  # wanted: 10, 55, 100
+  chosen = trust.spread([*entries, *entries], 3)
+  assert [one.resource for one in chosen] == [10, 52, 100]  # wanted: 10, 55, 100
   # What is nearest to two of them is taken once.
-  assert [one["resource"] for one in trust.spread(_samples(1, 2, 3, 100), 3)] == [1, 3, 100]
-  assert [one["resource"] for one in trust.spread(_samples(5, 4), 3)] == [4, 5]
+  assert [one.resource for one in trust.spread(_samples(1, 2, 3, 100), 3)] == [1, 3, 100]
+  assert [one.resource for one in trust.spread(_samples(5, 4), 3)] == [4, 5]
 
 
 def test_figures():
@@ -97,8 +95,9 @@ def test_samples_of_the_search_are_trained_once(bench, monkeypatch):
   assert trained == [Recipe(0.5, 32, "adam", 2e-3, "cosine", weight_decay=0.0, ema=0.5)] * 3
 
   networks = json.loads(bench.folder.trust.read_text())["networks"]
-  entries = {tuple(e["widths"]): e for e in journal.read(bench.folder.journal) if "widths" in e}
-  scores = [entries[tuple(one["widths"])]["accuracy"] for one in networks]
+  entries = journal.read(bench.folder.journal)
+  scored = {entry.widths: entry.accuracy for entry in entries if isinstance(entry, SampleEntry)}
+  scores = [scored[tuple(one["widths"])] for one in networks]
   accuracies = [one["test_accuracy"] for one in networks]
   found = bench.folder.metrics()["trust"]
   assert found["tau"] == kendall_tau(scores, accuracies)
