@@ -11,8 +11,9 @@ from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.plan import first_lines
 from nadv2_tf.pipeline.report import write_report
 from nadv2_tf.pipeline.run_folder import lineage
-from nadv2_tf.pipeline.run_folder.folder import RunFolder, versions
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.pipeline.run_folder.stage_times import StageTimes
+from nadv2_tf.pipeline.run_folder.versions import versions
 from nadv2_tf.pipeline.stages import export as export_stage
 from nadv2_tf.pipeline.stages import full as full_stage
 from nadv2_tf.pipeline.stages import recipes, transfer, workbench, workers
@@ -97,7 +98,7 @@ def _run(bench: Workbench, options: RunOptions, progress: Progress, times: Stage
   with times.stage("references"):
     start = time.monotonic()
     networks = _networks(bench, problem, landings, metric, references, progress)
-    if references and "references" not in folder.metrics()["seconds"]:
+    if references and "references" not in folder.metrics().seconds:
       folder.update_metrics(seconds={"references": time.monotonic() - start})
   with times.stage("finetune full"):
     if full is None:

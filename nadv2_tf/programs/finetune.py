@@ -50,7 +50,7 @@ def main() -> None:
       _, metrics = training_stages.finetune(
         there, super_model, spec, options, "found", progress, full
       )
-      quality = f"test {bench.task.quality_name} {metrics['test_accuracy']:.4f}"
+      quality = f"test {bench.task.quality_name} {metrics.test_accuracy:.4f}"
       progress.line(f"{quality}; the network is in {place.keras('found')}")
     trust.measure_trust(bench, super_model, options, trust_options, progress, full)
     progress.line(tables.trust_line(bench.folder.metrics()))

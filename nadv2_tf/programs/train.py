@@ -20,7 +20,8 @@ def define_flags() -> None:
 def main() -> None:
   start_tensorflow(threads=threads.of_step(FLAGS.backbone, FLAGS.image_size, FLAGS.batch_size))
   from nadv2_tf.pipeline.progress import Progress
-  from nadv2_tf.pipeline.run_folder.folder import RunFolder, versions
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
+  from nadv2_tf.pipeline.run_folder.versions import versions
   from nadv2_tf.pipeline.stages import full as full_stage
   from nadv2_tf.pipeline.stages import recipes, workbench, workers
   from nadv2_tf.pipeline.stages import super_network as super_stage

@@ -121,7 +121,7 @@ def trained(finished_run):
     settings = {group: finished.settings()[group] for group in ("network", "train", "finetune")}
     folder.write_json(folder.settings_file, settings)
     full = {"full": finished.network_metrics("full")}
-    folder.update_metrics(networks=full, seconds=finished.metrics()["seconds"])
+    folder.update_metrics(networks=full, seconds=finished.metrics().seconds)
     return path
 
   return copy_to

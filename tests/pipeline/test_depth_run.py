@@ -285,9 +285,9 @@ def test_maps_are_exported_in_int8_and_described(finished, tmp_path):
   assert [path.name for path in paths] == ["found.tflite", "found_int8.tflite"]
   test = bench.datasets.test
   assert export.predictor(paths[1])(test.inputs()).shape == test.labels.shape
-  record = bench.folder.metrics()["networks"]["found"]["exports"]["int8"]
-  assert record["top_1_agreement"] is None and 0 < record["test_accuracy"] <= 1
-  assert record["operators"]["RESIZE_NEAREST_NEIGHBOR"] == 2
+  record = bench.folder.metrics().networks["found"].exports["int8"]
+  assert record.top_1_agreement is None and 0 < record.test_accuracy <= 1
+  assert record.as_read["operators"]["RESIZE_NEAREST_NEIGHBOR"] == 2
   assert "  test delta1 " in stream.getvalue() and "accuracy" not in stream.getvalue()
   (graph,) = metadata.read(paths[1].read_bytes())["subgraph_metadata"]
   assert graph["output_tensor_metadata"][0]["description"] == "depth in metres"

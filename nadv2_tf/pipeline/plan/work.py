@@ -118,14 +118,13 @@ def _more(given: RunOptions, images: Mapping[str, int], simulation: Simulation) 
 def _without_done(counts: Counts, folder: RunFolder) -> Counts:
   """`counts` without what the folder has; of several targets a stage is done when all are."""
   done, places = set(), folder.found_folders()
-  metrics = folder.metrics()
   if folder.latency_table.exists():
     done.add("table")
   if folder.super_weights.exists():
     done.add("train")
   if counts.full_is_first and folder.keras("full").exists():
     done |= {"train full", "finetune full"}
-  if all("metric" in place.metrics() and place.spec("found").exists() for place in places):
+  if all(place.metrics().metric and place.spec("found").exists() for place in places):
     done |= {"search", "confirm"}
   for name in ("found", "uniform", "full"):
     wanted = [folder] if name == "full" else places
@@ -136,13 +135,13 @@ def _without_done(counts: Counts, folder: RunFolder) -> Counts:
   timed = [
     values
     for place in dict.fromkeys((*places, folder))
-    for name, values in place.metrics().get("networks", {}).items()
+    for name, values in place.metrics().networks.items()
     if name in counts.networks  # a full network that is no reference is not exported
   ]
-  if len(timed) >= len(counts.networks) and all("exports" in one for one in timed):
+  if len(timed) >= len(counts.networks) and all(one.exports for one in timed):
     done.add("export")
-    if all("latency_ms" in one for one in timed):
+    if all(one.latency_ms is not None for one in timed):
       done.add("time")
-  if "trust" in metrics:
+  if folder.metrics().trust:
     done.add("trust")
   return dataclasses.replace(counts, done=frozenset(done))

@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING
 
 from nadv2_tf import backbones
 from nadv2_tf.pipeline.report import page, picture, tables
+from nadv2_tf.pipeline.report.figures import Overview, of_place, overview
 from nadv2_tf.resources.latency_table import LatencyTable
 from nadv2_tf.search import journal
 from nadv2_tf.spec.files import write_atomically
 
 if TYPE_CHECKING:
+  from collections.abc import Mapping, Sequence
   from typing import Any
 
   from nadv2_tf.pipeline.run_folder.folder import RunFolder
+  from nadv2_tf.search.entries import Entry
+  from nadv2_tf.spec import NetworkSpec
 
 
 def write_report(folder: RunFolder) -> str:
@@ -37,7 +41,7 @@ def write_report(folder: RunFolder) -> str:
   entries = journal.read_all(folder.journals())
   if places != [folder]:
     for place in places:
-      metrics = folder.metrics() | place.metrics() | {"seconds": folder.metrics()["seconds"]}
+      metrics = of_place(folder.metrics(), place.metrics())
       _write(folder, place, metrics, settings, [("", found[place.path.name])], entries)
     named = [(tables.target_title(name), spec) for name, spec in found.items()]
   else:
@@ -47,25 +51,14 @@ def write_report(folder: RunFolder) -> str:
   return tables.text_table(metrics)
 
 
-def overview(folder: RunFolder) -> dict[str, Any]:
-  """The metrics of a run; with several targets, with those of all their folders.
-
-  Then "by_target" has the metrics of each target's folder by its name, and the networks of
-  "networks" are named FOLDER/NAME.
-  """
-  metrics, places = folder.metrics(), folder.found_folders()
-  if places == [folder]:
-    return metrics
-  by_target = {place.path.name: place.metrics() for place in places}
-  networks = {
-    f"{name}/{network}": values
-    for name, part in by_target.items()
-    for network, values in part.get("networks", {}).items()
-  }
-  return metrics | {"networks": metrics.get("networks", {}) | networks, "by_target": by_target}
-
-
-def _write(run, place, metrics, settings, found, entries):
+def _write(
+  run: RunFolder,
+  place: RunFolder,
+  metrics: Overview,
+  settings: Mapping[str, Mapping[str, Any]],
+  found: Sequence[tuple[str, NetworkSpec]],
+  entries: Sequence[Entry],
+) -> None:
   largest = backbones.search_space(
     settings["network"]["backbone"],
     input_shape=found[0][1].input_shape,
@@ -74,7 +67,7 @@ def _write(run, place, metrics, settings, found, entries):
   picture.draw_pareto(entries, metrics, place.pareto)
   pictures = [
     (name, place.examples(name).read_bytes())
-    for name in metrics.get("networks", {})
+    for name in metrics.networks
     if place.examples(name).exists()
   ]
   logs = run.training_logs() | place.training_logs()

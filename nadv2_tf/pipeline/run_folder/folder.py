@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib.metadata
 import itertools
 import json
 import pathlib
-import platform
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 from nadv2_tf.options.how import flag_that_differs, is_how
 from nadv2_tf.pipeline.run_folder.lock import LOCK, locked
+from nadv2_tf.pipeline.run_folder.records import (
+  NetworkMetrics,
+  RunMetrics,
+  TrainingReport,
+  TrustNetwork,
+)
+from nadv2_tf.record import plain
 from nadv2_tf.spec import NetworkSpec
 from nadv2_tf.spec.files import is_partial, read_bounded, remove_partial_files, write_atomically
 from nadv2_tf.spec.serialization import LARGEST_TEXT
@@ -28,31 +32,6 @@ if TYPE_CHECKING:
 LARGEST_JSON = 64 * 2**20
 #: the key of training.json that is no training
 SETBACKS = "setbacks"
-PACKAGES = ("nadv2-tf", "tensorflow", "keras", "ai-edge-litert", "numpy")
-
-
-def versions() -> dict[str, str | None]:
-  """Versions of what a result depends on, and the commit if this is a checkout."""
-  found: dict[str, str | None] = {"python": platform.python_version()}
-  for package in PACKAGES:
-    try:
-      found[package] = importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-      found[package] = None
-  found["commit"] = _commit()
-  return found
-
-
-def _commit() -> str | None:
-  root = pathlib.Path(__file__).resolve().parents[3]
-  if not (root / ".git").exists():
-    return None
-  command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
-  try:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-  except OSError:
-    return None
-  return done.stdout.strip() or None
 
 
 class RunFolder:
@@ -89,8 +68,7 @@ class RunFolder:
 
   def found_folders(self) -> list[RunFolder]:
     """A `RunFolder` for each target, the largest first; this one if there is one target alone."""
-    names = [entry["folder"] for entry in self.metrics().get("targets", [])]
-    return [RunFolder(self.path / name) for name in names] or [self]
+    return [RunFolder(self.path / one.folder) for one in self.metrics().targets] or [self]
 
   def checkpoints(self, training: str) -> pathlib.Path:
     """The folder of the checkpoints of one training."""
@@ -123,8 +101,6 @@ class RunFolder:
 
   def settings(self) -> dict[str, dict[str, Any]]:
     """{group: {option: value}} as saved; {} for a new folder."""
-    if not self.settings_file.exists():
-      return {}
     saved = _read_object(self.settings_file)
     for group, options in saved.items():
       if not isinstance(options, dict):
@@ -164,7 +140,7 @@ class RunFolder:
       group: dataclasses.asdict(options) for group, options in groups.items()
     }
     self.path.mkdir(parents=True, exist_ok=True)
-    self._write(self.settings_file, saved)
+    self.write_json(self.settings_file, saved)
     return self
 
   def options(self, group: str, options_type: type[Any]) -> Any:
@@ -204,58 +180,69 @@ class RunFolder:
     self.path.mkdir(parents=True, exist_ok=True)
     write_atomically(self.spec(name), spec.to_json().encode())
 
-  def training_logs(self) -> dict[str, list[dict[str, Any]]]:
+  def training_logs(self) -> dict[str, list[TrainingReport]]:
     """{training: [report, ...]}; {} before any training."""
-    log = self._read_training_log()
-    return {title: reports for title, reports in log.items() if title != SETBACKS}
-
-  def _read_training_log(self) -> dict[str, Any]:
-    return _read_object(self.training_log) if self.training_log.exists() else {}
+    logs: dict[str, list[TrainingReport]] = {}
+    for title, reports in _read_object(self.training_log).items():
+      if title != SETBACKS:
+        where = f"{self.training_log}: {title}"
+        if not isinstance(reports, list):
+          raise ValueError(f"{where} must be a list, got {type(reports).__name__}.")
+        logs[title] = [TrainingReport.from_json(report, where) for report in reports]
+    return logs
 
   def log_training(
     self, title: str, reports: Sequence[StepReport], setbacks: Sequence[str] = ()
   ) -> None:
     """Adds the `StepReport`s of one training, and what set it back, to training.json."""
-    log = self._read_training_log()
+    log = _read_object(self.training_log)
     log |= {title: [dataclasses.asdict(report) for report in reports]}
     if setbacks:
       log[SETBACKS] = log.get(SETBACKS, {}) | {title: list(setbacks)}
     self.write_json(self.training_log, log)
 
-  def metrics(self) -> dict[str, Any]:
-    return _read_object(self.metrics_file) if self.metrics_file.exists() else {}
+  def metrics(self) -> RunMetrics:
+    """What metrics.json says; before there is one, nothing."""
+    return RunMetrics.from_json(_read_object(self.metrics_file), str(self.metrics_file))
 
-  def network_metrics(self, name: str) -> dict[str, Any]:
+  def network_metrics(self, name: str) -> NetworkMetrics:
     """What metrics.json says of one trained network; ValueError if it says nothing."""
-    networks = self.metrics().get("networks")
-    if not isinstance(networks, dict) or not isinstance(networks.get(name), dict):
+    networks = self.metrics().networks
+    if name not in networks:
       raise ValueError(
         f"{self.metrics_file} says nothing of {name}; remove {self.keras(name)} to train it again."
       )
     return networks[name]
 
   def update_metrics(self, seconds: Mapping[str, float] | None = None, **values: Any) -> None:
-    """Adds to metrics.json; `seconds` is {stage: seconds}."""
-    metrics = self.metrics() | values
-    metrics["seconds"] = metrics.get("seconds", {}) | {
-      stage: round(value, 1) for stage, value in (seconds or {}).items()
-    }
+    """Adds to metrics.json: fields of `RunMetrics`, and {stage: seconds}."""
+    metrics = self.metrics()
+    spent = {stage: round(value, 1) for stage, value in (seconds or {}).items()}
+    metrics = metrics.updated(**values, seconds={**metrics.seconds, **spent})
     self.path.mkdir(parents=True, exist_ok=True)
-    self._write(self.metrics_file, metrics)
+    self.write_json(self.metrics_file, metrics)
 
-  def read_trust(self) -> list[dict[str, Any]]:
+  def update_network(self, name: str, **values: Any) -> None:
+    """Adds to what metrics.json says of one network: fields of `NetworkMetrics`, and others."""
+    networks = self.metrics().networks
+    network = networks.get(name, NetworkMetrics()).updated(**values)
+    self.update_metrics(networks={**networks, name: network})
+
+  def read_trust(self) -> list[TrustNetwork]:
     """The networks that were trained for the trust figure so far."""
-    if not self.trust.exists():
-      return []
-    networks = _read_object(self.trust).get("networks")
-    needed = {"widths", "recipe", "test_accuracy", "seconds"}
-    if not isinstance(networks, list) or any(not needed <= set(one) for one in networks):
-      raise ValueError(f"{self.trust} is damaged: delete it to train its networks again.")
-    return networks
+    networks = _read_object(self.trust).get("networks") if self.trust.exists() else []
+    try:
+      if not isinstance(networks, list):
+        raise ValueError(f"networks must be a list, got {type(networks).__name__}.")
+      return [TrustNetwork.from_json(one, "networks") for one in networks]
+    except ValueError as error:
+      raise ValueError(
+        f"{self.trust} is damaged: delete it to train its networks again. {error}"
+      ) from None
 
   def read_stages(self) -> dict[str, dict[str, list[float]]]:
     """{stage: {part: [seconds, CPU seconds]}} of the commands so far, as `StageTimes` has them."""
-    stages = _read_object(self.stages) if self.stages.exists() else {}
+    stages = _read_object(self.stages)
     for parts in stages.values():
       if not isinstance(parts, dict) or not all(map(_is_pair, parts.values())):
         raise ValueError(f"{self.stages} is damaged: delete it, it only says how long things took.")
@@ -263,17 +250,14 @@ class RunFolder:
 
   def lineage(self) -> dict[str, dict[str, Any]]:
     """{file: {what it was made from: digest}}, see `pipeline/run_folder/lineage.py`."""
-    found = _read_object(self.lineage_file) if self.lineage_file.exists() else {}
+    found = _read_object(self.lineage_file)
     if not all(isinstance(made_from, dict) for made_from in found.values()):
       raise ValueError(f"{self.lineage_file} must hold objects; delete it to check nothing.")
     return found
 
   def write_json(self, path: pathlib.Path, value: Any) -> None:
-    self._write(path, value)
-
-  @staticmethod
-  def _write(path: pathlib.Path, value: Any) -> None:
-    write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
+    """Writes JSON values and records."""
+    write_atomically(path, (json.dumps(plain(value), indent=2) + "\n").encode())
 
 
 def _is_pair(both: Any) -> bool:
@@ -288,6 +272,9 @@ def _is_foreign(path: pathlib.Path) -> bool:
 
 
 def _read_object(path: pathlib.Path) -> dict[str, Any]:
+  """The JSON object in a file; {} of one that is not there."""
+  if not path.exists():
+    return {}
   try:
     value = json.loads(read_bounded(path, LARGEST_JSON).decode("utf-8"))
   except (OSError, ValueError, RecursionError) as error:

@@ -86,12 +86,11 @@ def export(
       progress.line(f"  test {quality} {accuracy:.2%}")
   bench.task.draw(predictor(paths[0]), bench.datasets.test, folder.examples(name))
   plain = exports["none"]
-  _add(
-    folder,
+  folder.update_network(
     name,
     test_accuracy_tflite=plain["test_accuracy"],
     tflite_bytes=plain["size_bytes"],
-    exports=folder.metrics()["networks"][name].get("exports", {}) | exports,
+    exports={**folder.network_metrics(name).exports, **exports},
   )
   _add_seconds(folder, name, export=time.monotonic() - start)
   return paths
@@ -184,7 +183,7 @@ def time_networks(
     timings = device.time_files(paths, settings)
   seconds = (time.monotonic() - start) / len(networks)
   for (folder, name), timing in zip(networks, timings, strict=True):
-    _add(folder, name, timing=vars(timing), latency_ms=timing.median_ms)
+    folder.update_network(name, timing=vars(timing), latency_ms=timing.median_ms)
     _add_seconds(folder, name, time=seconds)
     if not timing.steady:
       progress.line(
@@ -200,7 +199,7 @@ def record_resource(
   """Notes what a meter of the user's own gives for a network; counts and latency stand there."""
   figures = metric.figures(spec, problem)
   if figures:
-    _add(folder, name, **figures)
+    folder.update_network(name, **figures)
 
 
 def summarise(folder: RunFolder, metric: Metric) -> None:
@@ -211,29 +210,25 @@ def summarise(folder: RunFolder, metric: Metric) -> None:
   places = folder.found_folders()
   summaries = [_summarise(place, metric) for place in places]
   if places != [folder]:
-    targets = folder.metrics()["targets"]
+    targets = folder.metrics().targets
     folder.update_metrics(
-      targets=[entry | summary for entry, summary in zip(targets, summaries, strict=True)]
+      targets=[one.updated(**summary) for one, summary in zip(targets, summaries, strict=True)]
     )
 
 
-def _summarise(folder: RunFolder, metric: Metric) -> dict[str, Any]:
-  metrics = folder.metrics()
-  found = metrics["networks"]["found"]
-  values = dict(metrics["metric"])
+def _summarise(folder: RunFolder, metric: Metric) -> dict[str, float | None]:
+  found, searched = folder.network_metrics("found"), folder.metrics().metric
+  if searched is None:
+    raise ValueError(f"{folder.metrics_file} says nothing of the search; nadv2-search makes it.")
   if metric.is_timed:
-    values["measured"] = found["latency_ms"]
-  summary = {key: found[key] for key in SUMMARY if key in found}
-  folder.update_metrics(seconds=found["seconds"], metric=values, **summary)
-  return {"predicted": values["predicted"], "measured": values["measured"], **summary}
+    searched = searched.updated(measured=found.latency_ms)
+  figures = ((name, found.figure(name)) for name in SUMMARY)
+  summary = {name: value for name, value in figures if value is not None}
+  folder.update_metrics(seconds=found.seconds, metric=searched, **summary)
+  return {"predicted": searched.predicted, "measured": searched.measured, **summary}
 
 
 def _add_seconds(folder: RunFolder, name: str, **seconds: float) -> None:
-  before = folder.metrics()["networks"][name].get("seconds", {})
-  _add(folder, name, seconds=before | {key: round(value, 1) for key, value in seconds.items()})
-
-
-def _add(folder: RunFolder, name: str, **values: Any) -> None:
-  networks = folder.metrics().get("networks", {})
-  networks[name] = networks.get(name, {}) | values
-  folder.update_metrics(networks=networks)
+  before = folder.network_metrics(name).seconds
+  spent = {stage: round(value, 1) for stage, value in seconds.items()}
+  folder.update_network(name, seconds={**before, **spent})

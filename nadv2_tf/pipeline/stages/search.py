@@ -13,6 +13,7 @@ from nadv2_tf.pipeline.aim.limits import parse_limits
 from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.aim.ranges import costs_by, describe_range
 from nadv2_tf.pipeline.aim.rounds import search_in_rounds
+from nadv2_tf.pipeline.run_folder.records import SearchedMetric, TargetMetrics
 from nadv2_tf.pipeline.stages import optimizers
 from nadv2_tf.pipeline.stages.beside import Beside
 from nadv2_tf.search import Problem, Race, UnreachableTarget, check_target, journal, minimize
@@ -106,10 +107,10 @@ def _check_smallest(
 def _name_folders(folder: RunFolder, targets: Sequence[tuple[float, str]]) -> None:
   """Notes the sub-folder of each target; a single one has none."""
   entries = [
-    {"folder": f"target_{text.replace(' ', '').replace('%', 'pct')}", "target": target}
+    TargetMetrics(f"target_{text.replace(' ', '').replace('%', 'pct')}", target)
     for target, text in targets
   ]
-  if len(entries) > 1 or "targets" in folder.metrics():
+  if len(entries) > 1 or folder.metrics().targets:
     folder.update_metrics(targets=entries if len(entries) > 1 else [])
 
 
@@ -191,8 +192,8 @@ def search(
   kept = search_in_rounds(problem, find, measure, options.tighten, progress)
   seconds = time.monotonic() - start - (confirmation.seconds if confirmation else 0)
   work, before = _work(folder), folder.metrics()
-  if work.items() <= before.items():
-    seconds = before["seconds"]["search"]  # all of it was replayed
+  if work.items() <= before.to_json().items():
+    seconds = before.seconds["search"]  # all of it was replayed
   folder.update_metrics(seconds={"search": seconds}, **work)
   if confirmation:
     confirmation.finish(kept)
@@ -285,13 +286,13 @@ def _land(
     holdout_accuracy_of_found_in_search=found.accuracy,
     holdout_accuracy_of_found_when_checked=found.checked,
     found_in_round=attempt.number,
-    metric={
-      "name": metric.name,
-      "unit": problem.meter.unit,
-      "target": target,
-      "predicted": found.resource,
-      "measured": metric.measured(attempt),
-    },
+    metric=SearchedMetric(
+      name=metric.name,
+      unit=problem.meter.unit,
+      target=target,
+      predicted=found.resource,
+      measured=metric.measured(attempt),
+    ),
   )
   folder.write_spec("found", spec)
   return Landing(folder, spec)

@@ -10,6 +10,7 @@ import keras
 
 from nadv2_tf.models import slice_network
 from nadv2_tf.pipeline.run_folder import lineage
+from nadv2_tf.pipeline.run_folder.records import NetworkMetrics
 from nadv2_tf.pipeline.stages import plain_training, transfer
 from nadv2_tf.pipeline.stages.recipes import finetune_recipe, is_full_first
 from nadv2_tf.pipeline.stages.training_checkpoints import training_checkpoints
@@ -110,7 +111,7 @@ def finetune(
   name: str,
   progress: Progress,
   full: keras.Model | None = None,
-) -> tuple[keras.Model, dict[str, Any]]:
+) -> tuple[keras.Model, NetworkMetrics]:
   """Cuts `spec` out, trains it on, saves it as `NAME.json` and `NAME.keras`.
 
   Args:
@@ -203,7 +204,7 @@ def record(
   seconds: Mapping[str, float],
   before: float | None = None,
   begins_with: str | None = None,
-) -> dict[str, Any]:
+) -> NetworkMetrics:
   """Measures a trained network and writes its figures down, which it returns.
 
   Args:
@@ -225,9 +226,9 @@ def record(
     **{count: int(COUNTS[count]().measure(spec)) for count in COUNTS},
     "seconds": seconds,
   }
-  networks = bench.folder.metrics().get("networks", {})
-  bench.folder.update_metrics(networks=networks | {name: metrics})
-  return metrics
+  network = NetworkMetrics().updated(**metrics)
+  bench.folder.update_metrics(networks={**bench.folder.metrics().networks, name: network})
+  return network
 
 
 def _clear(folder: RunFolder, checkpoints: Checkpoints | SharedCheckpoints) -> None:

@@ -41,7 +41,7 @@ def trajectory(folder: RunFolder, space: SearchSpace, found: NetworkSpec) -> lis
     ValueError: if the journal does not lead to `found`.
   """
   journals = folder if folder.journal.exists() else RunFolder(folder.path.parent)
-  number = folder.metrics().get("found_in_round", 1)
+  number = folder.metrics().found_in_round
   path = journals.need(journals.journal_of(number), "nadv2-search")
   entries = journal.read(path)
   goal, rows = space.encode(found), [space.encode(space.largest())]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nadv2_tf.pipeline.run_folder import lineage
+from nadv2_tf.pipeline.run_folder.records import TrustMetrics, TrustNetwork
 from nadv2_tf.pipeline.stages import plain_training
 from nadv2_tf.pipeline.stages import training as training_stages
 from nadv2_tf.pipeline.stages.recipes import finetune_recipe
@@ -16,7 +17,7 @@ from nadv2_tf.training.scoring.evaluation import keras_predictor, measure
 from nadv2_tf.training.scoring.rank_correlation import kendall_tau, tau_interval
 
 if TYPE_CHECKING:
-  from collections.abc import Iterable, Mapping, Sequence
+  from collections.abc import Iterable, Sequence
 
   import keras
 
@@ -105,22 +106,25 @@ def measure_trust(
   recipe = trust_recipe(bench.train_options, finetune_options, options)
   begins_with = lineage.of_weights(super_model if full is None else full)
   known = folder.read_trust()
-  networks = []
+  trained: list[TrustNetwork] = []
   for number, sample in enumerate(chosen, start=1):
-    key = {"widths": list(sample.widths), "recipe": str(recipe), "begins_with": begins_with}
-    done = next((one for one in known if one.items() >= key.items()), None)
+    what = (sample.widths, str(recipe), begins_with)
+    done = next((one for one in known if (one.widths, one.recipe, one.begins_with) == what), None)
     if done is None:
       title = f"trust {number}/{len(chosen)}"
       model = training_stages.begun(
         bench, super_model, bench.space.decode(sample.widths), finetune_options, full
       )
-      done = key | _trained(bench, model, sample.widths, recipe, title, progress)
+      done = TrustNetwork(*what, *_trained(bench, model, sample.widths, recipe, title, progress))
       known.append(done)
       folder.write_json(folder.trust, {"networks": known})
-    scored = {"score": sample.first, "resource": sample.resource}
-    networks.append(done | scored)
+    trained.append(done)
+  networks = [
+    (sample.first, sample.resource, done.test_accuracy)
+    for sample, done in zip(chosen, trained, strict=True)
+  ]
   folder.update_metrics(
-    trust=figures(networks, options), seconds={"trust": sum(one["seconds"] for one in networks)}
+    trust=figures(networks, options), seconds={"trust": sum(done.seconds for done in trained)}
   )
 
 
@@ -137,38 +141,28 @@ def _trained(
   recipe: Recipe,
   title: str,
   progress: Progress,
-) -> dict[str, Any]:
-  """Trains one network that was cut out: {its accuracy on the test set, seconds}."""
+) -> tuple[float, float]:
+  """Trains one network that was cut out: (its accuracy on the test set, seconds)."""
   start, spec = time.monotonic(), bench.space.decode(widths)
   plain_training.train_on(bench, model, spec, recipe, title, progress)
   accuracy = measure(bench.task, keras_predictor(model), bench.datasets.test).accuracy
-  return {"test_accuracy": accuracy, "seconds": round(time.monotonic() - start, 1)}
+  return accuracy, round(time.monotonic() - start, 1)
 
 
-def figures(networks: Sequence[Mapping[str, Any]], options: TrustOptions) -> dict[str, Any]:
+def figures(networks: Sequence[tuple[float, float, float]], options: TrustOptions) -> TrustMetrics:
   """What metrics.json says.
 
   Args:
-    networks: of each its "score", "resource" and "test_accuracy".
+    networks: of each (score, resource, accuracy on the test set).
     options: `TrustOptions`.
-
-  Returns:
-    "tau" of scores and accuracies, its 95 % "interval", and "tau_of_resource", which is what the
-    size of the networks tells alone; all None with too few networks.
   """
-  found: dict[str, Any] = {
-    "networks": len(networks),
-    "epochs": options.trust_epochs,
-    "tau": None,
-    "interval": None,
-    "tau_of_resource": None,
-  }
   if len(networks) < FEWEST:
-    return found
-  accuracies = [one["test_accuracy"] for one in networks]
-  scores = [one["score"] for one in networks]
-  return found | {
-    "tau": kendall_tau(scores, accuracies),
-    "interval": list(tau_interval(scores, accuracies)),
-    "tau_of_resource": kendall_tau([one["resource"] for one in networks], accuracies),
-  }
+    return TrustMetrics(len(networks), options.trust_epochs, None, None, None)
+  scores, resources, accuracies = zip(*networks, strict=True)
+  return TrustMetrics(
+    len(networks),
+    options.trust_epochs,
+    tau=kendall_tau(scores, accuracies),
+    interval=tau_interval(scores, accuracies),
+    tau_of_resource=kendall_tau(resources, accuracies),
+  )

@@ -8,7 +8,9 @@ import re
 import pytest
 
 from nadv2_tf import backbones
-from nadv2_tf.pipeline.run_folder.folder import RunFolder, versions
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
+from nadv2_tf.pipeline.run_folder.records import TargetMetrics
+from nadv2_tf.pipeline.run_folder.versions import versions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,18 +94,18 @@ def test_file_instead_of_a_folder_is_refused(tmp_path):
 
 def test_metrics_are_merged(place):
   folder = RunFolder(place).open()
-  assert folder.metrics() == {}
+  assert folder.metrics().to_json() == {}
   folder.update_metrics(seconds={"train": 1.26}, macs=10, seed=0)
   folder.update_metrics(seconds={"search": 2.0}, macs=20)
   folder.update_metrics(seconds={"train": 3.0}, unit="ms")
-  assert RunFolder(place).metrics() == {
+  assert RunFolder(place).metrics().to_json() == {
     "macs": 20,
     "seed": 0,
     "unit": "ms",
     "seconds": {"train": 3.0, "search": 2.0},
   }
   folder.update_metrics(seconds={"table": 1.26})
-  assert folder.metrics()["seconds"]["table"] == 1.3  # tenths of a second are enough
+  assert folder.metrics().seconds["table"] == 1.3  # tenths of a second are enough
   assert sorted(path.name for path in place.iterdir()) == ["metrics.json", "run.json"]
 
 
@@ -195,7 +197,7 @@ def test_the_journals_of_all_rounds(place):
 def test_the_folders_of_targets_are_told_by_metrics(place):
   folder = RunFolder(place).open()
   assert folder.found_folders() == [folder]
-  folder.update_metrics(targets=[{"folder": "target_3"}, {"folder": "target_2"}])
+  folder.update_metrics(targets=[TargetMetrics("target_3", 3.0), TargetMetrics("target_2", 2.0)])
   assert [there.path for there in folder.found_folders()] == [
     place / "target_3",
     place / "target_2",

@@ -35,15 +35,15 @@ def test_a_run_exports_in_int8_and_reports_it(bench, monkeypatch):
   paths = export_stage.export(bench, found_of(bench), "found", options, None, Progress(stream))
   assert [path.name for path in paths] == ["found.tflite", "found_int8.tflite"]
   assert paths[1].stat().st_size < 0.6 * paths[0].stat().st_size
-  exports = bench.folder.metrics()["networks"]["found"]["exports"]
+  exports = bench.folder.metrics().networks["found"].exports
   assert set(exports) == {"none", "int8"}
   record = exports["int8"]
-  assert record["images"] == len(bench.datasets.holdout) == 64
-  assert record["size_bytes"] == paths[1].stat().st_size
-  assert record["layer_errors"] and record["options"]["author"] == "A. Nother"
+  assert record.as_read["images"] == len(bench.datasets.holdout) == 64
+  assert record.size_bytes == paths[1].stat().st_size
+  assert record.as_read["layer_errors"] and record.as_read["options"]["author"] == "A. Nother"
   test = bench.datasets.test
   right = predictor(paths[1])(test.inputs()).argmax(-1) == test.labels
-  assert record["test_accuracy"] == pytest.approx(right.mean())
+  assert record.test_accuracy == pytest.approx(right.mean())
   assert metadata.read_labels(paths[1].read_bytes()) == list(bench.datasets.class_names)
   assert "layers that int8 hurts most" in stream.getvalue()
   write_report(bench.folder)

@@ -71,7 +71,7 @@ def test_several_targets_are_one_problem(make, folder):
   assert lines == [
     "smallest network 76 MACs, middle 152 MACs, largest 152 MACs, targets 152, 140, 80 MACs"
   ]
-  assert folder.metrics()["targets"] == [
+  assert folder.metrics().to_json()["targets"] == [
     {"folder": "target_100pct", "target": 152.0},
     {"folder": "target_140", "target": 140.0},
     {"folder": "target_80", "target": 80.0},
@@ -80,7 +80,7 @@ def test_several_targets_are_one_problem(make, folder):
 
 def test_a_single_target_leaves_no_list(make, folder):
   problem, _ = make("macs", target="80")
-  assert problem.targets == (80,) and folder.metrics() == {}
+  assert problem.targets == (80,) and folder.metrics().to_json() == {}
 
 
 def test_the_smallest_of_several_targets_must_be_met(make, folder):
@@ -133,7 +133,7 @@ def test_limits_are_told_beside_the_target(make):
 def test_a_limit_that_no_network_meets_is_refused(make, folder, limit, message):
   with pytest.raises(ValueError, match=message):
     make("macs", target="152", limit=limit)
-  assert folder.metrics() == {}
+  assert folder.metrics().to_json() == {}
 
 
 def test_a_limit_is_refused_before_a_table_is_measured(folder, options, plug_in):

@@ -15,6 +15,7 @@ from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.aim.on_device import CHECK_NETWORKS, device_table
 from nadv2_tf.pipeline.aim.rounds import Attempt
 from nadv2_tf.pipeline.progress import Progress
+from nadv2_tf.pipeline.run_folder.records import SearchedMetric
 from nadv2_tf.pipeline.stages import export as export_stage
 from nadv2_tf.pipeline.stages.search import make_problem
 from nadv2_tf.search import Candidate, Found, Iteration, Problem, UnreachableTarget
@@ -35,7 +36,7 @@ def test_a_devices_range_is_measured_once(space, folder, plug_in, options):
     assert values == {"smallest": 0.02, "middle": 0.04, "largest": 0.04}
   assert len(device.contents) == 3
   assert device.opened[0] == ("host", None, None)
-  assert folder.metrics()["range"]["measured_with"]["device"] == device.identity.device
+  assert folder.metrics().range_of("range").measured_with["device"] == device.identity.device
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,7 @@ def test_a_share_is_of_the_largest_network_as_measured(space, folder, plug_in, o
   problem = make_problem(options(target="75%"), space, folder, Progress(io.StringIO()))
   assert problem.target == pytest.approx(0.03, abs=1e-12)
   assert problem.start == space.largest() and problem.meter.unit == "ms"
-  assert folder.metrics()["seconds"]["table"] >= 0
+  assert folder.metrics().seconds["table"] >= 0
 
 
 # --- after the search
@@ -164,12 +165,12 @@ def test_the_searchs_path_is_confirmed_on_the_device(folder, plug_in, options):
   problem = Problem(WIDE, WIDE.largest(), Filters(), 0.02)
   given = options(confirm_every=2, num_threads=3, cpu_mask="f")
   confirm(folder, problem, result_of(WIDE, [9, 8, 7, 6, 5]), given, Progress(stream))
-  rows = folder.metrics()["confirmed"]
-  assert [row["iteration"] for row in rows] == [2, 4, "found"]
+  rows = folder.metrics().confirmed
+  assert [row.iteration for row in rows] == [2, 4, "found"]
   for row, filters in zip(rows, (8, 6, 5), strict=True):
-    assert row["predicted"] == pytest.approx(0.01 * filters)
-    assert row["measured"] == pytest.approx(0.011 * filters)
-  assert folder.metrics()["seconds"]["confirm"] >= 0
+    assert row.predicted == pytest.approx(0.01 * filters)
+    assert row.measured == pytest.approx(0.011 * filters)
+  assert folder.metrics().seconds["confirm"] >= 0
   assert stream.getvalue().splitlines() == [
     "  best of iteration 2: predicted 0.08 ms, measured 0.088 ms (+10.0%)",
     "  best of iteration 4: predicted 0.06 ms, measured 0.066 ms (+10.0%)",
@@ -185,7 +186,7 @@ def test_a_search_that_found_its_start_confirms_that_alone(space, folder, plug_i
   result = types.SimpleNamespace(spec=spec, iterations=())
   problem = Problem(space, spec, Filters(), 1.0)
   confirm(folder, problem, result, options(), Progress(io.StringIO()))
-  assert [row["iteration"] for row in folder.metrics()["confirmed"]] == ["found"]
+  assert [row.iteration for row in folder.metrics().confirmed] == ["found"]
   assert len(device.contents) == 1
 
 
@@ -199,10 +200,10 @@ def test_networks_are_timed_in_turns_and_recorded(folder, plug_in, options):
   timings = export_stage.time_networks(
     [(folder, "found"), (folder, "full")], given, Progress(stream)
   )
-  networks = folder.metrics()["networks"]
-  assert [networks[name]["latency_ms"] for name in ("found", "full")] == [3, 5]
-  assert networks["found"]["macs"] == 7 and set(networks["found"]["seconds"]) == {"train", "time"}
-  record = networks["found"]["timing"]
+  networks = folder.metrics().networks
+  assert [networks[name].latency_ms for name in ("found", "full")] == [3, 5]
+  assert networks["found"].macs == 7 and set(networks["found"].seconds) == {"train", "time"}
+  record = networks["found"].timing
   assert record == json.loads(json.dumps(vars(timings[0])))
   assert (record["num_threads"], record["delegate"]) == (2, "none")
   assert len(device.settings) == 1 and stream.getvalue() == ""
@@ -220,7 +221,7 @@ def test_an_unsteady_timing_is_told(folder, plug_in, options):
   assert (
     f"timing of found in {folder.path} is unsteady: its repeats lie 50% apart" in stream.getvalue()
   )
-  assert not folder.metrics()["networks"]["found"]["timing"]["steady"]
+  assert not folder.metrics().networks["found"].timing["steady"]
 
 
 def test_a_network_that_is_not_exported_is_named(folder, plug_in, options):
@@ -235,7 +236,7 @@ def test_a_table_times_nothing(folder, monkeypatch, options):
   given = options(device="table:pixel1.json")
   assert export_stage.time_networks([(folder, "found")], given, Progress(stream)) == []
   assert "not timed: --device=table:pixel1.json is no device" in stream.getvalue()
-  assert folder.metrics() == {}
+  assert folder.metrics().to_json() == {}
 
 
 WIDE = space_of(NetworkSpec("wide", (4, 4, 1), (Conv(64, 3, 2), Head(2))), 64)
@@ -269,11 +270,11 @@ def test_the_uniform_network_of_a_table_is_as_fast_as_predicted(monkeypatch, opt
 
 def test_a_run_without_a_device_is_summarised(folder, options):
   found = {"macs": 9, "seconds": {"time": 1.0}, "latency_ms": 0.5, "test_accuracy": 0.75}
-  metric = {"name": "latency_ms", "predicted": 0.4, "measured": None}
+  metric = SearchedMetric("latency_ms", "ms", 0.5, 0.4, None)
   folder.update_metrics(networks={"found": found}, metric=metric)
   export_stage.summarise(folder, metric_of(options(device="table:t.csv")))
-  assert folder.metrics()["metric"]["measured"] is None
+  assert folder.metrics().metric.measured is None
   export_stage.summarise(folder, metric_of(options()))
   metrics = folder.metrics()
-  assert metrics["metric"] == metric | {"measured": 0.5}
-  assert (metrics["macs"], metrics["test_accuracy"], metrics["latency_ms"]) == (9, 0.75, 0.5)
+  assert metrics.metric == metric.updated(measured=0.5)
+  assert (metrics.macs, metrics.test_accuracy, metrics.latency_ms) == (9, 0.75, 0.5)

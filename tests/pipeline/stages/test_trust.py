@@ -32,17 +32,15 @@ def test_samples_are_spread_over_the_range_and_not_over_the_crowd():
 
 def test_figures():
   rows = ((0.1, 5.0, 0.3), (0.2, 6.0, 0.5), (0.3, 4.0, 0.6), (0.4, 8.0, 0.4))
-  names = ("score", "resource", "test_accuracy")
-  networks = [dict(zip(names, row, strict=True)) for row in rows]
-  found = trust.figures(networks, TrustOptions(4, 1.5))
+  found = trust.figures(rows, TrustOptions(4, 1.5))
   # Of six pairs of scores and accuracies four agree: (1,2) (1,3) (1,4) (2,3); two do not.
-  assert found["tau"] == pytest.approx((4 - 2) / 6)
+  assert found.tau == pytest.approx((4 - 2) / 6)
   # By resource (1,2) (1,4) agree; (1,3) (2,3) (2,4) (3,4) do not.
-  assert found["tau_of_resource"] == pytest.approx((2 - 4) / 6)
-  low, high = found["interval"]
-  assert -1 <= low < found["tau"] < high <= 1
-  assert (found["networks"], found["epochs"]) == (4, 1.5)
-  assert trust.figures(networks[:2], TrustOptions(4))["tau"] is None
+  assert found.tau_of_resource == pytest.approx((2 - 4) / 6)
+  low, high = found.interval
+  assert -1 <= low < found.tau < high <= 1
+  assert (found.networks, found.epochs) == (4, 1.5)
+  assert trust.figures(rows[:2], TrustOptions(4)).tau is None
 
 
 @pytest.mark.parametrize("samples", [1, 2])
@@ -68,7 +66,7 @@ def test_a_run_says_that_nobody_asked(finished_run, bench):
   assert "not asked for (--trust_samples)" in finished_run[1]
   assert "not asked for (--trust_samples)" in bench.folder.report.read_text()
   _measure(bench, 0)
-  assert not bench.folder.trust.exists() and "trust" not in bench.folder.metrics()
+  assert not bench.folder.trust.exists() and bench.folder.metrics().trust is None
 
 
 def test_samples_of_the_search_are_trained_once(bench, monkeypatch):
@@ -83,7 +81,7 @@ def test_samples_of_the_search_are_trained_once(bench, monkeypatch):
   monkeypatch.setattr(plain_training, "train_on", counted)
   with pytest.raises(KeyboardInterrupt):
     _measure(bench, 3)
-  assert "trust" not in bench.folder.metrics()
+  assert bench.folder.metrics().trust is None
 
   def counted_on(bench, model, spec, recipe, title, progress):
     trained.append(recipe)
@@ -99,10 +97,10 @@ def test_samples_of_the_search_are_trained_once(bench, monkeypatch):
   scored = {entry.widths: entry.accuracy for entry in entries if isinstance(entry, SampleEntry)}
   scores = [scored[tuple(one["widths"])] for one in networks]
   accuracies = [one["test_accuracy"] for one in networks]
-  found = bench.folder.metrics()["trust"]
-  assert found["tau"] == kendall_tau(scores, accuracies)
-  assert found["networks"] == 3 and found["epochs"] == 0.5
-  line = f"Kendall's tau {found['tau']:.2f} (95 %: "
+  found = bench.folder.metrics().trust
+  assert found.tau == kendall_tau(scores, accuracies)
+  assert found.networks == 3 and found.epochs == 0.5
+  line = f"Kendall's tau {found.tau:.2f} (95 %: "
   text = write_report(bench.folder)
   assert line in text and "after 0.5 epochs, over 3 of its samples" in text
   assert line in bench.folder.report.read_text().replace("&#x27;", "'")
