@@ -36,6 +36,7 @@ FLOORS = (
   ("pipeline.aim",),
   ("pipeline.stages", "pipeline.report"),
   ("pipeline.plan",),
+  ("pipeline.order",),
   ("pipeline.run",),
   ("flags",),
   ("programs",),

@@ -7,8 +7,8 @@ from unittest import mock
 import keras
 import pytest
 
-from nadv2_tf.pipeline import run
-from nadv2_tf.pipeline.aim.metric import metric_of
+from nadv2_tf.options import RunOptions
+from nadv2_tf.pipeline import order
 from nadv2_tf.pipeline.report import overview, write_report
 from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.pipeline.stages.search import Landing
@@ -111,7 +111,11 @@ def test_references_are_a_uniform_network_for_each_target_and_the_full_one(
   landings = [Landing(place, place.read_spec("found")) for place in folder.found_folders()]
   bench = types.SimpleNamespace(space=space, folder=folder)
   problem = Problem(space, space.largest(), MacsMeter(), 1.0)
-  networks = run._networks(bench, problem, landings, metric_of(options("macs")), True, mock.Mock())
+  given = RunOptions(search=options("macs"), references=True)
+  work = order.Work(bench, given, mock.Mock())
+  work.problem, work.landings = problem, landings
+  order._look_for_references(work)
+  networks = work.networks
   titles = [(place.path.name, name) for place, name, _ in networks]
   each = [(name, kind) for name in NAMES for kind in ("found", "uniform")]
   assert titles == [*each, (folder.path.name, "full")]
