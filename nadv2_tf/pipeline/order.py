@@ -262,7 +262,8 @@ def go(part: Sequence[str], work: Work, **groups: OptionGroup) -> None:
     work: what they work with.
     **groups: options that the folder keeps from now on, by name.
   """
-  work.folder.open(**groups)
+  if groups:
+    work.folder.open(**groups)
   for stage in STAGES:
     if stage.name in part and (work.is_chief or not stage.of_chief):
       with work.timed(stage.name) if stage.is_timed else contextlib.nullcontext():

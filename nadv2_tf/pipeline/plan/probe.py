@@ -37,11 +37,10 @@ REPORT_SECONDS = 1.0
 
 @dataclasses.dataclass(frozen=True)
 class Probe:
-  """What was measured: `Costs`, the `Simulation` of the search, how many targets there are."""
+  """What was measured: `Costs`, and the `Simulation` of the search."""
 
   costs: Costs
   simulation: Simulation
-  targets: int
 
 
 def probe(
@@ -59,7 +58,7 @@ def probe(
     UnreachableTarget, TimingError, ValueError: as the run would.
   """
   tell("probing: latency" if metric_of(given.search).is_timed else "probing: the search")
-  found, simulated, targets = _search_side(bench, given)
+  found, simulated = _search_side(bench, given)
   tell("probing: the super-network")
   model, trained = training_probe.super_network_costs(bench)
   tell("probing: scoring")
@@ -74,11 +73,11 @@ def probe(
     measured_on=_sources(bench, known),
     **known,
   )
-  return Probe(costs, simulated, targets)
+  return Probe(costs, simulated)
 
 
-def _search_side(bench: Workbench, given: RunOptions) -> tuple[dict[str, Any], Simulation, int]:
-  """({cost: seconds} of what is timed, `Simulation`, number of targets)."""
+def _search_side(bench: Workbench, given: RunOptions) -> tuple[dict[str, Any], Simulation]:
+  """({cost: seconds} of what is timed, `Simulation`)."""
   options, space, metric = given.search, bench.space, metric_of(given.search)
   found: dict[str, Any] = {}
   meter: ResourceMeter
@@ -106,7 +105,7 @@ def _search_side(bench: Workbench, given: RunOptions) -> tuple[dict[str, Any], S
       values, seconds = found.pop("values"), found["range"]
       meter = simulation.likely_table(space, values)
     found |= device_probe.timing_costs(options, space, specs, seconds, values, meter)
-  return found, simulated, len(targets)
+  return found, simulated
 
 
 def _likely_table(

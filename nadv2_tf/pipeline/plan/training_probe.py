@@ -54,7 +54,7 @@ def super_network_costs(bench: Workbench) -> tuple[SuperNetwork, dict[str, float
   keras.utils.set_random_seed(bench.seed)
   sampler = recipes.width_sampler(bench)
   start = time.monotonic()
-  model = super_stage.new_super_network(bench, recipe)
+  model = super_stage.new_super_network(bench)
   built = time.monotonic() - start
   # As many steps of each kind as tell; a run has them in this order too.
   full = FULL_STEPS + 1 if sampler.full_steps else 0

@@ -35,7 +35,6 @@ def counts_of(
   space: SearchSpace,
   images: Mapping[str, int],
   simulation: Simulation,
-  targets: int = 1,
   folder: RunFolder | None = None,
 ) -> Counts:
   """The `Counts` of a run.
@@ -45,7 +44,6 @@ def counts_of(
     space: the `SearchSpace`.
     images: {"train", "holdout", "test": how many}.
     simulation: a `Simulation` of the search.
-    targets: how many.
     folder: the `RunFolder` with what is done already; None: nothing.
   """
   train, search, finetune = given.train, given.search, given.finetune
@@ -54,6 +52,7 @@ def counts_of(
   full_steps = 0 if is_first else full_steps
   own = finetune_recipe(train, finetune)
   trained_on = images["train"] + (images["holdout"] if finetune.finetune_holdout else 0)
+  targets = len(simulation.found)
   networks = ["found"] * targets
   if given.references:
     networks += ["uniform"] * targets + ["full"]

@@ -79,7 +79,7 @@ def train_full(
     return Trained(load_keras(path))
   start = time.monotonic()
   keras.utils.set_random_seed(bench.seed)
-  super_model = super_stage.new_super_network(bench, recipe)
+  super_model = super_stage.new_super_network(bench)
   super_stage.prepare(bench, super_model, progress)
   model = slice_network(super_model, spec)
   if bench.train_options.encoder_weights:

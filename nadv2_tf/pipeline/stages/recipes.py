@@ -6,7 +6,6 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from nadv2_tf.models.stochastic_depth import branch_rates
-from nadv2_tf.options.training import ORDERS
 from nadv2_tf.pipeline.stages import encoder_weights
 from nadv2_tf.training import strategies
 from nadv2_tf.training.recipe import Recipe
@@ -37,13 +36,7 @@ def full_recipe(options: TrainOptions) -> Recipe:
 
 
 def is_full_first(options: TrainOptions) -> bool:
-  """Whether `TrainOptions` train the full network by itself before the super-network.
-
-  Raises:
-    ValueError: for an order that there is not.
-  """
-  if options.order not in ORDERS:
-    raise ValueError(f"--order must be one of {', '.join(ORDERS)}, got {options.order!r}.")
+  """Whether `TrainOptions` train the full network by itself before the super-network."""
   return options.order == "full_first"
 
 

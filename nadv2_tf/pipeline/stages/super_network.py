@@ -60,7 +60,7 @@ def train_super_network(
   given = model
   if given is None:
     keras.utils.set_random_seed(bench.seed)
-    model = new_super_network(bench, recipe)
+    model = new_super_network(bench)
   weights = bench.folder.super_weights
   checkpoints = training_checkpoints(bench, TITLE, {"recipe": recipe}, progress)
   made_from: dict[str, Any] = {"training images": bench.datasets.train.digest()}
@@ -110,14 +110,14 @@ def _train(
   folder.update_metrics(seconds={"train": seconds})
 
 
-def new_super_network(bench: Workbench, recipe: Recipe) -> SuperNetwork:
+def new_super_network(bench: Workbench) -> SuperNetwork:
   """An untrained one, in the strategy's scope."""
   options = bench.train_options
   form = strategies.batch_norm_form(
     bench.strategy, options.batch_size, options.subnetworks_per_batch
   )
   with bench.strategy.scope(), computing_in(options.mixed_precision):
-    return super_network(bench.space, stochastic_depth=recipe.stochastic_depth, **form)
+    return super_network(bench.space, stochastic_depth=options.stochastic_depth, **form)
 
 
 def super_loop(
