@@ -67,7 +67,6 @@ class Option:
 class Described:
   """An option of a group: `kind` is bool, int, float or str; `default` may be None besides."""
 
-  name: str
   kind: type
   default: Any
   option: Option
@@ -90,7 +89,7 @@ def _options_of(group: Hashable) -> dict[str, Described]:
     return {}
   hints = typing.get_type_hints(group)
   return {
-    field.name: Described(field.name, _kind(hints[field.name]), field.default, field.metadata[KEY])
+    field.name: Described(_kind(hints[field.name]), field.default, field.metadata[KEY])
     for field in dataclasses.fields(group)
     if KEY in field.metadata
   }

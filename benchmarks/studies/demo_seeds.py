@@ -23,8 +23,9 @@ from absl import app, flags
 from nadv2_tf import flags as presets
 from nadv2_tf.models import stand_alone
 from nadv2_tf.options import FinetuneOptions
-from nadv2_tf.pipeline import workbench
-from nadv2_tf.pipeline.recipes import is_full_first
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
+from nadv2_tf.pipeline.stages import workbench
+from nadv2_tf.pipeline.stages.recipes import is_full_first
 from nadv2_tf.training.loop import TrainingLoop
 from nadv2_tf.training.recipe import Recipe
 from nadv2_tf.training.scoring.evaluation import evaluate, keras_predictor
@@ -32,6 +33,8 @@ from nadv2_tf.training.scoring.evaluation import evaluate, keras_predictor
 if TYPE_CHECKING:
   from collections.abc import Mapping, Sequence
   from typing import Any
+
+  from nadv2_tf.pipeline.run_folder.records import RunMetrics
 
 DEMO_PRESET = pathlib.Path(presets.__file__).with_name("presets") / "demo.flags"
 
@@ -42,7 +45,7 @@ PRESET = flags.DEFINE_string("preset", str(DEMO_PRESET), "Flag file of the run."
 SCRATCH_LEARNING_RATE = 3e-3
 
 
-def run_demo(folder: pathlib.Path, seed: str) -> dict[str, Any]:
+def run_demo(folder: pathlib.Path, seed: str) -> RunMetrics:
   """One run of the preset; its metrics."""
   if not (folder / "report.html").exists():
     command = [
@@ -54,7 +57,7 @@ def run_demo(folder: pathlib.Path, seed: str) -> dict[str, Any]:
       f"--seed={seed}",
     ]
     subprocess.run(command, check=True)
-  return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+  return RunFolder(folder).metrics()
 
 
 def from_scratch(folder: pathlib.Path, name: str) -> float:
@@ -95,11 +98,11 @@ def main(_: list[str]) -> None:
   rows = []
   for seed in SEEDS.value:
     folder = pathlib.Path(OUTPUT.value) / seed
-    networks = run_demo(folder, seed)["networks"]
-    row = {}
+    networks = run_demo(folder, seed).networks
+    row: dict[str, Any] = {}
     for name in ("full", "found", "uniform"):
-      row[f"{name} accuracy"] = networks[name]["test_accuracy"]
-      row[f"{name} ms"] = networks[name]["latency_ms"]
+      row[f"{name} accuracy"] = networks[name].test_accuracy
+      row[f"{name} ms"] = networks[name].latency_ms
     for name in ("found", "uniform"):
       row[f"{name} scratch"] = from_scratch(folder, name)
     rows.append((seed, row))

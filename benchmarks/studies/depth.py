@@ -16,8 +16,8 @@ import numpy as np
 from absl import app, flags
 
 from nadv2_tf.benchmarks.timing.devices.host import processor_name
-from nadv2_tf.pipeline import workbench
-from nadv2_tf.pipeline.folder import RunFolder
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
+from nadv2_tf.pipeline.stages import workbench
 from nadv2_tf.tasks.depth.measures import RMSE, evaluate_maps
 
 if TYPE_CHECKING:
@@ -76,16 +76,17 @@ def verdicts(rows: Mapping[str, tuple[Mapping[str, float], Any, Any]]) -> list[s
 
 def main(unused_arguments: list[str]) -> None:
   folder = RunFolder(OUTPUT.value)
-  networks = folder.metrics().get("networks", {})
+  networks = folder.metrics().networks
   for name in (FULL, FOUND):
-    if networks.get(name, {}).get("latency_ms") is None:
+    if name not in networks or networks[name].latency_ms is None:
       raise app.UsageError(f"{folder.path} has no timed {TITLES[name]}; nadv2-run --references.")
   bench = workbench.reopen_workbench(OUTPUT.value)
+  rows: dict[str, tuple[Mapping[str, float], Any, Any]]
   rows = {CONSTANT: (constant_measures(bench.datasets), None, None)}
   for name, title in TITLES.items():
     if name in networks:
-      seconds = networks[name]["seconds"]["finetune"]
-      rows[title] = (networks[name]["measures"], networks[name]["latency_ms"], seconds)
+      network = networks[name]
+      rows[title] = (network.measures, network.latency_ms, network.seconds["finetune"])
   data = bench.datasets
   print("$ python -m nadv2_tf.benchmarks.studies.depth", *sys.argv[1:])
   print(

@@ -28,12 +28,12 @@ from nadv2_tf import backbones
 from nadv2_tf.benchmarks.timing.devices.host import processor_name
 from nadv2_tf.flags.define import read
 from nadv2_tf.options import NetworkOptions, TrainOptions
-from nadv2_tf.pipeline.data import make_task
-from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.progress import Progress
-from nadv2_tf.pipeline.search_stage import CALIBRATION_IMAGES
-from nadv2_tf.pipeline.super_stage import train_super_network
-from nadv2_tf.pipeline.workbench import Workbench, space_of
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
+from nadv2_tf.pipeline.stages.data import make_task
+from nadv2_tf.pipeline.stages.search import CALIBRATION_IMAGES
+from nadv2_tf.pipeline.stages.super_network import train_super_network
+from nadv2_tf.pipeline.stages.workbench import Workbench, space_of
 from nadv2_tf.programs import run
 from nadv2_tf.tasks.examples import Datasets, Examples
 from nadv2_tf.training import strategies

@@ -8,12 +8,13 @@ must be a new one: what is finished takes no time. Start it on an idle machine.
 
 from __future__ import annotations
 
-import json
 import pathlib
 import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
+
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
 
 if TYPE_CHECKING:
   from collections.abc import Iterable, Mapping, Sequence
@@ -67,14 +68,10 @@ def main(arguments: Sequence[str]) -> None:
     sys.exit("error: give nadv2-run's flags, and with --output=FOLDER a folder that is new.")
   text = command(arguments, "--plan")
   command(arguments)
-  folder = pathlib.Path(outputs[0])
-  stages, metrics = (
-    json.loads((folder / name).read_text(encoding="utf-8"))
-    for name in ("stages.json", "metrics.json")
-  )
+  folder = RunFolder(outputs[0])
   print(text)
-  confirm = metrics["seconds"].get("confirm", 0.0)
-  print("\n".join(table(planned(text), taken(stages, confirm))))
+  confirm = folder.metrics().seconds.get("confirm", 0.0)
+  print("\n".join(table(planned(text), taken(folder.read_stages(), confirm))))
 
 
 if __name__ == "__main__":

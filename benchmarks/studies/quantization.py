@@ -18,7 +18,7 @@ from absl import app, flags
 from nadv2_tf.benchmarks.timing.devices import open_device
 from nadv2_tf.export import deployment, parity, predictor
 from nadv2_tf.options import ExportOptions, TimingSettings
-from nadv2_tf.pipeline.export_stage import evidence_of
+from nadv2_tf.pipeline.stages.export import evidence_of
 from nadv2_tf.spec import NetworkSpec
 from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.training.scoring.evaluation import evaluate

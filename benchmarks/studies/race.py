@@ -83,10 +83,13 @@ def worth(
 def scored(run: AnyPath, every: int) -> tuple[list[np.ndarray], int]:
   """([scores [samples, 8] of an iteration], images of an eighth) of a run."""
   from nadv2_tf.options import SearchOptions
-  from nadv2_tf.pipeline import optimizers, search_stage, super_stage, workbench
   from nadv2_tf.pipeline.aim.metric import metric_of
   from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.stages import optimizers, workbench
+  from nadv2_tf.pipeline.stages import search as search_stage
+  from nadv2_tf.pipeline.stages import super_network as super_stage
   from nadv2_tf.search import Problem, journal
+  from nadv2_tf.search.entries import IterationEntry
   from nadv2_tf.training.scoring.shared_weights import SharedWeightsEvaluator
 
   bench = workbench.reopen_workbench(run)
@@ -97,8 +100,9 @@ def scored(run: AnyPath, every: int) -> tuple[list[np.ndarray], int]:
     model, bench.task, bench.datasets.holdout, calibration, shares=(1 / PARTS,) * PARTS
   )
   meter = metric_of(options).meter(space, bench.folder)
-  entries = [e for e in journal.read(bench.folder.journal_of(1)) if e["type"] == "iteration"]
-  bases = [space.largest(), *(space.decode(entry["widths"]) for entry in entries)]
+  entries = journal.read(bench.folder.journal_of(1))
+  path = [entry.widths for entry in entries if isinstance(entry, IterationEntry)]
+  bases = [space.largest(), *map(space.decode, path)]
   found, rng = [], random.Random(bench.seed)
   for base in bases[:-1:every]:
     problem = Problem(space, base, meter, 0.95 * meter.measure(base))
@@ -110,7 +114,7 @@ def scored(run: AnyPath, every: int) -> tuple[list[np.ndarray], int]:
 
 
 def main(_: list[str]) -> None:
-  from nadv2_tf.pipeline.search_stage import CALIBRATION_IMAGES
+  from nadv2_tf.pipeline.stages.search import CALIBRATION_IMAGES
   from nadv2_tf.programs.start import start_tensorflow
 
   start_tensorflow()

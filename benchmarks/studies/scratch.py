@@ -10,8 +10,8 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-  from nadv2_tf.pipeline.folder import RunFolder
-  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
+  from nadv2_tf.pipeline.stages.workbench import Workbench
   from nadv2_tf.search import ResourceMeter
   from nadv2_tf.spec import NetworkSpec, SearchSpace
   from nadv2_tf.training.recipe import Recipe
@@ -31,8 +31,9 @@ def cell(path: AnyPath) -> None:
   "result", the file to write.
   """
   job = json.loads(pathlib.Path(path).read_text())
-  from nadv2_tf.pipeline import plain_training, training_stages, workbench
-  from nadv2_tf.pipeline.folder import RunFolder
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
+  from nadv2_tf.pipeline.stages import plain_training, workbench
+  from nadv2_tf.pipeline.stages import training as training_stages
   from nadv2_tf.programs import threads
   from nadv2_tf.programs.start import start_tensorflow
 
@@ -97,7 +98,7 @@ def meter_of(folder: RunFolder, space: SearchSpace) -> ResourceMeter:
 def _seconds_of_step(bench: Workbench, spec: NetworkSpec, recipe: Recipe) -> tuple[float, float]:
   """(seconds until a training's first step is done, of each later one)."""
   from nadv2_tf.models import stand_alone
-  from nadv2_tf.pipeline import plain_training
+  from nadv2_tf.pipeline.stages import plain_training
 
   begun, times = time.monotonic(), []
   epochs = PROBE / (len(bench.datasets.train) // recipe.batch_size)

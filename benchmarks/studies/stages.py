@@ -11,7 +11,6 @@ checkout. A version without stages.json has the seconds of metrics.json alone.
 from __future__ import annotations
 
 import datetime
-import json
 import os
 import pathlib
 import statistics
@@ -25,10 +24,13 @@ from absl import app, flags
 
 from nadv2_tf import stopwatch
 from nadv2_tf.benchmarks.timing.devices.host import processor_name
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
 
 if TYPE_CHECKING:
   from collections.abc import Mapping, Sequence
   from typing import Any
+
+  from nadv2_tf.pipeline.run_folder.records import RunMetrics
 
 REPEATS = flags.DEFINE_integer("repeats", 3, "Runs of each.", lower_bound=1)
 PYTHON = flags.DEFINE_multi_string(
@@ -95,22 +97,21 @@ def _run(python: str, arguments: Sequence[str], place: str | None = None) -> dic
       seconds = (output / UNTIL.value).stat().st_mtime - began
     cpu = after.children_user + after.children_system
     cpu -= before.children_user + before.children_system
-    metrics = json.loads((output / "metrics.json").read_text())
-    stages = output / "stages.json"
-    split = json.loads(stages.read_text()) if stages.exists() else _coarse(metrics)
+    metrics = RunFolder(output).metrics()
+    split = RunFolder(output).read_stages() or _coarse(metrics)
   networks = {
-    name: {figure: one[figure] for figure in FIGURES if figure in one}
-    for name, one in metrics["networks"].items()
+    name: {figure: one.figure(figure) for figure in FIGURES if one.figure(figure) is not None}
+    for name, one in metrics.networks.items()
   }
-  versions = ", ".join(f"{name} {value}" for name, value in metrics["versions"].items())
+  versions = ", ".join(f"{name} {value}" for name, value in metrics.versions.items())
   return {"whole": (seconds, cpu), "stages": split, "networks": networks, "versions": versions}
 
 
-def _coarse(metrics: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
+def _coarse(metrics: RunMetrics) -> dict[str, dict[str, list[float]]]:
   """The stages of a version that knows no more than their seconds."""
-  stages = {name: metrics["seconds"][name] for name in metrics["seconds"] if name != "finetune"}
-  for name, network in metrics["networks"].items():
-    stages[f"finetune {name}"] = network["seconds"]["finetune"]
+  stages = {name: spent for name, spent in metrics.seconds.items() if name != "finetune"}
+  for name, network in metrics.networks.items():
+    stages[f"finetune {name}"] = network.seconds["finetune"]
   return {name: {stopwatch.REST: [seconds, 0.0]} for name, seconds in stages.items()}
 
 

@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING
 from absl import app, flags
 
 from nadv2_tf.benchmarks.timing.devices.host import processor_name
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.programs import presets
 
 if TYPE_CHECKING:
@@ -215,9 +216,9 @@ def _run(
     command = [sys.executable, "-m", "nadv2_tf.programs.run", *presets.expanded(given)]
     start = time.monotonic()
     _call([*command, f"--target={target}", f"--seed={seed}", f"--output={output}"], core)
-    seconds, metrics = time.monotonic() - start, json.loads((output / "metrics.json").read_text())
+    seconds = time.monotonic() - start
     return {
-      "test_accuracy": metrics["networks"]["found"]["test_accuracy"],
+      "test_accuracy": RunFolder(output).network_metrics("found").test_accuracy,
       "seconds": seconds,
       **_shares(output),
     }
@@ -227,8 +228,7 @@ def _run(
 
 def _shares(output: pathlib.Path) -> dict[str, float]:
   from nadv2_tf.benchmarks.studies.scratch import meter_of
-  from nadv2_tf.pipeline import workbench
-  from nadv2_tf.pipeline.folder import RunFolder
+  from nadv2_tf.pipeline.stages import workbench
 
   folder = RunFolder(output)
   space = workbench.reopen_workbench(output).space

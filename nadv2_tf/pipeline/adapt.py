@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import pathlib
 import shutil
 import tempfile
@@ -17,9 +18,9 @@ from nadv2_tf.options.network import INPUT_RANGES
 from nadv2_tf.options.run import GROUPS
 from nadv2_tf.options.search import optimizer_options
 from nadv2_tf.pipeline import run
-from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.given.form import ADAPTED
 from nadv2_tf.pipeline.progress import Progress
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.training.network_files import load_keras
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def adapt(
   return Adapted(
     load_keras(folder.keras(ADAPTED)),
     folder.read_spec("found"),
-    folder.metrics(),
+    json.loads((folder.path / "metrics.json").read_text()),
     folder.path,
     temporary,
   )

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tqdm import tqdm
 
 if TYPE_CHECKING:
+  from collections.abc import Callable
   from typing import TextIO
-
-  from nadv2_tf.pipeline.plan.countdown import Countdown
 
 #: seconds between plain lines
 LINE_EVERY = 10.0
+
+
+class Countdown(Protocol):
+  """Knows how long a run will take, and is told how long its stages took."""
+
+  def stage(self, name: str, clock: Callable[[], float]) -> contextlib.AbstractContextManager[None]:
+    """The block is a stage; `clock` gives seconds."""
+
+  def after_this(self) -> float:
+    """Seconds of all stages after the one that runs."""
 
 
 class Progress:
@@ -26,7 +36,7 @@ class Progress:
     self._countdown: Countdown | None = None
 
   def counts_down(self, countdown: Countdown) -> None:
-    """From now on bars also say how long the run will take; `countdown` is a `Countdown`."""
+    """From now on bars also say how long the run will take."""
     self._countdown = countdown
 
   def to_the_end(self, left: float) -> str:

@@ -1,47 +1,83 @@
-"""All stages of a run, one after the other; a stage whose files are there is not run again."""
+"""Runs and the parts of them that commands are for: what each checks, runs and tells at its end."""
 
 from __future__ import annotations
 
 import dataclasses
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nadv2_tf import stopwatch
-from nadv2_tf.options.settled import settled
-from nadv2_tf.pipeline import (
-  export_stage,
-  full_stage,
-  lineage,
-  recipes,
-  search_stage,
-  super_stage,
-  training_stages,
-  transfer,
-  workbench,
-  workers,
-)
-from nadv2_tf.pipeline.aim.metric import metric_of
-from nadv2_tf.pipeline.folder import RunFolder, versions
-from nadv2_tf.pipeline.plan import first_lines
-from nadv2_tf.pipeline.report import write_report
-from nadv2_tf.pipeline.stage_times import StageTimes
-from nadv2_tf.pipeline.trust import check_trust, measure_trust
+from nadv2_tf.options import RunOptions
+from nadv2_tf.options.settled import settled, settled_finetune, settled_train
+from nadv2_tf.pipeline.order import FINETUNE, RUN, SEARCH, TRAIN, Work, go, timed_quantization
+from nadv2_tf.pipeline.report import overview, tables
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
+from nadv2_tf.pipeline.run_folder.stage_times import StageTimes
+from nadv2_tf.pipeline.stages import recipes, transfer, trust, workbench, workers
+from nadv2_tf.pipeline.stages import search as search_stage
 from nadv2_tf.training import strategies
 
 if TYPE_CHECKING:
-  from collections.abc import Sequence
-
-  from nadv2_tf.options import RunOptions
-  from nadv2_tf.pipeline.aim.metric import Metric
+  from nadv2_tf.option import OptionGroup
+  from nadv2_tf.options import SearchOptions
   from nadv2_tf.pipeline.progress import Progress
-  from nadv2_tf.pipeline.search_stage import Landing
-  from nadv2_tf.pipeline.workbench import Workbench
-  from nadv2_tf.search import Problem
-  from nadv2_tf.spec import NetworkSpec
   from nadv2_tf.types import AnyPath
 
 #: the stage before the others: libraries, data, checks
 START = "start"
+
+
+def train(output: AnyPath, options: RunOptions, progress: Progress) -> None:
+  """Trains the full network and the super-network; of `options` network, train and checkpoint."""
+  train_options = settled_train(options.network, options.train)
+  options = dataclasses.replace(options, train=train_options)
+  bench = workbench.make_workbench(
+    RunFolder(output), options.network, options.train, options.checkpoint
+  )
+  progress = workers.own_progress(bench.strategy, progress)
+  bench.tell(progress)
+  recipes.check_recipes(bench)
+  groups: dict[str, OptionGroup] = {"network": options.network, "train": options.train}
+  bench.folder.check(**groups)
+  with bench.folder.locked():
+    go(TRAIN, Work(bench, options, progress), **groups)
+  progress.line(f"the super-network's weights are in {bench.folder.super_weights}")
+  strategies.wait_for_all(bench.strategy)
+
+
+def search(output: AnyPath, options: SearchOptions, strategy: str, progress: Progress) -> None:
+  """Searches with the super-network of an earlier command."""
+  bench = workbench.reopen_workbench(output, strategy=strategy)
+  progress = workers.own_progress(bench.strategy, progress)
+  search_stage.check_workers(bench.strategy, options)
+  bench.folder.need(bench.folder.super_weights, "nadv2-train")
+  bench.folder.check(search=options)
+  work = Work(bench, RunOptions(search=options), progress)
+  with bench.folder.locked():
+    go(SEARCH, work)
+  for line in tables.metric_lines(overview(bench.folder)):
+    progress.line(line)
+  for landing in work.landings:
+    progress.line(f"the found network is in {landing.folder.spec('found')}")
+  strategies.wait_for_all(bench.strategy)
+
+
+def finetune(output: AnyPath, options: RunOptions, strategy: str, progress: Progress) -> None:
+  """Trains the found networks on; of `options` finetune, trust and checkpoint."""
+  trust.check_trust(options.trust)
+  bench = workbench.reopen_workbench(output, options.checkpoint, strategy)
+  progress = workers.own_progress(bench.strategy, progress)
+  bench.folder.need(bench.folder.super_weights, "nadv2-train")
+  finetune_options = settled_finetune(bench.network_options, options.finetune)
+  options = dataclasses.replace(options, finetune=finetune_options)
+  work = Work(bench, options, progress)
+  work.landings = [
+    search_stage.Landing(place, place.read_spec("found")) for place in bench.folder.found_folders()
+  ]
+  recipes.check_recipes(bench, options.finetune)
+  with bench.folder.locked():
+    go(FINETUNE, work, finetune=options.finetune)
+    progress.line(tables.trust_line(bench.folder.metrics()))
+  strategies.wait_for_all(bench.strategy)
 
 
 def run(output: AnyPath, options: RunOptions, progress: Progress) -> None:
@@ -57,10 +93,12 @@ def run(output: AnyPath, options: RunOptions, progress: Progress) -> None:
       another command works in the folder.
   """
   options = settled(options)
-  check_trust(options.trust)
-  export_stage.timed_quantization(options.search, options.export)
+  trust.check_trust(options.trust)
   with stopwatch.running() as watch:
     with stopwatch.stage(START):
+      from nadv2_tf.pipeline.plan import first_lines  # as large as exporting, and only for this
+
+      timed_quantization(options)
       bench = workbench.make_workbench(
         RunFolder(output), options.network, options.train, options.checkpoint
       )
@@ -69,109 +107,16 @@ def run(output: AnyPath, options: RunOptions, progress: Progress) -> None:
       recipes.check_recipes(bench, options.finetune)
       transfer.check(options.finetune, options.search)
       search_stage.check_workers(bench.strategy, options.search)
-      bench.folder.check(search=options.search, **_groups(options))
+      groups: dict[str, OptionGroup]
+      groups = {name: getattr(options, name) for name in ("network", "train", "finetune")}
+      bench.folder.check(search=options.search, **groups)
     with bench.folder.locked():
       with stopwatch.stage(START):
         countdown = first_lines.tell(options, bench, progress)
-      _run(bench, options, progress, StageTimes(bench.folder, watch, countdown))
-
-
-def _groups(options: RunOptions) -> dict[str, Any]:
-  """The groups that a folder is opened with before its target is known to be in reach."""
-  return {"network": options.network, "train": options.train, "finetune": options.finetune}
-
-
-def _run(bench: Workbench, options: RunOptions, progress: Progress, times: StageTimes) -> None:
-  search_options, finetune_options = options.search, options.finetune
-  metric = metric_of(search_options)
-  export_options, references = options.export, options.references
-  timed = export_stage.timed_quantization(search_options, export_options)
-  folder = bench.open(**_groups(options))
-  with times.stage("table"):
-    problem = search_stage.make_problem(search_options, bench.space, folder, progress)
-  # Only now: a target out of reach must not stand in the folder that the corrected run takes.
-  folder.open(search=search_options)
-  folder.update_metrics(seed=bench.seed, versions=versions(), quality=bench.task.quality_name)
-  with times.stage("train full"):
-    early = search_stage.EarlyEvaluator(bench, search_options)
-    full, super_model = full_stage.train_full(bench, progress, early)
-  with times.stage("train"):
-    super_model = super_stage.train_super_network(bench, progress, full, early, super_model)
-  with times.stage("search"):
-    landings = search_stage.search(
-      bench, super_model, problem, search_options, progress, early.get(super_model)
-    )
-  with times.stage("references"):
-    start = time.monotonic()
-    networks = _networks(bench, problem, landings, metric, references, progress)
-    if references and "references" not in folder.metrics()["seconds"]:
-      folder.update_metrics(seconds={"references": time.monotonic() - start})
-  with times.stage("finetune full"):
-    if full is None:
-      full = training_stages.trained_full(bench, super_model, finetune_options, progress)
-  is_chief = strategies.is_chief(bench.strategy)
-  for place, name, spec in networks:
-    if len(landings) > 1:
-      progress.line(f"{place.path.name}: {name}")
-    there = dataclasses.replace(bench, folder=place)
-    with times.stage(f"finetune {name}"):
-      model, _ = training_stages.finetune(
-        there, super_model, spec, finetune_options, name, progress, full
-      )
-    if is_chief:
-      own = export_options if name == "found" or timed != "none" else None
-      with times.stage("export"):
-        export_stage.export(there, model, name, own, spec, progress if own else None)
-    export_stage.record_resource(place, name, spec, problem, metric)
-  if is_chief:
-    files = [(place, name) for place, name, _ in networks]
-    with times.stage("time"):
-      export_stage.time_networks(files, search_options, progress, timed)
-    export_stage.summarise(folder, metric)
-  with times.stage("trust"):
-    measure_trust(bench, super_model, finetune_options, options.trust, progress, full)
-  if is_chief:
-    progress.line("")
-    with times.stage("report"):
-      progress.line(write_report(folder))
-    progress.line(f"everything is in {folder.path}; the report is {folder.report}")
-  strategies.wait_for_all(bench.strategy)
-
-
-def _networks(
-  bench: Workbench,
-  problem: Problem,
-  landings: Sequence[Landing],
-  metric: Metric,
-  references: bool,
-  progress: Progress,
-) -> list[tuple[RunFolder, str, NetworkSpec]]:
-  """(folder, name, spec) of every network that is trained on.
-
-  References are a uniformly scaled network for each target, and the full one once.
-  """
-  networks: list[tuple[RunFolder, str, NetworkSpec]] = []
-  for landing in landings:
-    networks.append((landing.folder, "found", landing.spec))
-    if references:
-      scaled = _scaled(problem, landing, metric, progress)
-      networks.append((landing.folder, "uniform", scaled))
-  if references:
-    networks.append((bench.folder, "full", bench.space.largest()))
-  return networks
-
-
-def _scaled(problem: Problem, landing: Landing, metric: Metric, progress: Progress) -> NetworkSpec:
-  """The uniformly scaled network that is as fast as the found one.
-
-  It is looked for once: another timing would give another one, and not the one that was trained.
-  """
-  folder, name = landing.folder, "uniform"
-  made_from = {"the found network": lineage.of_spec(landing.spec)}
-  if folder.lineage().get(folder.spec(name).name) == made_from and folder.spec(name).exists():
-    return folder.read_spec(name)
-  progress.line("looking for the uniformly scaled network that is as fast")
-  spec = metric.equally_fast(problem, landing.spec)
-  lineage.note(folder, folder.spec(name), **made_from)
-  folder.write_spec(name, spec)
-  return spec
+      times = StageTimes(bench.folder, watch, countdown)
+      early = search_stage.EarlyEvaluator(bench, options.search)
+      go(RUN, Work(bench, options, progress, times, early), **groups)
+      if strategies.is_chief(bench.strategy):
+        folder = bench.folder
+        progress.line(f"everything is in {folder.path}; the report is {folder.report}")
+      strategies.wait_for_all(bench.strategy)

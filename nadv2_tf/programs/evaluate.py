@@ -79,8 +79,9 @@ def fed(
 def _cut_out(path: pathlib.Path) -> keras.Model:
   """The network of a spec with the weights and recalibrated statistics of a super-network."""
   from nadv2_tf.models import slice_network
-  from nadv2_tf.pipeline import plain_training, super_stage, workbench
   from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.stages import plain_training, workbench
+  from nadv2_tf.pipeline.stages import super_network as super_stage
   from nadv2_tf.programs.count import load_network
 
   spec = load_network(str(path))

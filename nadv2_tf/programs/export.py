@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
   import keras
 
-  from nadv2_tf.pipeline.folder import RunFolder
   from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
 
 FLAGS = flags.FLAGS
 
@@ -44,7 +44,8 @@ def define_flags() -> None:
 
 def export_of_run(folder: RunFolder, options: ExportOptions, progress: Progress) -> None:
   """Exports the found network of a run, or of each of its targets."""
-  from nadv2_tf.pipeline import export_stage, workbench
+  from nadv2_tf.pipeline.stages import export as export_stage
+  from nadv2_tf.pipeline.stages import workbench
   from nadv2_tf.training.network_files import load_keras
 
   places = folder.found_folders()
@@ -61,8 +62,8 @@ def export_file(
 ) -> None:
   """Exports any .keras file, with the images of --data or of the run that it is in."""
   from nadv2_tf.export import deployment
-  from nadv2_tf.pipeline import export_stage
-  from nadv2_tf.pipeline.folder import RunFolder
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
+  from nadv2_tf.pipeline.stages import export as export_stage
   from nadv2_tf.training.network_files import load_keras
 
   network = load_keras(folder.need(source, "nadv2-finetune"))
@@ -94,8 +95,8 @@ def _images_for(source: pathlib.Path, network: keras.Model) -> tuple[Any, Any, b
   Task and datasets are None if there is neither.
   """
   from nadv2_tf import tasks
-  from nadv2_tf.pipeline import workbench
-  from nadv2_tf.pipeline.folder import RunFolder
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
+  from nadv2_tf.pipeline.stages import workbench
 
   if FLAGS.data:
     height, width = network.inputs[0].shape[1:3]
@@ -115,8 +116,8 @@ def _images_for(source: pathlib.Path, network: keras.Model) -> tuple[Any, Any, b
 def main() -> None:
   options = read(ExportOptions)
   start_tensorflow("nadv2-export")
-  from nadv2_tf.pipeline.folder import RunFolder
   from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
 
   folder, progress = RunFolder(FLAGS.output), Progress()
   if FLAGS.network:

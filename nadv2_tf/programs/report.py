@@ -13,8 +13,8 @@ def define_flags() -> None:
 
 
 def main() -> None:
-  from nadv2_tf.pipeline.folder import RunFolder
   from nadv2_tf.pipeline.report import write_report
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
 
   folder = RunFolder(FLAGS.output)
   print(write_report(folder))

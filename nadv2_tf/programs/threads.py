@@ -40,7 +40,7 @@ def of_step(backbone: str | None, image_size: int | None, batch_size: int) -> in
 
 def of_folder(path: AnyPath) -> int | None:
   """The same for the run in a folder, whose stages shall all run alike."""
-  from nadv2_tf.pipeline.folder import RunFolder
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
 
   settings = RunFolder(path).settings()
   try:

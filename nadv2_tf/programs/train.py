@@ -3,8 +3,7 @@
 from absl import flags
 
 from nadv2_tf.flags.define import define, define_output, read
-from nadv2_tf.options import CheckpointOptions, NetworkOptions, TrainOptions
-from nadv2_tf.options.settled import settled_train
+from nadv2_tf.options import CheckpointOptions, NetworkOptions, RunOptions, TrainOptions
 from nadv2_tf.programs import threads
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
@@ -21,27 +20,13 @@ def define_flags() -> None:
 def main() -> None:
   backbone = None if FLAGS.network else FLAGS.backbone
   start_tensorflow(threads=threads.of_step(backbone, FLAGS.image_size, FLAGS.batch_size))
-  from nadv2_tf.pipeline import full_stage, recipes, super_stage, workbench, workers
-  from nadv2_tf.pipeline.folder import RunFolder, versions
+  from nadv2_tf.pipeline import run
   from nadv2_tf.pipeline.progress import Progress
-  from nadv2_tf.training.strategies import wait_for_all
 
-  network = read(NetworkOptions)
-  train = settled_train(network, read(TrainOptions))
-  checkpoints = read(CheckpointOptions)
-  bench = workbench.make_workbench(RunFolder(FLAGS.output), network, train, checkpoints)
-  recipes.check_recipes(bench)
-  bench.folder.check(network=network, train=train)
-  progress = workers.own_progress(bench.strategy, Progress())
-  with bench.folder.locked():
-    bench.open(network=network, train=train)
-    quality = bench.task.quality_name
-    bench.folder.update_metrics(seed=bench.seed, versions=versions(), quality=quality)
-    bench.tell(progress)
-    full, model = full_stage.train_full(bench, progress)
-    super_stage.train_super_network(bench, progress, full, model=model)
-  progress.line(f"the super-network's weights are in {bench.folder.super_weights}")
-  wait_for_all(bench.strategy)
+  options = RunOptions(
+    network=read(NetworkOptions), train=read(TrainOptions), checkpoint=read(CheckpointOptions)
+  )
+  run.train(FLAGS.output, options, Progress())
 
 
 def start() -> None:

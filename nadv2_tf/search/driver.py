@@ -5,7 +5,8 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from nadv2_tf.search.journal import Entry, Journal
+from nadv2_tf.search.entries import Entry, IterationEntry, RacedOn, SearchEntry
+from nadv2_tf.search.journal import Journal
 from nadv2_tf.search.known_values import KnownValues
 from nadv2_tf.search.problem import (
   Candidate,
@@ -186,40 +187,35 @@ def _header(
   seed: int,
   evaluator: Evaluator | None,
   race: Race | None,
-) -> dict[str, Any]:
+) -> SearchEntry:
   settings: dict[str, Any] = {}
   if dataclasses.is_dataclass(optimizer) and not isinstance(optimizer, type):
     settings = dataclasses.asdict(optimizer)
-  header: dict[str, Any] = {
-    "type": "search",
-    "space": problem.space.network.name,
-    "input_shape": problem.space.network.input_shape,
-    "start": problem.space.encode(problem.start),
-    "unit": problem.meter.unit,
-    "target": problem.target,
-    "optimizer": type(optimizer).__name__,
-    "settings": settings,
-    "seed": seed,
-  }
-  if isinstance(evaluator, DigestingEvaluator):
-    header["scored_with"] = evaluator.digest()
+  raced_on = None
   if race and isinstance(evaluator, RacingEvaluator):
-    header["race"] = {**dataclasses.asdict(race), "images": evaluator.part_sizes}
-  # Only where there are any: a search of one target and no limits has the journal it always had.
-  if problem.larger_targets:
-    header["larger_targets"] = problem.larger_targets
-  if problem.limits:
-    header["limits"] = [[meter.unit, limit] for meter, limit in problem.limits]
-  return header
+    raced_on = RacedOn(**dataclasses.asdict(race), images=tuple(evaluator.part_sizes))
+  return SearchEntry(
+    space=problem.space.network.name,
+    input_shape=problem.space.network.input_shape,
+    start=problem.space.encode(problem.start),
+    unit=problem.meter.unit,
+    target=problem.target,
+    optimizer=type(optimizer).__name__,
+    settings=settings,
+    seed=seed,
+    scored_with=evaluator.digest() if isinstance(evaluator, DigestingEvaluator) else None,
+    race=raced_on,
+    larger_targets=problem.larger_targets,
+    limits=tuple((meter.unit, limit) for meter, limit in problem.limits),
+  )
 
 
-def _iteration_entry(space: SearchSpace, iteration: Iteration) -> dict[str, Any]:
-  return {
-    "type": "iteration",
-    "iteration": iteration.number,
-    "widths": space.encode(iteration.best.spec),
-    "accuracy": iteration.best.accuracy,
-    "resource": iteration.best.resource,
-    "samples": iteration.samples,
-    "samples_scored": iteration.samples_scored,
-  }
+def _iteration_entry(space: SearchSpace, iteration: Iteration) -> IterationEntry:
+  return IterationEntry(
+    iteration=iteration.number,
+    widths=space.encode(iteration.best.spec),
+    accuracy=iteration.best.accuracy,
+    resource=iteration.best.resource,
+    samples=iteration.samples,
+    samples_scored=iteration.samples_scored,
+  )

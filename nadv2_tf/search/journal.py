@@ -1,17 +1,17 @@
 """The append-only record of a search, `search.jsonl`, from which it can be resumed."""
 
+import dataclasses
 import json
 import os
 import pathlib
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO
 
+from nadv2_tf.search.entries import Entry, SampleEntry, SearchEntry, read_entry
 from nadv2_tf.search.race import pooled
 from nadv2_tf.types import AnyPath
 
-#: one line of a journal
-Entry: TypeAlias = dict[str, Any]
 #: one line holds at most a few hundred integers
 LARGEST_LINE = 2**20
 
@@ -24,7 +24,7 @@ def read(path: AnyPath) -> list[Entry]:
   """The entries of a journal; a torn last line (no newline at its end) is left out.
 
   Raises:
-    JournalError: naming the line, if a line that was finished is not a JSON object.
+    JournalError: naming the line, and the field, if a line that was finished is no entry.
   """
   path = pathlib.Path(path)
   if not path.exists():
@@ -42,31 +42,53 @@ def read(path: AnyPath) -> list[Entry]:
         entry = None
       if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
         raise JournalError(f"{path}, line {number} is damaged: {line[:80]!r}.")
-      entries.append(entry)
+      try:
+        entries.append(read_entry(entry, f"{path}, line {number} is damaged"))
+      except ValueError as error:
+        raise JournalError(str(error)) from None
   return entries
 
 
-def samples(entries: Iterable[Entry]) -> list[Entry]:
-  """One entry for each network that was scored.
+def read_all(paths: Iterable[AnyPath]) -> list[Entry]:
+  """The entries of several journals, one after the other; see `read`."""
+  return [entry for path in paths for entry in read(path)]
 
-  After a `Race` its "accuracy" is that over all images that it was scored on, and "first" that on
-  the images that every sample was scored on; otherwise both are the same.
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+  """A network that a search scored.
+
+  Attributes:
+    widths: its row of the space.
+    resource: in the unit of the search.
+    accuracy: over all images that it was scored on.
+    first: that on the images that every sample was scored on; without a `Race` both are the same.
+  """
+
+  widths: tuple[int, ...]
+  resource: float
+  accuracy: float
+  first: float
+
+
+def samples(entries: Iterable[Entry]) -> list[Sample]:
+  """One `Sample` for each network that was scored.
 
   Args:
     entries: of journals of one run; a network that several have counts once.
   """
   entries = list(entries)
-  sizes = next((entry["race"]["images"] for entry in entries if "race" in entry), None)
-  found: dict[tuple[int, ...], dict[int, Entry]] = {}
+  heads = (entry for entry in entries if isinstance(entry, SearchEntry))
+  race = next((entry.race for entry in heads if entry.race), None)
+  found: dict[tuple[int, ...], dict[int, SampleEntry]] = {}
   for entry in entries:
-    if entry["type"] == "sample":
-      parts = found.setdefault(tuple(entry["widths"]), {})
-      parts[entry.get("part", 0)] = entry
+    if isinstance(entry, SampleEntry):
+      found.setdefault(entry.widths, {})[entry.part or 0] = entry
   merged = []
-  for parts in found.values():
-    scores = {part: entry["accuracy"] for part, entry in parts.items()}
-    accuracy = scores[0] if sizes is None else pooled(scores, sizes)
-    merged.append({**parts[0], "accuracy": accuracy, "first": scores[0]})
+  for widths, parts in found.items():
+    scores = {part: entry.accuracy for part, entry in parts.items()}
+    accuracy = pooled(scores, race.images) if race else scores[0]
+    merged.append(Sample(widths, parts[0].resource, accuracy, scores[0]))
   return merged
 
 
@@ -93,14 +115,15 @@ class Journal:
     if self._file:
       self._file.close()
 
-  def write(self, entry: Mapping[str, Any]) -> None:
+  def write(self, entry: Entry) -> None:
     """Appends `entry`, or passes over the equal entry that an earlier run wrote at this place.
 
     Raises:
       JournalError: if another entry stands there: the file is of another search.
     """
     if self._position < len(self.entries):
-      expected, told = self.entries[self._position], json.loads(json.dumps(entry))
+      expected = self.entries[self._position].as_read
+      told = json.loads(json.dumps(entry.to_json()))
       if expected != told:
         before, now = _differing(expected, told)
         raise JournalError(
@@ -111,7 +134,7 @@ class Journal:
       self._position += 1
       return
     if self._file:
-      self._file.write(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
+      self._file.write(json.dumps(entry.to_json(), separators=(",", ":")).encode() + b"\n")
       self._file.flush()
       os.fsync(self._file.fileno())  # a score takes seconds, this milliseconds
 
@@ -127,9 +150,11 @@ def _drop_torn_line(path: pathlib.Path) -> None:
     os.truncate(path, whole)
 
 
-def _differing(one: Entry, other: Entry) -> tuple[Entry, Entry]:
+def _differing(
+  one: Mapping[str, Any], other: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
   """Both without what they have in common."""
-  names = [name for name in one | other if one.get(name) != other.get(name)]
+  names = [name for name in {**one, **other} if one.get(name) != other.get(name)]
   return {n: one[n] for n in names if n in one}, {n: other[n] for n in names if n in other}
 
 

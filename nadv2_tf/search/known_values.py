@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from nadv2_tf.search.asked_once import AskedOnce, Widths
-from nadv2_tf.search.journal import Entry, Journal, JournalError
+from nadv2_tf.search.entries import Entry, MeasurementEntry, SampleEntry
+from nadv2_tf.search.journal import Journal
 from nadv2_tf.search.problem import (
   Candidate,
   Evaluator,
@@ -55,10 +56,7 @@ class KnownValues:
     self._known_values: dict[int, dict[Widths, float]] = {}
     self._known_scores: dict[tuple[Widths, int], float] = {}
     for entry in [*known, *journal.entries]:
-      try:
-        self._learn(entry)
-      except (KeyError, TypeError, ValueError, OverflowError):
-        raise JournalError(f"The journal has a damaged entry: {entry}.") from None
+      self._learn(entry)
     #: widths -> {part: score}
     self._scored: dict[Widths, dict[int, float]] = {}
     self.problem = dataclasses.replace(
@@ -71,14 +69,14 @@ class KnownValues:
     )
 
   def _learn(self, entry: Entry) -> None:
-    if entry["type"] == "sample":
-      if ("part" in entry) != (self._race is not None):
+    if isinstance(entry, SampleEntry):
+      if (entry.part is not None) != (self._race is not None):
         return  # scored on other images than here
-      key = tuple(entry["widths"]), entry.get("part", WHOLE)
-      self._known_scores[key] = float(entry["accuracy"])
-    elif entry["type"] == "measurement":
-      values = self._known_values.setdefault(entry.get("limit", 0), {})
-      values[tuple(entry["widths"])] = float(entry["value"])
+      part = WHOLE if entry.part is None else entry.part
+      self._known_scores[entry.widths, part] = float(entry.accuracy)
+    elif isinstance(entry, MeasurementEntry):
+      values = self._known_values.setdefault(entry.limit or 0, {})
+      values[entry.widths] = float(entry.value)
 
   @property
   def samples_scored(self) -> int:
@@ -104,8 +102,7 @@ class KnownValues:
     """What `meter` gives for `spec`, or a journal says that it gave; it is journalled."""
     value = self._known_values.get(number, {}).get(key)
     value = meter.measure(spec) if value is None else value
-    entry = {"type": "measurement", "widths": key, "value": value, "unit": meter.unit}
-    self._journal.write({**entry, "limit": number} if number else entry)
+    self._journal.write(MeasurementEntry(key, value, meter.unit, number or None))
     return value
 
   def score(self, specs: Iterable[NetworkSpec], iteration: int) -> tuple[Candidate, ...]:
@@ -157,14 +154,7 @@ class KnownValues:
     score = self._known_scores[key, part]
     resource = self.problem.meter.measure(spec)  # which may be journalled, before the sample
     self._scored[key] = self._scored.get(key, {}) | {part: score}
-    entry = {
-      "type": "sample",
-      "iteration": iteration,
-      "widths": key,
-      "accuracy": score,
-      "resource": resource,
-    }
-    self._journal.write({**entry, "part": part} if self._race else entry)
+    self._journal.write(SampleEntry(iteration, key, score, resource, part if self._race else None))
 
 
 def _chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:

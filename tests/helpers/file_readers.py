@@ -10,7 +10,7 @@ from nadv2_tf import backbones
 from nadv2_tf.benchmarks.tables.partial import PartialTable
 from nadv2_tf.benchmarks.timing import benchmark_model
 from nadv2_tf.options import FinetuneOptions
-from nadv2_tf.pipeline.folder import RunFolder
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.programs.count import load_network
 from nadv2_tf.resources import MacsMeter
 from nadv2_tf.resources.block_table import BlockTable

@@ -18,8 +18,8 @@ from nadv2_tf.options import (
 )
 from nadv2_tf.options.search import optimizer_options
 from nadv2_tf.pipeline.aim import device as run_device
-from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.progress import Progress
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.spec import NetworkSpec
 
 TRAIN = TrainOptions(
@@ -127,7 +127,7 @@ def trained(finished_run):
     settings = {group: finished.settings()[group] for group in ("network", "train", "finetune")}
     folder.write_json(folder.settings_file, settings)
     full = {"full": finished.network_metrics("full")}
-    folder.update_metrics(networks=full, seconds=finished.metrics()["seconds"])
+    folder.update_metrics(networks=full, seconds=finished.metrics().seconds)
     return path
 
   return copy_to

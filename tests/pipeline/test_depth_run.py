@@ -23,18 +23,14 @@ from nadv2_tf.options import (
   RunOptions,
   TrainOptions,
 )
-from nadv2_tf.pipeline import (
-  export_stage,
-  plain_training,
-  super_stage,
-  training_stages,
-  transfer,
-  workbench,
-)
-from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.progress import Progress
-from nadv2_tf.pipeline.recipes import finetune_recipe
 from nadv2_tf.pipeline.report import write_report
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
+from nadv2_tf.pipeline.stages import export as export_stage
+from nadv2_tf.pipeline.stages import plain_training, transfer, workbench
+from nadv2_tf.pipeline.stages import super_network as super_stage
+from nadv2_tf.pipeline.stages import training as training_stages
+from nadv2_tf.pipeline.stages.recipes import finetune_recipe
 from nadv2_tf.spec import NetworkSpec, Skip, space_of
 from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Upsample
 from nadv2_tf.tasks.depth.picture import figure_of
@@ -289,9 +285,9 @@ def test_maps_are_exported_in_int8_and_described(finished, tmp_path):
   assert [path.name for path in paths] == ["found.tflite", "found_int8.tflite"]
   test = bench.datasets.test
   assert export.predictor(paths[1])(test.inputs()).shape == test.labels.shape
-  record = bench.folder.metrics()["networks"]["found"]["exports"]["int8"]
-  assert record["top_1_agreement"] is None and 0 < record["test_accuracy"] <= 1
-  assert record["operators"]["RESIZE_NEAREST_NEIGHBOR"] == 2
+  record = bench.folder.metrics().networks["found"].exports["int8"]
+  assert record.top_1_agreement is None and 0 < record.test_accuracy <= 1
+  assert record.as_read["operators"]["RESIZE_NEAREST_NEIGHBOR"] == 2
   assert "  test delta1 " in stream.getvalue() and "accuracy" not in stream.getvalue()
   (graph,) = metadata.read(paths[1].read_bytes())["subgraph_metadata"]
   assert graph["output_tensor_metadata"][0]["description"] == "depth in metres"

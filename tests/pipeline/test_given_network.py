@@ -11,14 +11,14 @@ import pytest
 from nadv2_tf import export, reading
 from nadv2_tf.export import metadata
 from nadv2_tf.options import FinetuneOptions, NetworkOptions, RunOptions, TrainOptions
-from nadv2_tf.pipeline import workbench
-from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.given import form as forms
 from nadv2_tf.pipeline.given import stage
 from nadv2_tf.pipeline.given.form import Form
 from nadv2_tf.pipeline.progress import Progress
-from nadv2_tf.pipeline.recipes import check_recipes
 from nadv2_tf.pipeline.run import run
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
+from nadv2_tf.pipeline.stages import workbench
+from nadv2_tf.pipeline.stages.recipes import check_recipes
 
 TRAIN = TrainOptions(full_epochs=1, batch_size=32, subnetworks_per_batch=4, strategy="one")
 SIZE = 16
@@ -184,7 +184,7 @@ def test_a_classifier_for_other_classes_is_replaced_and_trained_alone(data, imag
     same = [np.array_equal(a, b) for a, b in zip(layer.get_weights(), after, strict=True)]
     assert not any(same) if layer.name.endswith("_classes") else all(same), layer.name
   assert all(layer.trainable for layer in begun.layers)
-  assert "original" not in bench.folder.metrics().get("networks", {})
+  assert "original" not in bench.folder.metrics().networks
   again, _ = stage.begun(bench, bench.given, Progress(io.StringIO()), goes_on=True)
   assert np.array_equal(again.layers[-2].get_weights()[0], before.layers[-2].get_weights()[0])
 

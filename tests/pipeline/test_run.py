@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from nadv2_tf import export
-from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.report import write_report
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.search import UnreachableTarget
 from nadv2_tf.spec import NetworkSpec
 

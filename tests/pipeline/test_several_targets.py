@@ -7,11 +7,11 @@ from unittest import mock
 import keras
 import pytest
 
-from nadv2_tf.pipeline import run
-from nadv2_tf.pipeline.aim.metric import metric_of
-from nadv2_tf.pipeline.folder import RunFolder
+from nadv2_tf.options import RunOptions
+from nadv2_tf.pipeline import order
 from nadv2_tf.pipeline.report import overview, write_report
-from nadv2_tf.pipeline.search_stage import Landing
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
+from nadv2_tf.pipeline.stages.search import Landing
 from nadv2_tf.resources import MacsMeter, SizeMeter
 from nadv2_tf.search import Problem
 
@@ -49,22 +49,22 @@ def test_each_network_meets_its_target_and_the_limit(finished, short_mobilenet):
   full = short_mobilenet.largest()
   for place, share in zip(folder.found_folders(), (0.7, 0.4), strict=True):
     spec, metrics = place.read_spec("found"), place.metrics()
-    assert spec.macs() <= metrics["metric"]["target"] == pytest.approx(share * full.macs())
-    assert metrics["metric"]["predicted"] == metrics["metric"]["measured"] == spec.macs()
-    assert metrics["macs"] == metrics["networks"]["found"]["macs"] == spec.macs()
+    assert spec.macs() <= metrics.metric.target == pytest.approx(share * full.macs())
+    assert metrics.metric.predicted == metrics.metric.measured == spec.macs()
+    assert metrics.macs == metrics.networks["found"].macs == spec.macs()
     assert SizeMeter().measure(spec) <= 0.7 * SizeMeter().measure(full)
-    assert metrics["networks"]["found"]["latency_ms"] > 0
-  assert list(overview(folder)["networks"]) == ["full", *(f"{name}/found" for name in NAMES)]
+    assert metrics.networks["found"].latency_ms > 0
+  assert list(overview(folder).networks) == ["full", *(f"{name}/found" for name in NAMES)]
 
 
 def test_the_run_says_in_short_what_was_found(finished):
   folder, _ = finished
-  for entry, place in zip(folder.metrics()["targets"], folder.found_folders(), strict=True):
-    found = place.metrics()["networks"]["found"]
-    assert entry["folder"] == place.path.name
-    assert entry["test_accuracy"] == found["test_accuracy"]
-    assert entry["latency_ms"] == found["latency_ms"]
-    assert entry["predicted"] == place.read_spec("found").macs()
+  for entry, place in zip(folder.metrics().targets, folder.found_folders(), strict=True):
+    found = place.metrics().networks["found"]
+    assert entry.folder == place.path.name
+    assert entry.as_read["test_accuracy"] == found.test_accuracy
+    assert entry.as_read["latency_ms"] == found.latency_ms
+    assert entry.predicted == place.read_spec("found").macs()
 
 
 def test_the_closing_table_has_a_row_for_each_target(finished):
@@ -111,7 +111,11 @@ def test_references_are_a_uniform_network_for_each_target_and_the_full_one(
   landings = [Landing(place, place.read_spec("found")) for place in folder.found_folders()]
   bench = types.SimpleNamespace(space=space, folder=folder)
   problem = Problem(space, space.largest(), MacsMeter(), 1.0)
-  networks = run._networks(bench, problem, landings, metric_of(options("macs")), True, mock.Mock())
+  given = RunOptions(search=options("macs"), references=True)
+  work = order.Work(bench, given, mock.Mock())
+  work.problem, work.landings = problem, landings
+  order._look_for_references(work)
+  networks = work.networks
   titles = [(place.path.name, name) for place, name, _ in networks]
   each = [(name, kind) for name in NAMES for kind in ("found", "uniform")]
   assert titles == [*each, (folder.path.name, "full")]

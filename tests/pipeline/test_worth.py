@@ -7,7 +7,7 @@ import types
 import pytest
 
 from nadv2_tf.benchmarks.studies import scratch, worth
-from nadv2_tf.pipeline.folder import RunFolder
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
 
 
 @pytest.mark.parametrize("arm", ["found", "uniform"])

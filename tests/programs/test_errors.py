@@ -4,7 +4,7 @@ import pytest
 
 from nadv2_tf import backbones
 from nadv2_tf.options import NetworkOptions
-from nadv2_tf.pipeline.folder import RunFolder
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.resources.counts import MacsMeter
 
 # --- what the flags themselves say

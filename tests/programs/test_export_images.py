@@ -4,8 +4,8 @@ import types
 
 import pytest
 
-from nadv2_tf.pipeline import workbench
-from nadv2_tf.pipeline.folder import RunFolder
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
+from nadv2_tf.pipeline.stages import workbench
 from nadv2_tf.programs import export
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nadv2_tf.pipeline.folder import RunFolder
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
 
 PRESETS = pathlib.Path(__file__).resolve().parents[2] / "flags" / "presets"
 #: what makes the paper's run small

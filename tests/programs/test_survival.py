@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import short_backbone
 
-from nadv2_tf.pipeline.folder import RunFolder
-from nadv2_tf.pipeline.lock import LOCK, locked
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
+from nadv2_tf.pipeline.run_folder.lock import LOCK, locked
 from nadv2_tf.programs import start
 from nadv2_tf.training.checkpoints import interruption
 
@@ -143,7 +143,7 @@ def test_the_second_command_is_told_who_holds_the_folder(fails, data, output):
 
 def test_a_lock_ends_with_its_process(output):
   code = (
-    "import os, pathlib, sys; from nadv2_tf.pipeline.lock import locked\n"
+    "import os, pathlib, sys; from nadv2_tf.pipeline.run_folder.lock import locked\n"
     "with locked(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)"
   )
   done = subprocess.run([sys.executable, "-c", code, str(output)], check=False)

@@ -9,6 +9,13 @@ from hypothesis import strategies as st
 
 from nadv2_tf.resources import MacsMeter
 from nadv2_tf.search import JournalError, MultiLayerCoordinateDescent, Problem, journal, minimize
+from nadv2_tf.search.entries import (
+  Entry,
+  IterationEntry,
+  MeasurementEntry,
+  SampleEntry,
+  SearchEntry,
+)
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head
 
@@ -225,30 +232,48 @@ def test_a_line_that_is_too_long_is_damaged(tmp_path):
   path = tmp_path / "long.jsonl"
   line = '{"type": "x"}' + " " * (journal.LARGEST_LINE - 14) + "\n"
   path.write_text(line)
-  assert journal.read(path) == [{"type": "x"}]
+  (entry,) = journal.read(path)
+  assert entry.to_json() == {"type": "x"}
   path.write_text(" " + line)
   with pytest.raises(JournalError, match="line 1 is damaged"):
     journal.read(path)
 
 
 @pytest.mark.parametrize(
-  "entry",
+  "entry, words",
   [
-    '{"type":"sample","widths":[1]}',
-    '{"type":"sample","widths":[1],"accuracy":null}',
-    '{"type":"sample","widths":[1],"accuracy":"high"}',
-    '{"type":"sample","widths":3,"accuracy":0.5}',
-    '{"type":"sample","widths":[[1]],"accuracy":0.5}',
-    '{"type":"measurement","widths":[1]}',
-    '{"type":"sample","widths":[1],"accuracy":1' + "0" * 400 + "}",
+    ({"accuracy": ...}, "accuracy is missing"),
+    ({"accuracy": None}, "accuracy must be a number, got None"),
+    ({"accuracy": "high"}, "accuracy must be a number, got 'high'"),
+    ({"widths": 3}, "widths must be a list, got 3"),
+    ({"widths": [1, [2]]}, "widths.2 must be a whole number, got .2."),
+    ({"type": "measurement", "unit": "ms"}, "value is missing"),
+    ({"accuracy": 10**400}, "accuracy must be a number, got 100"),
+    ({"type": "search", "race": 1}, "space is missing"),
   ],
-  ids=["missing", "null", "text", "number", "nested", "measurement", "huge"],
+  ids=["missing", "null", "text", "number", "nested", "measurement", "huge", "head"],
 )
-def test_an_entry_without_its_number_is_damaged(tmp_path, entry):
+def test_an_entry_without_its_number_is_damaged(tmp_path, entry, words):
   path = tmp_path / "entry.jsonl"
-  path.write_text(entry + "\n")
-  with pytest.raises(JournalError, match="damaged entry"):
+  whole = {"type": "sample", "iteration": 1, "widths": [1], "accuracy": 0.5, "resource": 2.0}
+  kept = {name: value for name, value in (whole | entry).items() if value is not ...}
+  path.write_text(json.dumps(whole) + "\n" + json.dumps(kept) + "\n")
+  with pytest.raises(JournalError, match=rf"entry\.jsonl, line 2 is damaged: {words}") as refusal:
     _search(path, Exact(), Evaluator())
+  assert len(str(refusal.value)) < 300 + len(str(path))
+
+
+def test_entries_are_written_as_they_were_read(tmp_path):
+  _, text = _whole(tmp_path, Stopwatch)
+  line = '{"new":1,"type":"sample","resource":2,"widths":[1],"iteration":1,"accuracy":0.5}\n'
+  path = tmp_path / "search.jsonl"
+  path.write_bytes(text + line.encode() + b'{"type":"of tomorrow","x":null}\n')
+  entries = journal.read(path)
+  kinds = {SearchEntry, SampleEntry, MeasurementEntry, IterationEntry, Entry}
+  assert {type(entry) for entry in entries} == kinds
+  written = [json.dumps(entry.to_json(), separators=(",", ":")) for entry in entries]
+  assert "\n".join(written) + "\n" == path.read_text()
+  assert journal.read_all([path, path]) == entries * 2
 
 
 # Derandomised: the same examples in every run, so a pass is no luck.
@@ -261,7 +286,7 @@ def test_random_files_raise_nothing_but_journal_errors(tmp_path_factory, text):
     entries = journal.read(path)
   except JournalError:
     return
-  assert b"\n" not in text or all("type" in entry for entry in entries)
+  assert b"\n" not in text or all("type" in entry.to_json() for entry in entries)
 
 
 def test_a_missing_file_has_no_entries(tmp_path):

@@ -19,6 +19,7 @@ from nadv2_tf.search import (
   UniformScaling,
   minimize,
 )
+from nadv2_tf.search.entries import RacedOn, SampleEntry
 from nadv2_tf.search.journal import read, samples
 from nadv2_tf.search.race import pooled
 
@@ -125,19 +126,19 @@ def test_the_optimizer_sees_finalists_scored_on_all_images(tmp_path):
   path = tmp_path / "search.jsonl"
   result = minimize(_problem(), QUICK["mcd"], Evaluator(), path, race=Race())
   entries = read(path)
-  header = entries[0]["race"]
-  assert header == {"shares": [0.25, 0.5, 0.25], "kept": 0.25, "finalists": 3, "images": [*SIZES]}
+  assert entries[0].race == RacedOn((0.25, 0.5, 0.25), 0.25, 3, SIZES)
   for iteration in result.iterations:
     widths = SPACE.encode(iteration.best.spec)
     parts = {part: score(widths, part) for part in range(3)}
     assert iteration.best.accuracy == pytest.approx(pooled(parts, SIZES))
-    here = [e for e in entries if e["type"] == "sample" and e["iteration"] == iteration.number]
-    counts = [sum(entry["part"] == part for entry in here) for part in range(3)]
+    samples = [entry for entry in entries if isinstance(entry, SampleEntry)]
+    here = [entry for entry in samples if entry.iteration == iteration.number]
+    counts = [sum(entry.part == part for entry in here) for part in range(3)]
     # The last iterations have fewer samples, and some of them were scored before.
     assert 12 >= counts[0] >= counts[1] and 3 >= counts[1] >= counts[2]
-    best = max(here, key=lambda entry: (entry["part"] == 0, entry["accuracy"]))
-    assert best["widths"] in [entry["widths"] for entry in here if entry["part"] == 1]
-  first = [entry["part"] for entry in entries if entry.get("iteration") == 1 and "part" in entry]
+    best = max(here, key=lambda entry: (entry.part == 0, entry.accuracy))
+    assert best.widths in [entry.widths for entry in here if entry.part == 1]
+  first = [entry.part for entry in samples if entry.iteration == 1]
   all_of, kept, finalists = Race().entrants(first.count(0))
   assert first == [0] * all_of + [1] * kept + [2] * finalists
   widths = SPACE.encode(result.spec)
@@ -152,13 +153,13 @@ def test_samples_of_a_journal_are_merged(tmp_path):
   merged = samples(read(path) + read(path))
   assert len(merged) == result.samples_scored
   for entry in merged:
-    assert entry["first"] == score(entry["widths"], 0)
-  found = {tuple(entry["widths"]): entry["accuracy"] for entry in merged}
+    assert entry.first == score(entry.widths, 0)
+  found = {entry.widths: entry.accuracy for entry in merged}
   assert found[SPACE.encode(result.spec)] == result.accuracy
   plain = tmp_path / "plain.jsonl"
   minimize(_problem(), QUICK["mcd"], Evaluator(), plain)
   for entry in samples(read(plain)):
-    assert entry["first"] == entry["accuracy"] == score(entry["widths"], None)
+    assert entry.first == entry.accuracy == score(entry.widths, None)
 
 
 @pytest.mark.parametrize("name", sorted(QUICK))
@@ -228,5 +229,5 @@ def test_what_a_race_of_another_round_scored_is_not_asked_for_again(tmp_path):
   minimize(_problem(), QUICK["mcd"], evaluator, known=known, race=Race())
   assert not evaluator.asked
   minimize(_problem(0.2), QUICK["mcd"], evaluator, known=known, race=Race())
-  before = {(tuple(e["widths"]), e["part"]) for e in known if e["type"] == "sample"}
+  before = {(e.widths, e.part) for e in known if isinstance(e, SampleEntry)}
   assert evaluator.asked and not before & set(evaluator.asked)

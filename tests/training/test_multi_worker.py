@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 from nadv2_tf.models import super_network
-from nadv2_tf.pipeline.data import make_task
-from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.progress import Progress
-from nadv2_tf.pipeline.super_stage import train_super_network
-from nadv2_tf.pipeline.workbench import make_workbench
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
+from nadv2_tf.pipeline.stages.data import make_task
+from nadv2_tf.pipeline.stages.super_network import train_super_network
+from nadv2_tf.pipeline.stages.workbench import make_workbench
 from nadv2_tf.training.checkpoints.folder import Checkpoints
 from nadv2_tf.training.scoring.shared_weights import SharedWeightsEvaluator
 

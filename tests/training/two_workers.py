@@ -15,10 +15,11 @@ import numpy as np
 
 from nadv2_tf.backbones.registry import BACKBONES
 from nadv2_tf.options import CheckpointOptions, NetworkOptions, TrainOptions
-from nadv2_tf.pipeline import super_stage, workbench
-from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.progress import Progress
-from nadv2_tf.pipeline.workers import own_progress
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
+from nadv2_tf.pipeline.stages import super_network as super_stage
+from nadv2_tf.pipeline.stages import workbench
+from nadv2_tf.pipeline.stages.workers import own_progress
 from nadv2_tf.programs import start
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head, InvertedResidual

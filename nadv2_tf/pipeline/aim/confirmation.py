@@ -6,14 +6,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from nadv2_tf.pipeline.aim.device import device_of, timing_settings
+from nadv2_tf.pipeline.run_folder.records import ConfirmedNetwork, RoundMetrics
 
 if TYPE_CHECKING:
   from collections.abc import Mapping
 
   from nadv2_tf.options import SearchOptions
   from nadv2_tf.pipeline.aim.rounds import Attempt
-  from nadv2_tf.pipeline.folder import RunFolder
   from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
   from nadv2_tf.search import Problem, SearchResult
   from nadv2_tf.spec import NetworkSpec
 
@@ -53,9 +54,9 @@ class Confirmation:
     Returns:
       {target: milliseconds}.
     """
-    entries = {target: self._entry(attempt) for target, attempt in attempts.items()}
-    known = {target: self._known(target, entry) for target, entry in entries.items()}
-    if None not in known.values():
+    before = {target: self._known(target, attempt) for target, attempt in attempts.items()}
+    known = {target: value for target, value in before.items() if value is not None}
+    if len(known) == len(attempts):
       for target, value in known.items():
         self._tell(self._label(target), attempts[target].found.resource, value)
       return known
@@ -70,55 +71,51 @@ class Confirmation:
     rows = self._rows(path | found)
     if path:
       self._folder.update_metrics(confirmed=rows[: len(path)])
-    measured = [row["measured"] for row in rows[len(path) :]]
-    for (target, entry), value in zip(entries.items(), measured, strict=True):
-      self._keep(target, entry | {"measured": value})
+    measured = [row.measured for row in rows[len(path) :]]
+    for (target, attempt), value in zip(attempts.items(), measured, strict=True):
+      self._keep(target, self._round(attempt, value))
     return dict(zip(attempts, measured, strict=True))
 
   def finish(self, kept: Mapping[float, Attempt]) -> None:
     """Adds the networks that are kept, {target: `Attempt`}, to what was measured on the way."""
-    path = [row for row in self._folder.metrics().get("confirmed", []) if _is_of_path(row)]
+    path = [row for row in self._folder.metrics().confirmed if isinstance(row.iteration, int)]
     found = [
-      {
-        "iteration": self._label(target),
-        "predicted": attempt.found.resource,
-        "measured": attempt.measured,
-      }
+      ConfirmedNetwork(self._label(target), attempt.found.resource, attempt.measured)
       for target, attempt in kept.items()
+      if attempt.measured is not None
     ]
     self._folder.update_metrics(confirmed=path + found)
 
-  def _entry(self, attempt: Attempt) -> dict[str, Any]:
-    """What metrics.json says of a round, but for the measured value."""
-    return {
-      "round": attempt.number,
-      "journal": self._folder.journal_of(attempt.number).name,
-      "target": attempt.goal,
-      "predicted": attempt.found.resource,
-      "holdout_accuracy": attempt.found.accuracy,
-      "widths": list(self._problem.space.encode(attempt.found.spec)),
-    }
+  def _round(self, attempt: Attempt, measured: float) -> RoundMetrics:
+    """What metrics.json says of a round."""
+    return RoundMetrics(
+      round=attempt.number,
+      journal=self._folder.journal_of(attempt.number).name,
+      target=attempt.goal,
+      predicted=attempt.found.resource,
+      holdout_accuracy=attempt.found.accuracy,
+      widths=self._problem.space.encode(attempt.found.spec),
+      measured=measured,
+    )
 
-  def _known(self, target: float, entry: dict[str, Any]) -> Any:
+  def _known(self, target: float, attempt: Attempt) -> float | None:
     """The value that an earlier command measured for the same network, or None."""
-    for known in self._places[target].metrics().get("rounds", []):
-      if {name: known.get(name) for name in entry} == entry:
-        return known["measured"]
+    for known in self._places[target].metrics().rounds:
+      if known == self._round(attempt, known.measured):
+        return known.measured
     return None
 
-  def _keep(self, target: float, entry: dict[str, Any]) -> None:
+  def _keep(self, target: float, this: RoundMetrics) -> None:
     """Notes a round; later rounds, which a killed command may have left, followed from others."""
     place = self._places[target]
-    earlier = [
-      known for known in place.metrics().get("rounds", []) if known["round"] < entry["round"]
-    ]
-    place.update_metrics(rounds=[*earlier, entry])
+    earlier = [known for known in place.metrics().rounds if known.round < this.round]
+    place.update_metrics(rounds=[*earlier, this])
 
   def _label(self, target: float) -> str:
     place = self._places[target]
     return "found" if place is self._folder else f"{place.path.name}/found"
 
-  def _rows(self, specs: Mapping[Any, NetworkSpec]) -> list[dict[str, Any]]:
+  def _rows(self, specs: Mapping[Any, NetworkSpec]) -> list[ConfirmedNetwork]:
     """Measures {label: spec}; prints and returns a row for each."""
     from nadv2_tf.benchmarks.tables.meter import DeviceMeter
 
@@ -129,7 +126,7 @@ class Confirmation:
     rows = []
     for (label, spec), value in zip(specs.items(), measured, strict=True):
       predicted = self._problem.meter.measure(spec)
-      rows.append({"iteration": label, "predicted": predicted, "measured": value})
+      rows.append(ConfirmedNetwork(label, predicted, value))
       self._tell(label, predicted, value)
     self.seconds += time.monotonic() - start
     self._folder.update_metrics(seconds={"confirm": self.seconds})
@@ -141,7 +138,3 @@ class Confirmation:
       f"  {where}: predicted {predicted:.4g} ms, measured {measured:.4g} ms "
       f"({measured / predicted - 1:+.1%})"
     )
-
-
-def _is_of_path(row: Mapping[str, Any]) -> bool:
-  return isinstance(row["iteration"], int)

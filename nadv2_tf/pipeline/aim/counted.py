@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
   from nadv2_tf.options import SearchOptions
   from nadv2_tf.pipeline.aim.rounds import Attempt
-  from nadv2_tf.pipeline.folder import RunFolder
   from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
   from nadv2_tf.search import Problem, ResourceMeter
   from nadv2_tf.spec import NetworkSpec, SearchSpace
 

@@ -9,7 +9,7 @@ from nadv2_tf.pipeline.aim.counted import measured_range, meter_of
 from nadv2_tf.resources import COUNTS
 
 if TYPE_CHECKING:
-  from nadv2_tf.pipeline.folder import RunFolder
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
   from nadv2_tf.search import ResourceMeter
   from nadv2_tf.spec import SearchSpace
 

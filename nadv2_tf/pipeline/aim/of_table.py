@@ -17,8 +17,8 @@ from nadv2_tf.resources.latency_table import LatencyTable
 if TYPE_CHECKING:
   from nadv2_tf.options import SearchOptions
   from nadv2_tf.pipeline.aim.rounds import Attempt
-  from nadv2_tf.pipeline.folder import RunFolder
   from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
   from nadv2_tf.search import Problem, ResourceMeter
   from nadv2_tf.spec import NetworkSpec, SearchSpace
 

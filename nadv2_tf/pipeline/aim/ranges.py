@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nadv2_tf.pipeline.run_folder.records import MeasuredRange
+
 if TYPE_CHECKING:
   from collections.abc import Mapping
 
-  from nadv2_tf.pipeline.folder import RunFolder
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
   from nadv2_tf.search import ResourceMeter
   from nadv2_tf.spec import NetworkSpec, SearchSpace
 
@@ -38,15 +40,15 @@ def known_range(folder: RunFolder, header: Mapping[str, Any], place: str = RANGE
     header: what they must have been measured with.
     place: where metrics.json has them.
   """
-  known = folder.metrics().get(place, {})
-  return known["values"] if known.get("measured_with") == header else None
+  known = folder.metrics().range_of(place)
+  return dict(known.values) if known and known.measured_with == header else None
 
 
 def keep_range(
   folder: RunFolder, header: Mapping[str, Any], values: Mapping[str, float], place: str = RANGE
 ) -> None:
   """Writes down what `known_range` will find."""
-  measured: dict[str, Any] = {place: {"measured_with": header, "values": values}}
+  measured: dict[str, Any] = {place: MeasuredRange(header, values)}
   folder.update_metrics(**measured)
 
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from nadv2_tf import reading, tasks
 from nadv2_tf.options.network import is_given
-from nadv2_tf.pipeline import lineage
-from nadv2_tf.pipeline.folder import GIVEN
 from nadv2_tf.pipeline.given import form, source
+from nadv2_tf.pipeline.run_folder import lineage
+from nadv2_tf.pipeline.run_folder.folder import GIVEN
 from nadv2_tf.reading import ReadNetwork
 from nadv2_tf.spec import space_of
 from nadv2_tf.spec.files import write_atomically
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
   import keras
 
   from nadv2_tf.options import NetworkOptions
-  from nadv2_tf.pipeline.folder import RunFolder
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
   from nadv2_tf.spec import NetworkSpec, SearchSpace
   from nadv2_tf.tasks.examples import Datasets
   from nadv2_tf.tasks.task import Task

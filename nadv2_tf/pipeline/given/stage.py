@@ -8,15 +8,16 @@ import keras
 
 from nadv2_tf import reading
 from nadv2_tf.models.parts.names import layer_name
-from nadv2_tf.pipeline import plain_training, training_stages
-from nadv2_tf.pipeline.recipes import head_recipe
-from nadv2_tf.pipeline.training_checkpoints import training_checkpoints
+from nadv2_tf.pipeline.stages import plain_training
+from nadv2_tf.pipeline.stages import training as training_stages
+from nadv2_tf.pipeline.stages.recipes import head_recipe
+from nadv2_tf.pipeline.stages.training_checkpoints import training_checkpoints
 from nadv2_tf.training.scoring.evaluation import keras_predictor
 
 if TYPE_CHECKING:
   from nadv2_tf.pipeline.given.network import GivenNetwork
   from nadv2_tf.pipeline.progress import Progress
-  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.pipeline.stages.workbench import Workbench
   from nadv2_tf.training.checkpoints.folder import Checkpoints
   from nadv2_tf.training.checkpoints.shared import SharedCheckpoints
 
@@ -40,9 +41,9 @@ def begun(
   recipe = head_recipe(bench.train_options)
   checkpoints = training_checkpoints(bench, TITLE, {"recipe": recipe}, progress)
   if not given.is_new_classifier:
-    if ORIGINAL not in bench.folder.metrics().get("networks", {}):
+    if ORIGINAL not in bench.folder.metrics().networks:
       metrics = training_stages.record(bench, keras_predictor(model), given.spec, ORIGINAL, {})
-      quality = f"test {bench.task.quality_name} {metrics['test_accuracy']:.2%}"
+      quality = f"test {bench.task.quality_name} {metrics.test_accuracy:.2%}"
       progress.line(f"network: as it was given it has a {quality}")
   elif recipe.epochs and not goes_on:
     _train_classifier(bench, model, given, progress, checkpoints)

@@ -90,7 +90,7 @@ def plan_of(
     accelerators: `Accelerators`.
   """
   simulation = paper.simulation_on_paper(given.search, space)
-  counts = counts_of(given, space, images, simulation, len(simulation.found))
+  counts = counts_of(given, space, images, simulation)
   costs = paper.costs_on_paper(space, given, images, simulation, paper.Speed())
   return (
     estimate(_on(accelerators, costs, space, given, images, simulation), counts),

@@ -10,13 +10,15 @@ from nadv2_tf import backbones, stopwatch
 from nadv2_tf.options import RunOptions
 from nadv2_tf.options.network import is_given
 from nadv2_tf.options.settled import settled
-from nadv2_tf.pipeline import export_stage, recipes, search_stage, transfer, workbench
-from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.plan import accelerators, storage, table
 from nadv2_tf.pipeline.plan.estimate import estimate
 from nadv2_tf.pipeline.plan.probe import probe
 from nadv2_tf.pipeline.plan.work import counts_of
-from nadv2_tf.pipeline.trust import check_trust
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
+from nadv2_tf.pipeline.stages import export as export_stage
+from nadv2_tf.pipeline.stages import recipes, transfer, workbench
+from nadv2_tf.pipeline.stages import search as search_stage
+from nadv2_tf.pipeline.stages.trust import check_trust
 from nadv2_tf.training import strategies
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ def plan(output: AnyPath, given: RunOptions, progress: Progress) -> tuple[Stage,
     started = sum(seconds for seconds, _ in watch.read()["start"].values())
     probed = probe(bench, given, started, progress.line)
   images = {name: len(getattr(bench.datasets, name)) for name in ("train", "holdout", "test")}
-  counts = counts_of(given, bench.space, images, probed.simulation, probed.targets, bench.folder)
+  counts = counts_of(given, bench.space, images, probed.simulation, bench.folder)
   stages = estimate(probed.costs, counts)
   progress.line("")
   for line in table.lines(stages):

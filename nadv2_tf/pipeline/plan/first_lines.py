@@ -14,7 +14,7 @@ from nadv2_tf.search import UnreachableTarget
 if TYPE_CHECKING:
   from nadv2_tf.options import RunOptions
   from nadv2_tf.pipeline.progress import Progress
-  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.pipeline.stages.workbench import Workbench
 
 #: stages that are told of
 LEAST_SECONDS = 5.0
@@ -38,8 +38,7 @@ def tell(given: RunOptions, bench: Workbench, progress: Progress) -> Countdown |
     simulation = paper.simulation_on_paper(given.search, bench.space)
   except UnreachableTarget:
     return None  # a moment later the run says so better, with what it measured
-  targets = len(simulation.found)
-  counts = counts_of(given, bench.space, images, simulation, targets, bench.folder)
+  counts = counts_of(given, bench.space, images, simulation, bench.folder)
   costs = paper.costs_on_paper(bench.space, given, images, simulation, paper.this_machine())
   stages = [stage for stage in estimate(costs, counts) if stage.name != "start"]
   long = [stage for stage in stages if stage.seconds >= LEAST_SECONDS]

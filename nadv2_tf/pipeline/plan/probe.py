@@ -8,15 +8,16 @@ import tempfile
 import time
 from typing import TYPE_CHECKING
 
-from nadv2_tf.pipeline import plain_training, training_stages
 from nadv2_tf.pipeline.aim import amounts
 from nadv2_tf.pipeline.aim.limits import parse_limits
 from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.aim.on_device import timed_range
-from nadv2_tf.pipeline.folder import RunFolder
 from nadv2_tf.pipeline.plan import device_probe, simulation, training_probe
 from nadv2_tf.pipeline.plan.costs import Costs
-from nadv2_tf.pipeline.recipes import imitation, is_full_first
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
+from nadv2_tf.pipeline.stages import plain_training
+from nadv2_tf.pipeline.stages import training as training_stages
+from nadv2_tf.pipeline.stages.recipes import imitation, is_full_first
 from nadv2_tf.resources.latency_table import LatencyTable
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
   from nadv2_tf.models.super_network import SuperNetwork
   from nadv2_tf.options import RunOptions, SearchOptions
   from nadv2_tf.pipeline.plan.simulation import Simulation
-  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.pipeline.stages.workbench import Workbench
   from nadv2_tf.search import ResourceMeter
   from nadv2_tf.spec import NetworkSpec, SearchSpace
 
@@ -36,11 +37,10 @@ REPORT_SECONDS = 1.0
 
 @dataclasses.dataclass(frozen=True)
 class Probe:
-  """What was measured: `Costs`, the `Simulation` of the search, how many targets there are."""
+  """What was measured: `Costs`, and the `Simulation` of the search."""
 
   costs: Costs
   simulation: Simulation
-  targets: int
 
 
 def probe(
@@ -58,7 +58,7 @@ def probe(
     UnreachableTarget, TimingError, ValueError: as the run would.
   """
   tell("probing: latency" if metric_of(given.search).is_timed else "probing: the search")
-  found, simulated, targets = _search_side(bench, given)
+  found, simulated = _search_side(bench, given)
   tell("probing: the super-network")
   model, trained = training_probe.super_network_costs(bench)
   tell("probing: scoring")
@@ -73,11 +73,11 @@ def probe(
     measured_on=_sources(bench, known),
     **known,
   )
-  return Probe(costs, simulated, targets)
+  return Probe(costs, simulated)
 
 
-def _search_side(bench: Workbench, given: RunOptions) -> tuple[dict[str, Any], Simulation, int]:
-  """({cost: seconds} of what is timed, `Simulation`, number of targets)."""
+def _search_side(bench: Workbench, given: RunOptions) -> tuple[dict[str, Any], Simulation]:
+  """({cost: seconds} of what is timed, `Simulation`)."""
   options, space, metric = given.search, bench.space, metric_of(given.search)
   found: dict[str, Any] = {}
   meter: ResourceMeter
@@ -105,7 +105,7 @@ def _search_side(bench: Workbench, given: RunOptions) -> tuple[dict[str, Any], S
       values, seconds = found.pop("values"), found["range"]
       meter = simulation.likely_table(space, values)
     found |= device_probe.timing_costs(options, space, specs, seconds, values, meter)
-  return found, simulated, len(targets)
+  return found, simulated
 
 
 def _likely_table(

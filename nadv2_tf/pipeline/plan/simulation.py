@@ -8,8 +8,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from nadv2_tf.benchmarks.tables.plan import planned_pieces
-from nadv2_tf.pipeline import optimizers
 from nadv2_tf.pipeline.aim.ranges import middle
+from nadv2_tf.pipeline.stages import optimizers
 from nadv2_tf.resources import COUNTS
 from nadv2_tf.resources.latency_table import LatencyTable
 from nadv2_tf.search import MultiLayerCoordinateDescent, Problem, minimize

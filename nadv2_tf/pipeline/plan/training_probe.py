@@ -15,16 +15,12 @@ import keras
 from nadv2_tf.export import deployment, predictor
 from nadv2_tf.models import slice_network
 from nadv2_tf.options import ExportOptions
-from nadv2_tf.pipeline import (
-  export_stage,
-  optimizers,
-  plain_training,
-  recipes,
-  search_stage,
-  super_stage,
-  training_stages,
-)
 from nadv2_tf.pipeline.plan.costs import NetworkCosts
+from nadv2_tf.pipeline.stages import export as export_stage
+from nadv2_tf.pipeline.stages import optimizers, plain_training, recipes
+from nadv2_tf.pipeline.stages import search as search_stage
+from nadv2_tf.pipeline.stages import super_network as super_stage
+from nadv2_tf.pipeline.stages import training as training_stages
 from nadv2_tf.search import SpreadingEvaluator
 from nadv2_tf.training.scoring.evaluation import batches_of, keras_predictor, measure
 
@@ -33,7 +29,7 @@ if TYPE_CHECKING:
 
   from nadv2_tf.models.super_network import SuperNetwork
   from nadv2_tf.options import FinetuneOptions, SearchOptions
-  from nadv2_tf.pipeline.workbench import Workbench
+  from nadv2_tf.pipeline.stages.workbench import Workbench
   from nadv2_tf.spec import NetworkSpec
   from nadv2_tf.training.loop import TrainingLoop
   from nadv2_tf.training.recipe import Recipe
@@ -58,7 +54,7 @@ def super_network_costs(bench: Workbench) -> tuple[SuperNetwork, dict[str, float
   keras.utils.set_random_seed(bench.seed)
   sampler = recipes.width_sampler(bench)
   start = time.monotonic()
-  model = super_stage.new_super_network(bench, recipe)
+  model = super_stage.new_super_network(bench)
   built = time.monotonic() - start
   # As many steps of each kind as tell; a run has them in this order too.
   full = FULL_STEPS + 1 if sampler.full_steps else 0

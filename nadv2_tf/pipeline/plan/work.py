@@ -8,20 +8,25 @@ from typing import TYPE_CHECKING
 
 from nadv2_tf.benchmarks.tables.measurement import CALIBRATION_NETWORKS
 from nadv2_tf.benchmarks.tables.plan import planned_pieces
-from nadv2_tf.pipeline import export_stage
 from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.aim.on_device import CHECK_NETWORKS
 from nadv2_tf.pipeline.plan.estimate import MATCHES, Counts
-from nadv2_tf.pipeline.recipes import finetune_recipe, full_recipe, is_full_first, super_recipe
-from nadv2_tf.pipeline.trust import trust_recipe
+from nadv2_tf.pipeline.stages import export as export_stage
+from nadv2_tf.pipeline.stages.recipes import (
+  finetune_recipe,
+  full_recipe,
+  is_full_first,
+  super_recipe,
+)
+from nadv2_tf.pipeline.stages.trust import trust_recipe
 
 if TYPE_CHECKING:
   from collections.abc import Mapping
   from typing import Any
 
   from nadv2_tf.options import RunOptions, SearchOptions
-  from nadv2_tf.pipeline.folder import RunFolder
   from nadv2_tf.pipeline.plan.simulation import Simulation
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
   from nadv2_tf.spec import SearchSpace
 
 
@@ -30,7 +35,6 @@ def counts_of(
   space: SearchSpace,
   images: Mapping[str, int],
   simulation: Simulation,
-  targets: int = 1,
   folder: RunFolder | None = None,
 ) -> Counts:
   """The `Counts` of a run.
@@ -40,7 +44,6 @@ def counts_of(
     space: the `SearchSpace`.
     images: {"train", "holdout", "test": how many}.
     simulation: a `Simulation` of the search.
-    targets: how many.
     folder: the `RunFolder` with what is done already; None: nothing.
   """
   train, search, finetune = given.train, given.search, given.finetune
@@ -49,6 +52,7 @@ def counts_of(
   full_steps = 0 if is_first else full_steps
   own = finetune_recipe(train, finetune)
   trained_on = images["train"] + (images["holdout"] if finetune.finetune_holdout else 0)
+  targets = len(simulation.found)
   networks = ["found"] * targets
   if given.references:
     networks += ["uniform"] * targets + ["full"]
@@ -113,14 +117,13 @@ def _more(given: RunOptions, images: Mapping[str, int], simulation: Simulation) 
 def _without_done(counts: Counts, folder: RunFolder) -> Counts:
   """`counts` without what the folder has; of several targets a stage is done when all are."""
   done, places = set(), folder.found_folders()
-  metrics = folder.metrics()
   if folder.latency_table.exists():
     done.add("table")
   if folder.super_weights.exists():
     done.add("train")
   if counts.full_is_first and folder.keras("full").exists():
     done |= {"train full", "finetune full"}
-  if all("metric" in place.metrics() and place.spec("found").exists() for place in places):
+  if all(place.metrics().metric and place.spec("found").exists() for place in places):
     done |= {"search", "confirm"}
   for name in ("found", "uniform", "full"):
     wanted = [folder] if name == "full" else places
@@ -131,13 +134,13 @@ def _without_done(counts: Counts, folder: RunFolder) -> Counts:
   timed = [
     values
     for place in dict.fromkeys((*places, folder))
-    for name, values in place.metrics().get("networks", {}).items()
+    for name, values in place.metrics().networks.items()
     if name in counts.networks  # a full network that is no reference is not exported
   ]
-  if len(timed) >= len(counts.networks) and all("exports" in one for one in timed):
+  if len(timed) >= len(counts.networks) and all(one.exports for one in timed):
     done.add("export")
-    if all("latency_ms" in one for one in timed):
+    if all(one.latency_ms is not None for one in timed):
       done.add("time")
-  if "trust" in metrics:
+  if folder.metrics().trust:
     done.add("trust")
   return dataclasses.replace(counts, done=frozenset(done))

@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nadv2_tf import backbones
-from nadv2_tf.pipeline.folder import GIVEN
 from nadv2_tf.pipeline.report import page, picture, tables
+from nadv2_tf.pipeline.report.figures import Overview, of_place, overview
+from nadv2_tf.pipeline.run_folder.folder import GIVEN
 from nadv2_tf.resources.latency_table import LatencyTable
 from nadv2_tf.search import journal
 from nadv2_tf.spec.files import write_atomically
 
 if TYPE_CHECKING:
+  from collections.abc import Mapping, Sequence
   from typing import Any
 
-  from nadv2_tf.pipeline.folder import RunFolder
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
+  from nadv2_tf.search.entries import Entry
+  from nadv2_tf.spec import NetworkSpec
 
 
 def write_report(folder: RunFolder) -> str:
@@ -35,10 +39,10 @@ def write_report(folder: RunFolder) -> str:
       f"--output={folder.path} holds no run.json; a report is made of a whole run's folder."
     )
   found = {place.path.name: place.read_spec("found") for place in places}
-  entries = [entry for path in folder.journals() for entry in journal.read(path)]
+  entries = journal.read_all(folder.journals())
   if places != [folder]:
     for place in places:
-      metrics = folder.metrics() | place.metrics() | {"seconds": folder.metrics()["seconds"]}
+      metrics = of_place(folder.metrics(), place.metrics())
       _write(folder, place, metrics, settings, [("", found[place.path.name])], entries)
     named = [(tables.target_title(name), spec) for name, spec in found.items()]
   else:
@@ -48,25 +52,10 @@ def write_report(folder: RunFolder) -> str:
   return tables.text_table(metrics)
 
 
-def overview(folder: RunFolder) -> dict[str, Any]:
-  """The metrics of a run; with several targets, with those of all their folders.
-
-  Then "by_target" has the metrics of each target's folder by its name, and the networks of
-  "networks" are named FOLDER/NAME.
-  """
-  metrics, places = folder.metrics(), folder.found_folders()
-  if places == [folder]:
-    return metrics
-  by_target = {place.path.name: place.metrics() for place in places}
-  networks = {
-    f"{name}/{network}": values
-    for name, part in by_target.items()
-    for network, values in part.get("networks", {}).items()
-  }
-  return metrics | {"networks": metrics.get("networks", {}) | networks, "by_target": by_target}
-
-
-def _largest(run, settings, found):
+def _largest(
+  run: RunFolder, settings: Mapping[str, Mapping[str, Any]], found: NetworkSpec
+) -> NetworkSpec:
+  """The network that the search began with."""
   if run.spec(GIVEN).exists():
     return run.read_spec(GIVEN)
   return backbones.search_space(
@@ -76,12 +65,19 @@ def _largest(run, settings, found):
   ).largest()
 
 
-def _write(run, place, metrics, settings, found, entries):
+def _write(
+  run: RunFolder,
+  place: RunFolder,
+  metrics: Overview,
+  settings: Mapping[str, Mapping[str, Any]],
+  found: Sequence[tuple[str, NetworkSpec]],
+  entries: Sequence[Entry],
+) -> None:
   largest = _largest(run, settings, found[0][1])
   picture.draw_pareto(entries, metrics, place.pareto)
   pictures = [
     (name, place.examples(name).read_bytes())
-    for name in metrics.get("networks", {})
+    for name in metrics.networks
     if place.examples(name).exists()
   ]
   logs = run.training_logs() | place.training_logs()

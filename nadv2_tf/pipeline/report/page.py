@@ -9,13 +9,15 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
-from nadv2_tf.pipeline import stage_times
 from nadv2_tf.pipeline.report import charts, drawing, layers, tables
+from nadv2_tf.pipeline.run_folder import stage_times
 
 if TYPE_CHECKING:
   from collections.abc import Iterable, Mapping, Sequence
   from typing import Any
 
+  from nadv2_tf.pipeline.report.figures import Overview
+  from nadv2_tf.pipeline.run_folder.records import RunMetrics, TrainingReport
   from nadv2_tf.resources.latency_table import LatencyTable
   from nadv2_tf.spec import NetworkSpec
 
@@ -41,20 +43,20 @@ pre { overflow-x: auto; padding: .5rem; }
 
 
 def render(
-  metrics: Mapping[str, Any],
+  metrics: Overview,
   settings: Mapping[str, Mapping[str, Any]],
   found: Iterable[tuple[str, NetworkSpec]],
   largest: NetworkSpec,
   picture: bytes,
   examples: Iterable[tuple[str, bytes]] = (),
-  logs: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+  logs: Mapping[str, Sequence[TrainingReport]] | None = None,
   table: LatencyTable | None = None,
   stages: dict[str, dict[str, list[float]]] | None = None,
 ) -> str:
   """The page as text.
 
   Args:
-    metrics: the run's metrics (`report.overview`).
+    metrics: `Overview` of the run.
     settings: the run's settings, {group: {option: value}}.
     found: pairs (title of the target, `NetworkSpec` of its found network); one target has no title.
     largest: the `NetworkSpec` of the largest network.
@@ -64,25 +66,24 @@ def render(
     table: the run's `LatencyTable`, if it has one.
     stages: the run's stages.json, see `stage_times`.
   """
-  metric = tables.metrics_of_targets(metrics)[0]
   image = base64.b64encode(picture).decode()
   parts = [
     "<h1>NetAdaptV2 run</h1>",
     *(
       f"<p>{html.escape(line)}</p>"
-      for line in (*tables.metric_lines(metrics), tables.trust_line(metrics))
+      for line in (*tables.metric_lines(metrics), tables.trust_line(metrics.run))
     ),
     _networks(metrics),
-    f'<img alt="Accuracy over {html.escape(metric["name"])}: scored samples, the best '
+    f'<img alt="Accuracy over {html.escape(metrics.searched[0].name)}: scored samples, the best '
     f'sample of each iteration, and the finished networks" src="data:image/png;base64,{image}">',
     _rounds(metrics),
     _confirmed(metrics),
     *(_examples(name, content) for name, content in examples),
     _exports(metrics),
     *(_found(title, spec, largest, table) for title, spec in found),
-    _training(logs or {}, metrics.get("quality", "accuracy")),
+    _training(logs or {}, metrics.run.quality),
     _stages(stages or {}),
-    _repeat(settings, metrics),
+    _repeat(settings, metrics.run),
   ]
   body = "\n".join(parts)
   return (
@@ -92,7 +93,7 @@ def render(
   )
 
 
-def _networks(metrics: Mapping[str, Any]) -> str:
+def _networks(metrics: Overview) -> str:
   rows = tables.network_rows(metrics)
   if not rows:
     return "<p>No network has been trained yet.</p>"
@@ -100,23 +101,23 @@ def _networks(metrics: Mapping[str, Any]) -> str:
   return _table(["", *columns], [(title, *row.values()) for title, row in rows])
 
 
-def _confirmed(metrics: Mapping[str, Any]) -> str:
+def _confirmed(metrics: Overview) -> str:
   """Predicted and measured latency of networks of the search's path."""
-  rows = metrics.get("confirmed", [])
+  rows = metrics.run.confirmed
   if not rows:
     return ""
-  unit = tables.metrics_of_targets(metrics)[0]["unit"]
+  unit = metrics.searched[0].unit
   cells = [
     (
-      _confirmed_title(row["iteration"]),
-      f"{row['predicted']:.4g}",
-      f"{row['measured']:.4g}",
-      f"{row['measured'] / row['predicted'] - 1:+.1%}",
+      _confirmed_title(str(row.iteration)),
+      f"{row.predicted:.4g}",
+      f"{row.measured:.4g}",
+      f"{row.measured / row.predicted - 1:+.1%}",
     )
     for row in rows
   ]
   header = ["", f"predicted ({unit})", f"measured ({unit})", "difference"]
-  places = [(row["predicted"], row["measured"]) for row in rows]
+  places = [(row.predicted, row.measured) for row in rows]
   picture = charts.chart(
     {"networks of the search's path; on the dashed line both are equal": places},
     f"predicted by the latency table ({unit})",
@@ -128,23 +129,24 @@ def _confirmed(metrics: Mapping[str, Any]) -> str:
   return "<h2>Predicted and measured latency</h2>" + picture + _table(header, cells)
 
 
-def _confirmed_title(iteration):
-  kind = tables.kind_of(str(iteration))
+def _confirmed_title(iteration: str) -> str:
+  kind = tables.kind_of(iteration)
   return tables.network_title(iteration) if kind == "found" else f"best of iteration {iteration}"
 
 
-def _rounds(metrics: Mapping[str, Any]) -> str:
+def _rounds(metrics: Overview) -> str:
   """What each round searched for and found, where a target took more than one."""
-  parts = metrics.get("by_target", {"": metrics})
-  if all(len(part.get("rounds", [])) < 2 for part in parts.values()):
+  if metrics.rounds < 2:
     return ""
-  rows = []
-  for part in parts.values():
-    asked, unit = part["metric"]["target"], part["metric"]["unit"]
-    for one in part.get("rounds", []):
-      values = (one["target"], one["predicted"], one["measured"])
-      above = f"{one['measured'] / asked - 1:+.1%}"
-      rows.append((f"{asked:.4g}", one["round"], *(f"{value:.4g}" for value in values), above))
+  rows, unit = [], metrics.searched[0].unit
+  for part in metrics.parts.values():
+    if part.metric is None:
+      continue
+    asked = part.metric.target
+    for one in part.rounds:
+      values = (one.target, one.predicted, one.measured)
+      above = f"{one.measured / asked - 1:+.1%}"
+      rows.append((f"{asked:.4g}", one.round, *(f"{value:.4g}" for value in values), above))
   header = [f"target ({unit})", "round", "searched for", "predicted", "measured", "to the target"]
   return "<h2>Rounds of the search</h2>" + _table(header, rows)
 
@@ -167,7 +169,7 @@ def _found(title: str, found: NetworkSpec, largest: NetworkSpec, table: LatencyT
   )
 
 
-def _training(logs, quality):
+def _training(logs: Mapping[str, Sequence[TrainingReport]], quality: str) -> str:
   """Curves of every training that left a log."""
   parts = []
   for title, reports in logs.items():
@@ -175,7 +177,7 @@ def _training(logs, quality):
       continue
     parts.append(f"<h3>{html.escape(title)}</h3>")
     for field, factor, unit in (("loss", 1, "loss"), ("accuracy", 100, f"{quality} (%)")):
-      line = [(report["images"] / 1000, factor * report[field]) for report in reports]
+      line = [(report.images / 1000, factor * getattr(report, field)) for report in reports]
       parts.append(
         charts.chart(
           {f"{unit}, mean over the steps since the last point, training images": line},
@@ -187,23 +189,22 @@ def _training(logs, quality):
   return "<h2>Training</h2>" + "".join(parts) if parts else ""
 
 
-def _exports(metrics: Mapping[str, Any]) -> str:
+def _exports(metrics: Overview) -> str:
   """What the comparison of every exported file with its Keras network found."""
   rows = []
-  for name, network in metrics.get("networks", {}).items():
-    for mode, record in network.get("exports", {}).items():
-      agreement = record["top_1_agreement"]
-      lost = record["accuracy_lost"]
+  for name, network in metrics.networks.items():
+    for mode, record in network.exports.items():
+      agreement, lost = record.top_1_agreement, record.accuracy_lost
       rows.append(
         (
           f"{tables.network_title(name)}, {'float32' if mode == 'none' else mode}",
-          f"{record['test_accuracy']:.2%}",
+          f"{record.test_accuracy:.2%}",
           "-" if lost is None else f"{lost:+.2f}",
           "-" if agreement is None else f"{agreement:.1%}",
-          f"{record['largest_difference']:.2g}",
-          f"{record['size_bytes']:,}",
-          f"{record['peak_memory_bytes']:,}",
-          ", ".join(f"{count} {kind}" for kind, count in record["fallback"].items()) or "none",
+          f"{record.largest_difference:.2g}",
+          f"{record.size_bytes:,}",
+          f"{record.peak_memory_bytes:,}",
+          ", ".join(f"{count} {kind}" for kind, count in record.fallback.items()) or "none",
         )
       )
   if not rows:
@@ -211,7 +212,7 @@ def _exports(metrics: Mapping[str, Any]) -> str:
   header = [
     *(
       "file",
-      f"test {metrics.get('quality', 'accuracy')}",
+      f"test {metrics.run.quality}",
       "points lost on hold-out",
       "same top-1 as Keras",
     ),
@@ -231,7 +232,7 @@ def _stages(stages):
   )
 
 
-def _repeat(settings, metrics):
+def _repeat(settings: Mapping[str, Mapping[str, Any]], metrics: RunMetrics) -> str:
   given: dict[str, Any] = {}
   for option, value in itertools.chain(*(options.items() for options in settings.values())):
     given |= value if isinstance(value, dict) else {option: value}  # of a task: several flags
@@ -241,15 +242,15 @@ def _repeat(settings, metrics):
     if value is not None and value != ""
   ]
   command = " \\\n  ".join(["nadv2-run", *flags, "--output=FOLDER"])
-  versions = metrics.get("versions", {})
+  seed = "in the command" if metrics.seed is None else metrics.seed
   return (
     "<h2>Everything needed to repeat it</h2>"
     "<p>The command, with every setting of the stages that ran; with references or quantized files "
     "add --references and --quantization.</p>"
     f"<pre>{html.escape(command)}</pre><p>Versions, and the commit of the source:</p>"
-    f"<pre>{html.escape(json.dumps(versions, indent=2))}</pre>"
-    f"<p>Seed: {metrics.get('seed', 'in the command')}. Seconds of each stage:</p>"
-    f"<pre>{html.escape(json.dumps(metrics.get('seconds', {})))}</pre>"
+    f"<pre>{html.escape(json.dumps(metrics.versions, indent=2))}</pre>"
+    f"<p>Seed: {seed}. Seconds of each stage:</p>"
+    f"<pre>{html.escape(json.dumps(metrics.seconds))}</pre>"
   )
 
 

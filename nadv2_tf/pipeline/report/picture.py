@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from nadv2_tf.pipeline.report import tables
 from nadv2_tf.search import journal
+from nadv2_tf.search.entries import Entry, IterationEntry, SearchEntry
 
 if TYPE_CHECKING:
-  from collections.abc import Mapping, Sequence
-  from typing import Any
+  from collections.abc import Iterable, Sequence
 
+  from nadv2_tf.pipeline.report.figures import Overview
   from nadv2_tf.types import AnyPath
 
 MARKERS = {"full": "s", "found": "*", "uniform": "D"}
@@ -23,20 +24,18 @@ TITLES = {
 }
 
 
-def draw_pareto(
-  entries: Sequence[journal.Entry], metrics: Mapping[str, Any], path: AnyPath
-) -> None:
+def draw_pareto(entries: Sequence[Entry], metrics: Overview, path: AnyPath) -> None:
   """Writes the picture.
 
   Args:
     entries: those of the journals of all rounds (`search.journal.read`).
-    metrics: the run's metrics (`report.overview`).
+    metrics: `Overview` of the run.
     path: of the .png file.
   """
   from matplotlib.backends.backend_agg import FigureCanvasAgg
   from matplotlib.figure import Figure
 
-  targets = tables.metrics_of_targets(metrics)
+  targets = metrics.searched
   figure = Figure(figsize=(7.2, 5.4), dpi=120, layout="constrained")
   FigureCanvasAgg(figure)
   axes = figure.add_subplot()
@@ -44,31 +43,31 @@ def draw_pareto(
   paths = _paths(entries)
   path_entries = [entry for path in paths for entry in path]
   lowest = max(
-    100 * min((entry["accuracy"] for entry in path_entries or samples), default=0.0) - BELOW_PATH, 0
+    100 * min((entry.accuracy for entry in path_entries or samples), default=0.0) - BELOW_PATH, 0
   )
-  hidden = sum(100 * entry["accuracy"] < lowest for entry in samples)
+  hidden = sum(100 * entry.accuracy < lowest for entry in samples)
   axes.scatter(
-    [entry["resource"] for entry in samples],
-    [100 * entry["accuracy"] for entry in samples],
+    [entry.resource for entry in samples],
+    [100 * entry.accuracy for entry in samples],
     s=8,
     color="0.72",
     label=f"{len(samples)} samples, shared weights, hold-out ({hidden} below the picture)",
   )
   for number, entries_of_path in enumerate(paths):
     axes.plot(
-      [entry["resource"] for entry in entries_of_path],
-      [100 * entry["accuracy"] for entry in entries_of_path],
+      [entry.resource for entry in entries_of_path],
+      [100 * entry.accuracy for entry in entries_of_path],
       ".-",
       color="tab:blue",
       linewidth=1,
       label="" if number else "best of each iteration",
     )
-  for name, network in metrics.get("networks", {}).items():
+  for name, network in metrics.networks.items():
     value, kind = tables.resource_of(metrics, name), tables.kind_of(name)
-    if value is not None and network.get("test_accuracy") is not None:
+    if value is not None and network.test_accuracy is not None:
       axes.plot(
         [value],
-        [100 * network["test_accuracy"]],
+        [100 * network.test_accuracy],
         MARKERS.get(kind, "o"),
         markersize=11,
         markeredgecolor="black",
@@ -77,22 +76,22 @@ def draw_pareto(
       )
   for number, metric in enumerate(targets):
     label = "" if number else "target" if len(targets) == 1 else "targets"
-    axes.axvline(metric["target"], color="tab:red", linestyle=":", label=label)
-  axes.set_xlabel(_axis_title(targets[0]["name"], targets[0]["unit"]))
-  axes.set_ylabel(f"{metrics.get('quality', 'accuracy')} (%)")
+    axes.axvline(metric.target, color="tab:red", linestyle=":", label=label)
+  axes.set_xlabel(_axis_title(targets[0].name, targets[0].unit))
+  axes.set_ylabel(f"{metrics.run.quality} (%)")
   axes.set_ylim(bottom=lowest)
   axes.grid(alpha=0.3)
   figure.legend(fontsize=8, loc="outside lower center", ncols=2)  # hides no point
   figure.savefig(path)
 
 
-def _paths(entries):
+def _paths(entries: Iterable[Entry]) -> list[list[IterationEntry]]:
   """The iterations of each round, one list for each of them that has any."""
-  paths: list[list[journal.Entry]] = [[]]
+  paths: list[list[IterationEntry]] = [[]]
   for entry in entries:
-    if entry["type"] == "search":
+    if isinstance(entry, SearchEntry):
       paths.append([])
-    elif entry["type"] == "iteration":
+    elif isinstance(entry, IterationEntry):
       paths[-1].append(entry)
   return [path for path in paths if path] or [[]]
 

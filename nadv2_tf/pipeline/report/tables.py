@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-  from collections.abc import Iterable, Mapping
-  from typing import Any
+  from collections.abc import Mapping
+
+  from nadv2_tf.pipeline.report.figures import Overview
+  from nadv2_tf.pipeline.run_folder.records import NetworkMetrics, RunMetrics, SearchedMetric
 
 TITLES = {
   "original": "network as given",
@@ -29,7 +31,7 @@ SHARED = {
 COLUMNS = ("latency_ms", "macs", "parameters")
 
 
-def network_rows(metrics: Mapping[str, Any]) -> list[tuple[str, dict[str, str]]]:
+def network_rows(metrics: Overview) -> list[tuple[str, dict[str, str]]]:
   """[(title, {column: text})] of the networks of a run, the full one first.
 
   Every row has the seconds of all that its network needed: those of the full network, which all
@@ -37,17 +39,15 @@ def network_rows(metrics: Mapping[str, Any]) -> list[tuple[str, dict[str, str]]]
   search all of them; of looking for the uniformly scaled ones. With --order=paper there is no full
   network before the super-network, and all are cut out of that.
   """
-  rows = []
-  networks = metrics.get("networks", {})
+  rows, networks, seconds = [], metrics.networks, metrics.run.seconds
   for name in [*ORDER, *(name for name in networks if name not in ORDER)]:
     if name in networks:
-      seconds = metrics.get("seconds", {})
       stages = SHARED.get(kind_of(name), ())
-      if "full" not in seconds or networks[name].get("begins_with") == "super-network":
+      if "full" not in seconds or networks[name].begins_with == "super-network":
         stages = ("train", *stages)
       shared = {stage: seconds.get(stage) for stage in stages}
       own = _own_column(metrics, name)
-      columns = _columns(networks[name], shared, own, metrics.get("quality", "accuracy"))
+      columns = _columns(networks[name], shared, own, metrics.run.quality)
       rows.append((network_title(name), columns))
   return rows
 
@@ -69,47 +69,40 @@ def network_title(name: str) -> str:
   return f"{title}, {target_title(folder)}" if folder else title
 
 
-def metrics_of_targets(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
-  """What was searched for and found, one `metric` for each target."""
-  return [part["metric"] for part in _parts(metrics) if "metric" in part]
-
-
-def resource_of(metrics: Mapping[str, Any], name: str) -> float | None:
+def resource_of(metrics: Overview, name: str) -> float | None:
   """The searched resource of a network of the run, None if nobody measured it."""
-  network = metrics["networks"][name]
-  metric = metrics.get("by_target", {}).get(name.rpartition("/")[0], metrics).get("metric")
-  metric = metric or metrics_of_targets(metrics)[0]
-  if metric["name"] == "latency_ms":
-    return network.get("latency_ms")
-  predicted = metric["predicted"] if kind_of(name) == "found" else None
-  return network.get(metric["name"], network.get("resource", predicted))
+  network, metric = metrics.networks[name], metrics.searched_for(name)
+  if metric.name == "latency_ms":
+    return network.latency_ms
+  predicted = metric.predicted if kind_of(name) == "found" else None
+  own = (network.figure(metric.name), network.resource, predicted)
+  return next((value for value in own if value is not None), None)
 
 
-def _own_column(metrics: Mapping[str, Any], name: str) -> dict[str, str]:
+def _own_column(metrics: Overview, name: str) -> dict[str, str]:
   """{title: value} of a searched resource that has no column in every table."""
-  for metric in metrics_of_targets(metrics)[:1]:
-    if metric["name"] not in COLUMNS:
-      value = _format(resource_of(metrics, name), "{:,.6g} " + metric["unit"])
-      return {metric["name"].rpartition(":")[2]: value}
+  for metric in metrics.searched[:1]:
+    if metric.name not in COLUMNS:
+      value = _format(resource_of(metrics, name), "{:,.6g} " + metric.unit)
+      return {metric.name.rpartition(":")[2]: value}
   return {}
 
 
 def _columns(
-  network: Mapping[str, Any],
+  network: NetworkMetrics,
   shared_seconds: dict[str, float | None],
   own: Mapping[str, str],
   quality: str,
 ) -> dict[str, str]:
-  seconds = shared_seconds | network.get("seconds", {})
-  measures = network.get("measures", {})
+  seconds, measures = {**shared_seconds, **network.seconds}, network.measures
   return {
-    f"test {quality}": _format(network.get("test_accuracy"), "{:.2%}"),
-    "in TFLite": _format(network.get("test_accuracy_tflite"), "{:.2%}"),
+    f"test {quality}": _format(network.test_accuracy, "{:.2%}"),
+    "in TFLite": _format(network.test_accuracy_tflite, "{:.2%}"),
     **{title: _format(value, "{:.4g}") for title, value in measures.items() if title != quality},
     **own,
-    "latency": _format(network.get("latency_ms"), "{:.3f} ms"),
-    "MACs": _format(_millions(network.get("macs")), "{:.3f} M"),
-    "parameters": _format(network.get("parameters"), "{:,}"),
+    "latency": _format(network.latency_ms, "{:.3f} ms"),
+    "MACs": _format(_millions(network.macs), "{:.3f} M"),
+    "parameters": _format(network.parameters, "{:,}"),
     **{stage: _format(seconds.get(stage), "{:.0f} s") for stage in STAGES},
   }
 
@@ -122,7 +115,7 @@ def _format(value: float | None, pattern: str) -> str:
   return "-" if value is None else pattern.format(value)
 
 
-def text_table(metrics: Mapping[str, Any]) -> str:
+def text_table(metrics: Overview) -> str:
   """The closing table of a run as plain text."""
   rows = network_rows(metrics)
   lines = []
@@ -135,49 +128,42 @@ def text_table(metrics: Mapping[str, Any]) -> str:
     for title, row in rows:
       cells = [row[column].rjust(size) for column, size in zip(columns, widths, strict=True)]
       lines.append("  ".join([title.ljust(width), *cells]))
-  return "\n".join([*lines, *metric_lines(metrics), trust_line(metrics)])
+  return "\n".join([*lines, *metric_lines(metrics), trust_line(metrics.run)])
 
 
-def trust_line(metrics: Mapping[str, Any]) -> str:
+def trust_line(metrics: RunMetrics) -> str:
   """How well the search's scores rank networks as training ranks them."""
-  trust = metrics.get("trust")
+  trust = metrics.trust
   if trust is None:
     return "trust in the search's scores: not asked for (--trust_samples)"
-  if trust["tau"] is None:
+  if trust.tau is None or trust.interval is None or trust.tau_of_resource is None:
     return (
-      f"trust in the search's scores: not known, only {trust['networks']} of its samples can be "
+      f"trust in the search's scores: not known, only {trust.networks} of its samples can be "
       "trained"
     )
-  low, high = trust["interval"]
-  quality = metrics.get("quality", "accuracy")
+  low, high = trust.interval
   return (
-    f"trust in the search's scores: Kendall's tau {trust['tau']:.2f} (95 %: {low:.2f} to "
-    f"{high:.2f}) with the test {quality} after {trust['epochs']:g} epochs, over "
-    f"{trust['networks']} of its samples; the resource alone has {trust['tau_of_resource']:.2f}"
+    f"trust in the search's scores: Kendall's tau {trust.tau:.2f} (95 %: {low:.2f} to "
+    f"{high:.2f}) with the test {metrics.quality} after {trust.epochs:g} epochs, over "
+    f"{trust.networks} of its samples; the resource alone has {trust.tau_of_resource:.2f}"
   )
 
 
-def metric_lines(metrics: Mapping[str, Any]) -> list[str]:
+def metric_lines(metrics: Overview) -> list[str]:
   """Target, prediction and measurement of the searched resource, a line for each target."""
-  lines = [_metric_line(metric) for metric in metrics_of_targets(metrics)]
+  lines = [_metric_line(metric) for metric in metrics.searched]
   if lines:
-    rounds = max(len(part.get("rounds", [])) for part in _parts(metrics))
     lines[-1] += (
-      f"; {metrics.get('samples_scored', 0)} samples in {metrics.get('iterations', 0)} iterations"
-      + (f" of {rounds} rounds" if rounds > 1 else "")
+      f"; {metrics.run.samples_scored} samples in {metrics.run.iterations} iterations"
+      + (f" of {metrics.rounds} rounds" if metrics.rounds > 1 else "")
     )
   return lines
 
 
-def _parts(metrics: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
-  return metrics.get("by_target", {"": metrics}).values()
-
-
-def _metric_line(metric: Mapping[str, Any]) -> str:
-  measured = metric.get("measured")
+def _metric_line(metric: SearchedMetric) -> str:
   parts = [
-    f"{metric['name']}: target {metric['target']:.4g} {metric['unit']}",
-    f"predicted {metric['predicted']:.4g}",
-    "not measured" if measured is None else f"measured {measured:.4g}",
+    f"{metric.name}: target {metric.target:.4g} {metric.unit}",
+    f"predicted {metric.predicted:.4g}",
+    "not measured" if metric.measured is None else f"measured {metric.measured:.4g}",
   ]
   return ", ".join(parts)

@@ -24,10 +24,11 @@ def kendall_tau(scores: ArrayLike, truths: ArrayLike) -> float:
   return float((one * other).sum() / ordered) if ordered else 0.0
 
 
-def tau_interval(scores: ArrayLike, truths: ArrayLike, seed: int = 0) -> tuple[float, ...]:
+def tau_interval(scores: ArrayLike, truths: ArrayLike, seed: int = 0) -> tuple[float, float]:
   """(low, high) of the 95 % interval of `kendall_tau`, by resampling the pairs."""
   scores, truths = np.asarray(scores, float), np.asarray(truths, float)
   rng = np.random.default_rng(seed)
   drawn = rng.integers(0, len(scores), (RESAMPLES, len(scores)))
   taus = [kendall_tau(scores[rows], truths[rows]) for rows in drawn]
-  return tuple(float(value) for value in np.quantile(taus, (0.025, 0.975)))
+  low, high = np.quantile(taus, (0.025, 0.975))
+  return float(low), float(high)

@@ -55,7 +55,7 @@ def test_range_of_counted_macs(space, folder, options):
   # Filters n: 2x2 places x 9 taps x n, and n x 2 classes: 36 n + 2 n. The middle of 2 and 4 is 4.
   values = cost(options("macs"), space, folder)
   assert values == {"smallest": 76, "middle": 152, "largest": 152}
-  assert folder.metrics() == {}
+  assert folder.metrics().to_json() == {}
   assert describe_range(values, "MACs") == (
     "smallest network 76 MACs, middle 152 MACs, largest 152 MACs"
   )
@@ -215,7 +215,7 @@ def test_a_metric_from_its_range_to_its_scaled_network(asked, space, folder):
   assert 0 < costs["smallest"] < costs["middle"] <= costs["largest"]
   timed = len(device.contents)
   assert metric.costs(space, folder) == costs and len(device.contents) == timed
-  assert bool(folder.metrics()) == (case.kind in (OwnMeter, OnDevice))
+  assert bool(folder.metrics().to_json()) == (case.kind in (OwnMeter, OnDevice))
   # Only a device has something to measure before there is a meter, and once.
   assert metric.prepare(space, folder, progress) == metric.is_timed
   assert not metric.prepare(space, folder, progress)

@@ -7,9 +7,10 @@ from unittest import mock
 
 import pytest
 
-from nadv2_tf.pipeline import search_stage
 from nadv2_tf.pipeline.progress import Progress
+from nadv2_tf.pipeline.stages import search as search_stage
 from nadv2_tf.search import Problem, journal
+from nadv2_tf.search.entries import SampleEntry
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head
 from nadv2_tf.tasks.classification import Classification
@@ -84,7 +85,7 @@ def start(folder, quality, options):
 def scored(folder, number):
   """The samples of a round, by their widths."""
   entries = journal.read(folder.journal_of(number))
-  return [tuple(entry["widths"]) for entry in entries if entry["type"] == "sample"]
+  return [entry.widths for entry in entries if isinstance(entry, SampleEntry)]
 
 
 def test_a_found_network_that_meets_its_target_takes_one_round(start, folder, plug_in):
@@ -93,35 +94,35 @@ def test_a_found_network_that_meets_its_target_takes_one_round(start, folder, pl
   assert landing.folder is folder and folder.read_spec("found") == landing.spec
   assert landing.spec.name == "two_found"
   assert [path.name for path in folder.journals()] == ["search.jsonl"]
-  (one,) = folder.metrics()["rounds"]
-  assert (one["round"], one["target"], one["journal"]) == (1, 0.4, "search.jsonl")
-  assert one["measured"] == pytest.approx(1.009 * one["predicted"])
+  (one,) = folder.metrics().rounds
+  assert (one.round, one.target, one.journal) == (1, 0.4, "search.jsonl")
+  assert one.measured == pytest.approx(1.009 * one.predicted)
   assert not any("round" in line or "above" in line for line in lines)
-  assert folder.metrics()["metric"]["measured"] == one["measured"]
+  assert folder.metrics().metric.measured == one.measured
 
 
 def test_a_network_above_its_target_is_searched_on(start, folder, plug_in, quality):
   plug_in(milliseconds=slower_by(0.1))
   (landing,), lines = start(0.4)
-  first, second = folder.metrics()["rounds"]
-  assert first["measured"] == pytest.approx(1.1 * first["predicted"]) and first["measured"] > 0.404
-  assert second["target"] == pytest.approx(0.4 * 0.4 / first["measured"])
-  assert second["predicted"] <= second["target"] and second["measured"] <= 0.404
-  assert Table().measure(landing.spec) == pytest.approx(second["predicted"])
+  first, second = folder.metrics().rounds
+  assert first.measured == pytest.approx(1.1 * first.predicted) and first.measured > 0.404
+  assert second.target == pytest.approx(0.4 * 0.4 / first.measured)
+  assert second.predicted <= second.target and second.measured <= 0.404
+  assert Table().measure(landing.spec) == pytest.approx(second.predicted)
   metrics = folder.metrics()
-  assert metrics["metric"]["target"] == 0.4
-  assert metrics["metric"]["measured"] == second["measured"]
-  assert metrics["confirmed"][-1]["measured"] == second["measured"]
-  assert [row["iteration"] for row in metrics["confirmed"]][:2] == [2, 4]
+  assert metrics.metric.target == 0.4
+  assert metrics.metric.measured == second.measured
+  assert metrics.confirmed[-1].measured == second.measured
+  assert [row.iteration for row in metrics.confirmed][:2] == [2, 4]
   # Nothing is scored twice, and a descent goes on from where the first one turned to its target.
   rounds = [scored(folder, number) for number in (1, 2)]
   assert len(quality.asked) == len(set(quality.asked)) == len({*rounds[0], *rounds[1]})
   assert len(set(rounds[0]) & set(rounds[1])) > len(rounds[0]) / 2
-  assert metrics["samples_scored"] == len(quality.asked)
+  assert metrics.samples_scored == len(quality.asked)
   text = "\n".join(lines)
   assert "target 0.4 ms: the found network takes 0.44, 10.0% above; the next goal is 0.3636" in text
   assert "searching on, round 2 of at most 3" in text and "round 2, search 1: " in text
-  assert f"target 0.4 ms: met in round 2, measured {second['measured']:.4g}" in text
+  assert f"target 0.4 ms: met in round 2, measured {second.measured:.4g}" in text
 
 
 def test_a_search_that_goes_on_is_resumed(start, folder, plug_in, quality):
@@ -136,7 +137,7 @@ def test_a_search_that_goes_on_is_resumed(start, folder, plug_in, quality):
   assert {name: (folder.path / name).read_bytes() for name in names} == before
   again = folder.metrics()
   for key in ("rounds", "confirmed", "metric", "samples_scored", "iterations"):
-    assert again[key] == metrics[key], key
+    assert getattr(again, key) == getattr(metrics, key), key
   assert any("met in round 2" in line for line in lines)
 
 
@@ -145,7 +146,7 @@ def test_a_search_killed_in_its_second_round_gives_the_same(start, folder, plug_
   (expected,), _ = start(0.4)
   whole = folder.journal_of(2).read_bytes()
   folder.journal_of(2).write_bytes(whole[: len(whole) // 2])
-  folder.update_metrics(rounds=folder.metrics()["rounds"][:1])
+  folder.update_metrics(rounds=folder.metrics().rounds[:1])
   (landing,), _ = start(0.4)
   assert landing.spec == expected.spec and folder.journal_of(2).read_bytes() == whole
 
@@ -164,9 +165,9 @@ def test_no_further_round_if_none_is_wanted(start, folder, plug_in):
 def test_the_fastest_network_is_kept_if_none_meets_the_target(start, folder, plug_in):
   plug_in(milliseconds=slower_by(0.0, constant=0.2))
   (landing,), lines = start(0.3, tighten=1)
-  first, second = folder.metrics()["rounds"]
-  assert 0.3 < second["measured"] < first["measured"]
-  assert Table().measure(landing.spec) == pytest.approx(second["predicted"])
+  first, second = folder.metrics().rounds
+  assert 0.3 < second.measured < first.measured
+  assert Table().measure(landing.spec) == pytest.approx(second.predicted)
   assert "NOT met as measured; kept the fastest network of 2 round(s)" in lines[-1]
 
 
@@ -190,7 +191,7 @@ def test_what_the_start_meets_is_measured_alone(start, folder, plug_in, quality)
   plug_in(milliseconds=slower_by(0.0))
   (landing,), _ = start(1.0)
   assert landing.spec.blocks == SPACE.largest().blocks and quality.asked == []
-  assert [row["iteration"] for row in folder.metrics()["confirmed"]] == ["found"]
+  assert [row.iteration for row in folder.metrics().confirmed] == ["found"]
 
 
 # --- several targets
@@ -207,17 +208,17 @@ def test_each_target_has_a_folder_and_a_search_of_its_own_only_if_missed(start, 
   landings, lines = start(0.5, 0.3, 0.2)
   names = ["target_0.5", "target_0.3", "target_0.2"]
   assert [landing.folder.path.name for landing in landings] == names
-  rounds = [landing.folder.metrics()["rounds"] for landing in landings]
+  rounds = [landing.folder.metrics().rounds for landing in landings]
   assert [len(one) for one in rounds] == [2, 1, 1]
   for landing, target in zip(landings, (0.5, 0.3, 0.2), strict=True):
-    metric = landing.folder.metrics()["metric"]
-    assert metric["target"] == target and metric["measured"] <= 1.01 * target
+    metric = landing.folder.metrics().metric
+    assert metric.target == target and metric.measured <= 1.01 * target
     assert landing.folder.read_spec("found") == landing.spec
     assert landing.spec.name == f"two_found_at_{target:g}"
-    assert Table().measure(landing.spec) == pytest.approx(metric["predicted"])
+    assert Table().measure(landing.spec) == pytest.approx(metric.predicted)
   second = json.loads(folder.journal_of(2).read_text().splitlines()[0])
-  assert second["target"] == rounds[0][1]["target"] and "larger_targets" not in second
-  labels = [row["iteration"] for row in folder.metrics()["confirmed"]]
+  assert second["target"] == rounds[0][1].target and "larger_targets" not in second
+  labels = [row.iteration for row in folder.metrics().confirmed]
   assert labels[-3:] == [f"{name}/found" for name in names]
   assert not folder.spec("found").exists()
   assert len(device.settings) == 2  # one call a round, all networks in turns
@@ -239,9 +240,9 @@ def test_folders_are_told_by_metrics(folder):
 def test_a_round_of_another_network_is_measured(folder, plug_in, options, start):
   plug_in(milliseconds=slower_by(0.0))
   start(0.4)
-  rounds = folder.metrics()["rounds"]
+  rounds = folder.metrics().rounds
   for changes in ({"widths": [9, 9]}, {"target": 0.41}):
-    folder.update_metrics(rounds=[rounds[0] | changes])
+    folder.update_metrics(rounds=[rounds[0].updated(**changes)])
     device = plug_in(milliseconds=slower_by(0.0))
     start(0.4)
-    assert device.contents and folder.metrics()["rounds"] == rounds
+    assert device.contents and folder.metrics().rounds == rounds

@@ -1,0 +1,249 @@
+"""The stages that export and time, and the reference networks."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from nadv2_tf.export import deployment, parity, predictor
+from nadv2_tf.export.metadata import Description
+from nadv2_tf.options.export import INTEGER_QUANTIZATIONS, ExportOptions
+from nadv2_tf.pipeline.aim.device import device_of, timing_settings
+from nadv2_tf.pipeline.aim.metric import metric_of
+from nadv2_tf.pipeline.given.form import ADAPTED, form_of
+from nadv2_tf.training.network_files import save_atomically
+from nadv2_tf.training.scoring.evaluation import measure
+
+if TYPE_CHECKING:
+  import pathlib
+  from collections.abc import Iterable, Sequence
+
+  import numpy as np
+
+  from nadv2_tf.benchmarks.timing.device import Timing
+  from nadv2_tf.options import SearchOptions
+  from nadv2_tf.pipeline.aim.metric import Metric
+  from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
+  from nadv2_tf.pipeline.stages.workbench import Workbench
+  from nadv2_tf.search import Problem
+  from nadv2_tf.spec import NetworkSpec
+  from nadv2_tf.tasks.examples import Datasets
+  from nadv2_tf.tasks.task import Task
+
+GATE_IMAGES = parity.IMAGES
+SUMMARY = ("test_accuracy", "test_accuracy_tflite", "macs", "parameters", "latency_ms")
+
+
+def export(
+  bench: Workbench,
+  model: keras.Model,
+  name: str,
+  options: ExportOptions | None = None,
+  spec: NetworkSpec | None = None,
+  progress: Progress | None = None,
+) -> list[pathlib.Path]:
+  """Writes `NAME.tflite` in float32, and `NAME_MODE.tflite` if `options` quantize it.
+
+  Every file is compared with the Keras network on hold-out images first; its quality on the test
+  set and what the comparison found go into the network's metrics. The task draws its examples.
+  Where the run began with a user's network, the files take the images that it took, and
+  `adapted.keras` is the found network in its form, which ends as it ended.
+
+  Args:
+    bench: a `Workbench`.
+    model: the Keras network.
+    name: of the network in the run.
+    options: `ExportOptions`; None is float32.
+    spec: the network's `NetworkSpec`; None reads it from the folder.
+    progress: a `Progress`, told what was found; None tells nobody.
+
+  Returns:
+    The paths of the files.
+
+  Raises:
+    ParityError: if a file does not give what the network gives.
+  """
+  options, folder = options or ExportOptions(), bench.folder
+  paths: list[pathlib.Path]
+  exports: dict[str, dict[str, Any]]
+  start, paths, exports = time.monotonic(), [], {}
+  quality = bench.task.quality_name
+  spec = spec or folder.read_spec(name)
+  form, fed = form_of(bench.given), model
+  model, own_spec = form.network(model, spec)
+  description = describe(spec.name, bench.datasets.class_names, options, bench.task.output)
+  description = dataclasses.replace(description, input_range=(form.low, form.high))
+  for mode in dict.fromkeys(("none", options.quantization)):
+    own = options if mode == options.quantization else _float32(options)
+    path = file_of(folder, name, mode)
+    evidence = evidence_of(bench.task, bench.datasets)
+    evidence = dataclasses.replace(
+      evidence,
+      images=form.inputs(evidence.images),
+      train=form.examples(evidence.train),
+      mirror=bench.train_options.mirror,
+    )
+    record = deployment.export(model, path, own, evidence, description, own_spec)
+    predict = form.predictor(predictor(path))
+    accuracy = measure(bench.task, predict, bench.datasets.test).accuracy
+    exports[mode] = record | {"test_accuracy": accuracy, "options": dataclasses.asdict(own)}
+    paths.append(path)
+    if progress:
+      for line in deployment.sentences(path, record, quality):
+        progress.line(line)
+      progress.line(f"  test {quality} {accuracy:.2%}")
+  predict = form.predictor(predictor(paths[0]))
+  bench.task.draw(predict, bench.datasets.test, folder.examples(name))
+  if bench.given and name == "found":
+    save_atomically(form.whole(fed, spec).save, folder.keras(ADAPTED))
+  plain = exports["none"]
+  folder.update_network(
+    name,
+    test_accuracy_tflite=plain["test_accuracy"],
+    tflite_bytes=plain["size_bytes"],
+    exports={**folder.network_metrics(name).exports, **exports},
+  )
+  _add_seconds(folder, name, export=time.monotonic() - start)
+  return paths
+
+
+def file_of(folder: RunFolder, name: str, quantization: str) -> pathlib.Path:
+  """Where the file of a network is written: found.tflite, found_int8.tflite."""
+  return folder.tflite(name if quantization == "none" else f"{name}_{quantization}")
+
+
+def timed_quantization(search_options: SearchOptions, export_options: ExportOptions | None) -> str:
+  """Which files of a run are timed at its end: those of --search_precision.
+
+  Raises:
+    ValueError: if the search is for int8 and nothing is exported so.
+  """
+  if search_options.search_precision == "float32":
+    return "none"
+  exported = export_options.quantization if export_options else "none"
+  if exported not in INTEGER_QUANTIZATIONS:
+    raise ValueError(
+      "--search_precision=int8 searches for files that --quantization=int8 or int8_qat makes; got "
+      f"--quantization={exported}."
+    )
+  return exported
+
+
+def _float32(options: ExportOptions) -> ExportOptions:
+  return dataclasses.replace(options, quantization="none", integer_io=False, float_layers=0)
+
+
+def evidence_of(task: Task, datasets: Datasets) -> deployment.Evidence:
+  """Hold-out images for the gate, training images for int8; test images for neither."""
+  holdout = datasets.holdout.take(slice(GATE_IMAGES))
+
+  def quality(outputs: np.ndarray) -> float:
+    values = task.quality(holdout.labels, outputs.astype("float32"))
+    return float(keras.ops.mean(values))
+
+  return deployment.Evidence(holdout.inputs(), quality, datasets.train)
+
+
+def describe(
+  name: str, class_names: Iterable[str], options: ExportOptions, output: str = ""
+) -> Description:
+  """What goes into the metadata, as a `Description`.
+
+  Args:
+    name: of the network.
+    class_names: of a classifier; else empty.
+    options: `ExportOptions`.
+    output: what the output means, see `Task.output`.
+  """
+  return Description(
+    name=name,
+    version=options.model_version,
+    author=options.author,
+    licence=options.licence,
+    labels=tuple(class_names),
+    output=output,
+    details="Made by nadv2-tf.",
+  )
+
+
+def time_networks(
+  networks: Sequence[tuple[RunFolder, str]],
+  options: SearchOptions,
+  progress: Progress,
+  quantization: str = "none",
+) -> list[Timing]:
+  """Times the files of all networks in turns; the record goes into their metrics.
+
+  With --device=table:FILE there is no device, and nothing is timed.
+
+  Args:
+    networks: pairs (`RunFolder`, name).
+    options: `SearchOptions`.
+    progress: a `Progress`.
+    quantization: which files of theirs are timed.
+  """
+  if not metric_of(options).has_device:
+    progress.line(f"the networks were not timed: --device={options.device} is no device")
+    return []
+  start = time.monotonic()
+  paths = [
+    folder.need(file_of(folder, name, quantization), "nadv2-export") for folder, name in networks
+  ]
+  settings = timing_settings(options, runs=100, repeats=7, seconds=0.1)
+  with device_of(options) as device:
+    timings = device.time_files(paths, settings)
+  seconds = (time.monotonic() - start) / len(networks)
+  for (folder, name), timing in zip(networks, timings, strict=True):
+    folder.update_network(name, timing=vars(timing), latency_ms=timing.median_ms)
+    _add_seconds(folder, name, time=seconds)
+    if not timing.steady:
+      progress.line(
+        f"the timing of {name} in {folder.path} is unsteady: its repeats lie {timing.spread:.0%} "
+        "apart, something else keeps the device busy"
+      )
+  return timings
+
+
+def record_resource(
+  folder: RunFolder, name: str, spec: NetworkSpec, problem: Problem, metric: Metric
+) -> None:
+  """Notes what a meter of the user's own gives for a network; counts and latency stand there."""
+  figures = metric.figures(spec, problem)
+  if figures:
+    folder.update_network(name, **figures)
+
+
+def summarise(folder: RunFolder, metric: Metric) -> None:
+  """Copies the figures of the found networks to the top of metrics.json.
+
+  With several targets, to the top of each target's metrics.json, and in short into the run's.
+  """
+  places = folder.found_folders()
+  summaries = [_summarise(place, metric) for place in places]
+  if places != [folder]:
+    targets = folder.metrics().targets
+    folder.update_metrics(
+      targets=[one.updated(**summary) for one, summary in zip(targets, summaries, strict=True)]
+    )
+
+
+def _summarise(folder: RunFolder, metric: Metric) -> dict[str, float | None]:
+  found, searched = folder.network_metrics("found"), folder.metrics().metric
+  if searched is None:
+    raise ValueError(f"{folder.metrics_file} says nothing of the search; nadv2-search makes it.")
+  if metric.is_timed:
+    searched = searched.updated(measured=found.latency_ms)
+  figures = ((name, found.figure(name)) for name in SUMMARY)
+  summary = {name: value for name, value in figures if value is not None}
+  folder.update_metrics(seconds=found.seconds, metric=searched, **summary)
+  return {"predicted": searched.predicted, "measured": searched.measured, **summary}
+
+
+def _add_seconds(folder: RunFolder, name: str, **seconds: float) -> None:
+  before = folder.network_metrics(name).seconds
+  spent = {stage: round(value, 1) for stage, value in seconds.items()}
+  folder.update_network(name, seconds={**before, **spent})

@@ -1,0 +1,298 @@
+"""The stage that searches."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+from nadv2_tf.pipeline.aim import amounts
+from nadv2_tf.pipeline.aim.limits import parse_limits
+from nadv2_tf.pipeline.aim.metric import metric_of
+from nadv2_tf.pipeline.aim.ranges import costs_by, describe_range
+from nadv2_tf.pipeline.aim.rounds import search_in_rounds
+from nadv2_tf.pipeline.run_folder.records import SearchedMetric, TargetMetrics
+from nadv2_tf.pipeline.stages import optimizers
+from nadv2_tf.pipeline.stages.beside import Beside
+from nadv2_tf.search import Problem, Race, UnreachableTarget, check_target, journal, minimize
+from nadv2_tf.search.entries import IterationEntry, SampleEntry
+from nadv2_tf.training import strategies
+
+if TYPE_CHECKING:
+  from collections.abc import Callable, Iterable, Mapping, Sequence
+
+  from nadv2_tf.models.super_network import SuperNetwork
+  from nadv2_tf.options import SearchOptions
+  from nadv2_tf.pipeline.aim.metric import Metric
+  from nadv2_tf.pipeline.aim.rounds import Attempt
+  from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
+  from nadv2_tf.pipeline.stages.workbench import Workbench
+  from nadv2_tf.search import Iteration, RacingEvaluator, ResourceMeter, SearchResult
+  from nadv2_tf.spec import NetworkSpec, SearchSpace
+
+#: training images whose batch-norm statistics normalise a sample; see docs/decisions/0003
+CALIBRATION_IMAGES = 256
+#: a race over fewer hold-out images would drop the best network by chance
+FEWEST_TO_RACE = 400
+
+
+def make_problem(
+  options: SearchOptions, space: SearchSpace, folder: RunFolder, progress: Progress
+) -> Problem:
+  """The search problem of a run; says what the space costs and refuses a target out of reach.
+
+  Raises:
+    UnreachableTarget: naming the smallest reachable resource.
+    TimingError: if the device cannot time.
+    ValueError: for a target or limit that is no number, or a meter or optimizer that is none.
+  """
+  check(options)
+  metric = metric_of(options)
+  limits = parse_limits(options.limit, space, folder)
+  start = time.monotonic()
+  targets = _check_range(metric, options.target, space, folder, limits, progress)
+  if metric.prepare(space, folder, progress):
+    folder.update_metrics(seconds={"table": time.monotonic() - start})
+  meter = metric.meter(space, folder)
+  *larger, target = (target for target, _ in targets)
+  problem = Problem(space, space.largest(), meter, target, tuple(larger), limits)
+  check_target(problem)
+  optimizers.optimizer_of(options, problem)
+  _name_folders(folder, targets)
+  return problem
+
+
+def check(options: SearchOptions) -> None:
+  """Raises what is wrong whatever the space is: a typing mistake, before minutes of measuring."""
+  amounts.parse_targets(options.target, 1.0)
+  optimizers.check(options)
+  metric_of(options).check()
+
+
+def _check_range(
+  metric: Metric,
+  target: str,
+  space: SearchSpace,
+  folder: RunFolder,
+  limits: Iterable[tuple[ResourceMeter, float]],
+  progress: Progress,
+) -> list[tuple[float, str]]:
+  """Tells what the space costs beside targets and limits; the targets, or `UnreachableTarget`."""
+  costs, unit = metric.costs(space, folder), metric.unit
+  targets = amounts.parse_targets(target, costs["largest"])
+  told = ", ".join(f"{value:.4g}" for value, _ in targets)
+  title = "target" if len(targets) == 1 else "targets"
+  progress.line(f"{describe_range(costs, unit)}, {title} {told} {unit}")
+  _check_smallest(space, "target", costs, targets[-1][0], unit)
+  for limit_meter, limit in limits:
+    costs, unit = costs_by(limit_meter, space), limit_meter.unit
+    progress.line(f"{describe_range(costs, unit)}, limit {limit:.4g} {unit}")
+    _check_smallest(space, "limit", costs, limit, unit)
+  return targets
+
+
+def _check_smallest(
+  space: SearchSpace, kind: str, costs: Mapping[str, float], most: float, unit: str
+) -> None:
+  if costs["smallest"] > most:
+    raise UnreachableTarget(
+      f"The {kind} of {most:g} {unit} cannot be met: the smallest network of "
+      f"{space.network.name!r} has {costs['smallest']:g} {unit}."
+    )
+
+
+def _name_folders(folder: RunFolder, targets: Sequence[tuple[float, str]]) -> None:
+  """Notes the sub-folder of each target; a single one has none."""
+  entries = [
+    TargetMetrics(f"target_{text.replace(' ', '').replace('%', 'pct')}", target)
+    for target, text in targets
+  ]
+  if len(entries) > 1 or folder.metrics().targets:
+    folder.update_metrics(targets=entries if len(entries) > 1 else [])
+
+
+def check_workers(strategy: Any, options: SearchOptions) -> None:
+  """Raises ValueError if several workers would search with what each of them measured."""
+  if strategies.is_multi_worker(strategy) and metric_of(options).is_timed:
+    raise ValueError(
+      "--metric=latency_ms on a device cannot be searched by several workers, whose measured "
+      "values would differ. Measure a table first (nadv2-latency-table) and give "
+      "--device=table:FILE, or search on one."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Landing:
+  """The network that is kept for one target, and the `RunFolder` of its files."""
+
+  folder: RunFolder
+  spec: NetworkSpec
+
+
+class EarlyEvaluator:
+  """The evaluator of a run, made while the super-network that it scores with is still trained.
+
+  Tracing the scoring takes as long as dozens of samples.
+  """
+
+  def __init__(self, bench: Workbench, options: SearchOptions) -> None:
+    self._bench = bench
+    self._options = options
+    self._beside: Beside | None = None
+
+  def __call__(self, super_model: SuperNetwork) -> contextlib.AbstractContextManager[Any]:
+    """What `train_super_network` takes as `beside`."""
+    if not strategies.on_tensorflow() or self._bench.strategy.num_replicas_in_sync > 1:
+      return contextlib.nullcontext()
+    self._beside = Beside(lambda: make_evaluator(self._bench, super_model, self._options).prepare())
+    return self._beside
+
+  def get(self, super_model: SuperNetwork) -> RacingEvaluator:
+    """The evaluator, made now if no training went before."""
+    if self._beside:
+      return self._beside.result()
+    return make_evaluator(self._bench, super_model, self._options)
+
+
+def search(
+  bench: Workbench,
+  super_model: SuperNetwork,
+  problem: Problem,
+  options: SearchOptions,
+  progress: Progress,
+  evaluator: RacingEvaluator | None = None,
+) -> tuple[Landing, ...]:
+  """Searches with the shared weights; writes found.json, the journals and the metrics.
+
+  Args:
+    evaluator: if it was made already; see `EarlyEvaluator`.
+
+  Returns:
+    A `Landing` for each target, the largest first.
+  """
+  folder, start = bench.folder, time.monotonic()
+  evaluator = evaluator or make_evaluator(bench, super_model, options)
+  race = race_of(options, len(bench.datasets.holdout))
+  optimizer = optimizers.optimizer_of(options, problem)
+  if race:
+    progress.line(f"  a race: {_describe(race, optimizer.amount(problem), evaluator.part_sizes)}")
+  metric = metric_of(options)
+  confirmation = metric.confirmation(folder, problem, progress)
+
+  def find(number: int, asked: Problem) -> SearchResult:
+    known = journal.read_all(map(folder.journal_of, range(1, number)))
+    tell = _teller(number, asked, bench.task.quality_name, progress)
+    path = folder.journal_of(number)
+    return minimize(asked, optimizer, evaluator, path, bench.seed, tell, known, race)
+
+  measure: Any = confirmation and confirmation.measure
+  kept = search_in_rounds(problem, find, measure, options.tighten, progress)
+  seconds = time.monotonic() - start - (confirmation.seconds if confirmation else 0)
+  work, before = _work(folder), folder.metrics()
+  if work.items() <= before.to_json().items():
+    seconds = before.seconds["search"]  # all of it was replayed
+  folder.update_metrics(seconds={"search": seconds}, **work)
+  if confirmation:
+    confirmation.finish(kept)
+  return tuple(
+    _land(there, problem, target, attempt, metric)
+    for there, (target, attempt) in zip(folder.found_folders(), kept.items(), strict=True)
+  )
+
+
+def race_of(options: SearchOptions, holdout: int) -> Race | None:
+  """The `Race` of a search, or None if there is none.
+
+  Args:
+    options: `SearchOptions`.
+    holdout: how many images the hold-out has.
+  """
+  return Race() if options.race and holdout >= FEWEST_TO_RACE else None
+
+
+def _describe(race: Race, amount: tuple[int, int], sizes: Sequence[int]) -> str:
+  """`amount` is about how many (iterations, samples) the search has."""
+  iterations, samples = amount
+  first, kept, finalists = race.entrants(math.ceil(samples / max(iterations, 1)))
+  return (
+    f"of {first} samples, all are scored on {sizes[0]} images, the best {kept} on {sizes[1]} "
+    f"more, the best {finalists} on the last {sizes[2]}"
+  )
+
+
+def make_evaluator(bench: Workbench, super_model: SuperNetwork, options: SearchOptions) -> Any:
+  """The `Evaluator` of a run, for `SearchOptions`."""
+  race = race_of(options, len(bench.datasets.holdout))
+  return _evaluator_type()(
+    super_model,
+    bench.task,
+    bench.datasets.holdout,
+    bench.datasets.train.take(slice(CALIBRATION_IMAGES)),
+    strategy=bench.strategy,
+    **({"shares": race.shares} if race else {}),
+  )
+
+
+def _evaluator_type() -> Any:
+  if strategies.on_tensorflow():
+    from nadv2_tf.training.scoring.shared_weights import SharedWeightsEvaluator
+
+    return SharedWeightsEvaluator
+  from nadv2_tf.training.scoring.masked import MaskedEvaluator
+
+  return MaskedEvaluator
+
+
+def _teller(
+  number: int, problem: Problem, quality: str, progress: Progress
+) -> Callable[[Iteration], None]:
+  """Prints a line after each iteration."""
+  unit, targets = problem.meter.unit, ", ".join(f"{target:.4g}" for target in problem.targets)
+  title = "search" if number == 1 else f"round {number}, search"
+
+  def tell(iteration: Iteration) -> None:
+    best = iteration.best
+    progress.line(
+      f"  {title} {iteration.number}: {best.resource:.4g} {unit} (target {targets}), "
+      f"{quality} {best.accuracy:.3f}, {iteration.samples_scored} samples"
+    )
+
+  return tell
+
+
+def _work(folder: RunFolder) -> dict[str, int]:
+  """How much was scored in all rounds together; what a round takes over counts once."""
+  entries = journal.read_all(folder.journals())
+  samples = {entry.widths for entry in entries if isinstance(entry, SampleEntry)}
+  iterations = {
+    (entry.iteration, *entry.widths) for entry in entries if isinstance(entry, IterationEntry)
+  }
+  return {"samples_scored": len(samples), "iterations": len(iterations)}
+
+
+def _land(
+  folder: RunFolder, problem: Problem, target: float, attempt: Attempt, metric: Metric
+) -> Landing:
+  """Writes what was kept for one target."""
+  found = attempt.found
+  name = f"{problem.space.network.name}_found"
+  if problem.larger_targets:
+    name += f"_at_{target:g}"
+  spec = dataclasses.replace(found.spec, name=name)
+  folder.update_metrics(
+    holdout_accuracy_of_found_in_search=found.accuracy,
+    holdout_accuracy_of_found_when_checked=found.checked,
+    found_in_round=attempt.number,
+    metric=SearchedMetric(
+      name=metric.name,
+      unit=problem.meter.unit,
+      target=target,
+      predicted=found.resource,
+      measured=metric.measured(attempt),
+    ),
+  )
+  folder.write_spec("found", spec)
+  return Landing(folder, spec)
