@@ -38,6 +38,7 @@ FLOORS = (
   ("pipeline.plan",),
   ("pipeline.order",),
   ("pipeline.run",),
+  ("pipeline.adapt",),
   ("flags",),
   ("programs",),
   ("benchmarks.studies",),

@@ -18,9 +18,9 @@ from nadv2_tf.options.network import INPUT_RANGES
 from nadv2_tf.options.run import GROUPS
 from nadv2_tf.options.search import optimizer_options
 from nadv2_tf.pipeline import run
-from nadv2_tf.pipeline.given.form import ADAPTED
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.run_folder.folder import RunFolder
+from nadv2_tf.pipeline.stages.given.form import ADAPTED
 from nadv2_tf.training.network_files import load_keras
 
 if TYPE_CHECKING:

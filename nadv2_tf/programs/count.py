@@ -71,8 +71,8 @@ def read_keras(name: str) -> tuple[NetworkSpec, list[str]]:
     ValueError: in one line, if it cannot be read.
   """
   start_tensorflow("nadv2-count of a Keras model")
-  from nadv2_tf.pipeline.given import network as given
   from nadv2_tf.pipeline.stages import workbench
+  from nadv2_tf.pipeline.stages.given import network as given
 
   values: dict[str, Any] = {
     each: FLAGS[each].value for each in ("image_size", "input_range", "bypass", "fixed_blocks")

@@ -71,7 +71,7 @@ def fed(
   predict: Callable[[np.ndarray], np.ndarray], input_range: tuple[float, float]
 ) -> Callable[[np.ndarray], np.ndarray]:
   """`predict` as a function of images from -1 to 1."""
-  from nadv2_tf.pipeline.given.form import Form
+  from nadv2_tf.pipeline.stages.given.form import Form
 
   return Form(*input_range).predictor(predict)
 

@@ -11,13 +11,13 @@ import pytest
 from nadv2_tf import export, reading
 from nadv2_tf.export import metadata
 from nadv2_tf.options import FinetuneOptions, NetworkOptions, RunOptions, TrainOptions
-from nadv2_tf.pipeline.given import form as forms
-from nadv2_tf.pipeline.given import stage
-from nadv2_tf.pipeline.given.form import Form
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.run import run
 from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.pipeline.stages import workbench
+from nadv2_tf.pipeline.stages.given import form as forms
+from nadv2_tf.pipeline.stages.given import stage
+from nadv2_tf.pipeline.stages.given.form import Form
 from nadv2_tf.pipeline.stages.recipes import check_recipes
 
 TRAIN = TrainOptions(full_epochs=1, batch_size=32, subnetworks_per_batch=4, strategy="one")

@@ -8,8 +8,8 @@ import pytest
 
 from nadv2_tf import backbones
 from nadv2_tf.models import slice_network, stand_alone, super_network
-from nadv2_tf.pipeline.given import applications
 from nadv2_tf.pipeline.stages import trained_weights
+from nadv2_tf.pipeline.stages.given import applications
 
 SHAPE = (32, 32, 1)
 

@@ -13,7 +13,7 @@ from nadv2_tf.export.metadata import Description
 from nadv2_tf.options.export import INTEGER_QUANTIZATIONS, ExportOptions
 from nadv2_tf.pipeline.aim.device import device_of, timing_settings
 from nadv2_tf.pipeline.aim.metric import metric_of
-from nadv2_tf.pipeline.given.form import ADAPTED, form_of
+from nadv2_tf.pipeline.stages.given.form import ADAPTED, form_of
 from nadv2_tf.training.network_files import save_atomically
 from nadv2_tf.training.scoring.evaluation import measure
 

@@ -110,7 +110,7 @@ def _begun(
 ) -> tuple[keras.Model, list[Checkpoints | SharedCheckpoints]]:
   """(the full network as its training begins, checkpoints of what was trained for it before)."""
   if bench.given:
-    from nadv2_tf.pipeline.given import stage
+    from nadv2_tf.pipeline.stages.given import stage
 
     goes_on = checkpoints.latest() is not None
     model, before = stage.begun(bench, bench.given, progress, goes_on)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
   import tensorflow as tf
 
   from nadv2_tf.options import CheckpointOptions
-  from nadv2_tf.pipeline.given.network import GivenNetwork, Unfitted
   from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.stages.given.network import GivenNetwork, Unfitted
   from nadv2_tf.spec import SearchSpace
   from nadv2_tf.tasks.examples import Datasets
   from nadv2_tf.tasks.task import Task
@@ -134,7 +134,7 @@ def space_of(
     ValueError: for a backbone or shape that is not allowed, or fixed blocks that are none.
   """
   if is_given(network_options):
-    from nadv2_tf.pipeline.given.network import on_paper
+    from nadv2_tf.pipeline.stages.given.network import on_paper
 
     return on_paper(network_options).space().keeping(parse_blocks(network_options.fixed_blocks))
   space = backbones.search_space(network_options.backbone, input_shape, classes)
@@ -157,7 +157,7 @@ def given_network(folder: RunFolder, options: NetworkOptions) -> GivenNetwork | 
   """The network that a run begins with, None for a backbone of the package."""
   if not is_given(options):
     return None
-  from nadv2_tf.pipeline.given.network import look  # starts what reads Keras models
+  from nadv2_tf.pipeline.stages.given.network import look  # starts what reads Keras models
 
   return look(folder, options)
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from nadv2_tf import reading, tasks
 from nadv2_tf.options.network import is_given
-from nadv2_tf.pipeline.given import form, source
 from nadv2_tf.pipeline.run_folder import lineage
 from nadv2_tf.pipeline.run_folder.folder import GIVEN
+from nadv2_tf.pipeline.stages.given import form, source
 from nadv2_tf.reading import ReadNetwork
 from nadv2_tf.spec import space_of
 from nadv2_tf.spec.files import write_atomically

@@ -15,8 +15,8 @@ from nadv2_tf.pipeline.stages.training_checkpoints import training_checkpoints
 from nadv2_tf.training.scoring.evaluation import keras_predictor
 
 if TYPE_CHECKING:
-  from nadv2_tf.pipeline.given.network import GivenNetwork
   from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.stages.given.network import GivenNetwork
   from nadv2_tf.pipeline.stages.workbench import Workbench
   from nadv2_tf.training.checkpoints.folder import Checkpoints
   from nadv2_tf.training.checkpoints.shared import SharedCheckpoints

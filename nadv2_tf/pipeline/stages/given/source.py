@@ -11,7 +11,7 @@ import keras
 
 from nadv2_tf import reading
 from nadv2_tf.options.network import INPUT_RANGES
-from nadv2_tf.pipeline.given import applications
+from nadv2_tf.pipeline.stages.given import applications
 
 if TYPE_CHECKING:
   from nadv2_tf.options import NetworkOptions

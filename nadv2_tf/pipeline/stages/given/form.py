@@ -14,8 +14,8 @@ from nadv2_tf.reading import ReadNetwork
 if TYPE_CHECKING:
   from collections.abc import Callable, Iterator
 
-  from nadv2_tf.pipeline.given.network import GivenNetwork
   from nadv2_tf.pipeline.run_folder.folder import RunFolder
+  from nadv2_tf.pipeline.stages.given.network import GivenNetwork
   from nadv2_tf.spec import NetworkSpec
 
 #: what a run feeds: (black, white)
