@@ -9,7 +9,16 @@ from nadv2_tf.benchmarks.tables.networks import network_file
 from nadv2_tf.export import inspection
 from nadv2_tf.resources import PeakMemoryMeter
 from nadv2_tf.spec import NetworkSpec, Skip
-from nadv2_tf.spec.blocks import Conv, Head, InvertedResidual, Upsample
+from nadv2_tf.spec.blocks import (
+  Activation,
+  Conv,
+  Head,
+  InvertedResidual,
+  Norm,
+  Pool,
+  Residual,
+  Upsample,
+)
 
 
 def test_a_residual_block_by_hand():
@@ -23,6 +32,25 @@ def test_a_residual_block_by_hand():
   assert PeakMemoryMeter().measure(spec) == 4 * depthwise
   plain = spec.with_block(0, residual=False)
   assert PeakMemoryMeter().measure(plain) == 4 * (inside + inside)
+
+
+def test_a_residual_block_with_a_shortcut_by_hand():
+  # 4x4x4 in, 4x4x6 and 2x2x6 in the branch, 2x2x8 beside it, added, activated in place.
+  block = Residual(6, 6, 8, 8, first_kernel=1, second_kernel=3, second_stride=2)
+  spec = NetworkSpec("tiny", (4, 4, 4), (block, Head(3)))
+  beside = 4 * 8
+  peaks = (16 * 4 + beside, 16 * 4 + 16 * 6 + beside, 16 * 6 + 4 * 6 + beside, 4 * 6 + 2 * beside)
+  assert PeakMemoryMeter().block_peaks(spec)[0] == 4 * max(peaks) == 4 * peaks[1]
+  # Without it the input is held instead, once the first layer is done.
+  spec = NetworkSpec("tiny", (4, 4, 4), (Residual(6, 6), Head(3)))
+  assert PeakMemoryMeter().block_peaks(spec)[0] == 4 * (2 * 16 * 6 + 16 * 4)
+
+
+def test_what_works_in_place_needs_no_more():
+  blocks = (Conv(4), Norm("relu"), Activation("swish"), Pool("max", 2), Head(2))
+  spec = NetworkSpec("tiny", (4, 4, 2), blocks)
+  peaks = (32 + 64, 64, 64, 64 + 16, 16 + 4)
+  assert PeakMemoryMeter().block_peaks(spec) == tuple(4.0 * peak for peak in peaks)
 
 
 def test_a_skip_is_held_until_it_is_added():
