@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
   from nadv2_tf.models.super_network import SuperNetwork
   from nadv2_tf.spec import NetworkSpec
-  from nadv2_tf.spec.blocks import Filters
+  from nadv2_tf.spec.blocks import Filters, Window
 
   _Value: TypeAlias = "_Channels | _Scaled"
 
@@ -150,9 +150,21 @@ class _TyingMaker(LayerMaker):
     searched = filters.field in self._model.space.columns(self.block_index)
     self._meets_bypass(x, filters.field, shape.bypassed > 0 or (searched and self._refuses_bypass))
     x.all().axes += [(layer.kernel, 2), *_vectors(layer)]
+    return _Scaled(x.all(), list(x.norms) if layer.norm is None else [layer.norm])
+
+  def norm(self, x: _Value, activation: str) -> _Scaled:
+    layer = self._layer("norm")
+    x.all().axes += _vectors(layer)
     return _Scaled(x.all(), [layer.norm])
 
-  def squeeze_excite(self, x: _Value, units: int, skipped: None) -> _Value:
+  def squeeze_excite(
+    self,
+    x: _Value,
+    units: int,
+    skipped: None,
+    activation: str = "relu",
+    gate: str = "hard_sigmoid",
+  ) -> _Value:
     layer = self._layer("squeeze")
     x.all().axes += [(layer.reduce.kernel, 0), (layer.expand.kernel, 1), (layer.expand.bias, 0)]
     return x
@@ -165,6 +177,15 @@ class _TyingMaker(LayerMaker):
 
   def global_pool(self, x: _Value) -> _Value:
     return x
+
+  def window_pool(self, x: _Value, window: Window) -> _Value:
+    return x
+
+  def activation(self, x: _Value, activation: str) -> _Value:
+    return x
+
+  def rescale(self, x: _Value, scale: tuple[float, ...], offset: tuple[float, ...]) -> _Value:
+    return x  # of images, whose order is given
 
   def dropout(self, x: _Value, rate: float) -> _Value:
     return x
@@ -185,7 +206,7 @@ class _TyingMaker(LayerMaker):
 
 
 def _vectors(layer: Any) -> list[tuple[Any, int]]:
-  """(variable, axis) of a filtered layer's bias or batch norm."""
+  """(variable, axis) of a layer's bias or batch norm."""
   if layer.norm is None:
     return [(layer.bias, 0)]
   norm = layer.norm

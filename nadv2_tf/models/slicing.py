@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from keras import ops
 
-from nadv2_tf.models.parts import classifier, convolution, depthwise, squeeze_excite
+from nadv2_tf.models.parts import classifier, convolution, depthwise, norm, squeeze_excite
 from nadv2_tf.models.parts.names import layer_name
 from nadv2_tf.models.stand_alone import stand_alone
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 def _set_filtered(
   part: Any, model: keras.Model, super_layer: Any, shape: LayerShape, name: str
 ) -> None:
-  kernel_and_bias, norm = part.sliced_weights(super_layer, shape)
+  kernel_and_bias, own_norm = part.sliced_weights(super_layer, shape)
   model.get_layer(name).set_weights(kernel_and_bias)
-  if norm is not None:
-    model.get_layer(f"{name}_norm").set_weights(norm)
+  if own_norm is not None:
+    model.get_layer(f"{name}_norm").set_weights(own_norm)
 
 
 def _set_convolution(model: keras.Model, super_layer: Any, shape: LayerShape, name: str) -> None:
@@ -47,12 +47,17 @@ def _set_classifier(model: keras.Model, super_layer: Any, shape: LayerShape, nam
   model.get_layer(name).set_weights(classifier.sliced_weights(super_layer, shape))
 
 
+def _set_norm(model: keras.Model, super_layer: Any, shape: LayerShape, name: str) -> None:
+  model.get_layer(name).set_weights(norm.sliced_weights(super_layer, shape))
+
+
 #: kind of layer -> (field in its name if the shape has none, how its weights are set)
 SETTERS = {
   "conv": ("", _set_convolution),
   "depthwise": ("", _set_depthwise),
   "squeeze_excite": ("squeeze", _set_squeeze_excite),
   "classifier": ("classes", _set_classifier),
+  "norm": ("norm", _set_norm),
 }
 
 
@@ -123,11 +128,14 @@ def _pairs(layer: Any, kind: str, model: keras.Model, name: str) -> Iterable[tup
   arrays = model.get_layer(name).get_weights()
   if kind == "classifier":
     return zip((layer.kernel, layer.bias), arrays, strict=True)
-  variables = [layer.kernel]
+  if kind == "norm":
+    return zip(_norm_variables(layer), arrays, strict=True)
   if layer.norm is None:
-    variables.append(layer.bias)
-  else:
-    norm = layer.norm
-    variables += [norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance]
-    arrays = arrays + model.get_layer(f"{name}_norm").get_weights()
-  return zip(variables, arrays, strict=True)
+    return zip((layer.kernel, layer.bias), arrays, strict=True)
+  variables = [layer.kernel, *_norm_variables(layer)]
+  return zip(variables, arrays + model.get_layer(f"{name}_norm").get_weights(), strict=True)
+
+
+def _norm_variables(layer: Any) -> list[Any]:
+  own = layer.norm
+  return [own.gamma, own.beta, own.moving_mean, own.moving_variance]

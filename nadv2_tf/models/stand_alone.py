@@ -7,14 +7,23 @@ from typing import TYPE_CHECKING
 import keras
 
 from nadv2_tf.layers import pad_channels
-from nadv2_tf.models.parts import classifier, convolution, depthwise, squeeze_excite
+from nadv2_tf.models.parts import (
+  classifier,
+  convolution,
+  depthwise,
+  norm,
+  rescale,
+  squeeze_excite,
+  window_pool,
+)
+from nadv2_tf.models.parts.activations import activation_layer
 from nadv2_tf.models.static_maker import StaticMaker
 from nadv2_tf.models.stochastic_depth import branch_rates, drop_branches
 from nadv2_tf.models.wiring import wire
 
 if TYPE_CHECKING:
   from nadv2_tf.spec import NetworkSpec
-  from nadv2_tf.spec.blocks import Filters
+  from nadv2_tf.spec.blocks import Filters, Window
   from nadv2_tf.types import Tensor
 
 
@@ -27,13 +36,34 @@ class _StandAloneMaker(StaticMaker):
   def depthwise(self, x: Tensor, filters: Filters) -> Tensor:
     return depthwise.stand_alone(x, filters, self.name(filters.field))
 
-  def squeeze_excite(self, x: Tensor, units: int, skipped: bool) -> Tensor:
-    return x if skipped else squeeze_excite.stand_alone(x, units, self.name("squeeze"))
+  def squeeze_excite(
+    self,
+    x: Tensor,
+    units: int,
+    skipped: bool,
+    activation: str = "relu",
+    gate: str = "hard_sigmoid",
+  ) -> Tensor:
+    if skipped:
+      return x
+    return squeeze_excite.stand_alone(x, units, activation, gate, self.name("squeeze"))
+
+  def window_pool(self, x: Tensor, window: Window) -> Tensor:
+    return window_pool.stand_alone(x, window, self.name("pool"))
+
+  def activation(self, x: Tensor, activation: str) -> Tensor:
+    return activation_layer(x, activation, self.name("activation"))
+
+  def norm(self, x: Tensor, activation: str) -> Tensor:
+    return norm.stand_alone(x, activation, self.name("norm"))
+
+  def rescale(self, x: Tensor, scale: tuple[float, ...], offset: tuple[float, ...]) -> Tensor:
+    return rescale.stand_alone(x, scale, offset, self.name("rescale"))
 
   def add(self, shortcut: Tensor, x: Tensor) -> Tensor:
     channels = max(shortcut.shape[-1], x.shape[-1])
     operands = [pad_channels(shortcut, channels), pad_channels(x, channels)]
-    return keras.layers.Add(name=self.name("add"))(operands)
+    return keras.layers.Add(name=self.next_name("add"))(operands)
 
   def drop_branch(self, x: Tensor, rate: float) -> Tensor:
     return drop_branches(rate, self.name("branch"))(x)

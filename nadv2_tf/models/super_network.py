@@ -9,7 +9,16 @@ import numpy as np
 from keras import ops
 
 from nadv2_tf.layers import pad_channels
-from nadv2_tf.models.parts import classifier, convolution, depthwise, squeeze_excite
+from nadv2_tf.models.parts import (
+  classifier,
+  convolution,
+  depthwise,
+  norm,
+  rescale,
+  squeeze_excite,
+  window_pool,
+)
+from nadv2_tf.models.parts.activations import activation_layer
 from nadv2_tf.models.stochastic_depth import branch_rates, drop_branches
 from nadv2_tf.models.wiring import LayerMaker, wire
 
@@ -18,7 +27,7 @@ if TYPE_CHECKING:
 
   from nadv2_tf.models.parts.filtered import SuperFiltered
   from nadv2_tf.spec import SearchSpace
-  from nadv2_tf.spec.blocks import Filters
+  from nadv2_tf.spec.blocks import Filters, Window
   from nadv2_tf.types import Tensor
 
 
@@ -94,13 +103,13 @@ class _SuperMaker(LayerMaker):
     self,
     space: SearchSpace,
     widths: Tensor,
-    norm: Mapping[str, Any],
+    norm_arguments: Mapping[str, Any],
     branch_rates: Mapping[int, float],
   ) -> None:
     super().__init__(branch_rates)
     self._space = space
     self._widths = widths
-    self._norm = norm
+    self._norm = norm_arguments
 
   def _filtered(
     self,
@@ -122,16 +131,24 @@ class _SuperMaker(LayerMaker):
     return self._filtered(convolution.SuperConvolution, x, filters)
 
   def depthwise(self, x: _Value, filters: Filters) -> _Value:
-    column = self._space.columns(self.block_index).get("kernel")
+    column = self._space.kernel_column(self.block_index, filters.field)
     return self._filtered(depthwise.SuperDepthwise, x, filters, column)
 
-  def squeeze_excite(self, x: _Value, units: int, skipped: Tensor | None) -> _Value:
-    layer = squeeze_excite.SuperSqueezeExcite(units, name=self.name("squeeze"))
+  def squeeze_excite(
+    self,
+    x: _Value,
+    units: int,
+    skipped: Tensor | None,
+    activation: str = "relu",
+    gate: str = "hard_sigmoid",
+  ) -> _Value:
+    name = self.name("squeeze")
+    layer = squeeze_excite.SuperSqueezeExcite(units, activation, gate, name=name)
     features = layer(x.features) if skipped is None else layer(x.features, skipped)
     return _Value(features, x.live)
 
   def add(self, shortcut: _Value, x: _Value) -> _Value:
-    layer = _PaddedAdd(name=self.name("add"))
+    layer = _PaddedAdd(name=self.next_name("add"))
     return _Value(*layer(shortcut.features, shortcut.live, x.features, x.live))
 
   def drop_branch(self, x: _Value, rate: float) -> _Value:
@@ -144,6 +161,19 @@ class _SuperMaker(LayerMaker):
   def global_pool(self, x: _Value) -> _Value:
     layer = keras.layers.GlobalAveragePooling2D(keepdims=True, name=self.name("pool"))
     return _Value(layer(x.features), x.live)
+
+  def window_pool(self, x: _Value, window: Window) -> _Value:
+    return _Value(window_pool.stand_alone(x.features, window, self.name("pool")), x.live)
+
+  def activation(self, x: _Value, activation: str) -> _Value:
+    return _Value(activation_layer(x.features, activation, self.name("activation")), x.live)
+
+  def norm(self, x: _Value, activation: str) -> _Value:
+    layer = norm.SuperNorm(activation, self._norm, name=self.name("norm"))
+    return _Value(layer(x.features, x.live), x.live)
+
+  def rescale(self, x: _Value, scale: tuple[float, ...], offset: tuple[float, ...]) -> _Value:
+    return _Value(rescale.stand_alone(x.features, scale, offset, self.name("rescale")), x.live)
 
   def dropout(self, x: _Value, rate: float) -> _Value:
     if not rate:
@@ -245,7 +275,7 @@ def super_network(
   network = space.largest()
   images = keras.Input(network.input_shape, name="images")
   widths = keras.Input((len(space),), dtype="int32", name="widths")
-  norm = {
+  norm_arguments = {
     "groups": groups,
     "statistics": statistics,
     "inference": inference,
@@ -254,7 +284,7 @@ def super_network(
   }
   value = _Value(images, _InputLive(name="live_inputs")(images, widths))
   rates = branch_rates(network, stochastic_depth)
-  outputs = wire(network, _SuperMaker(space, widths, norm, rates), value)
+  outputs = wire(network, _SuperMaker(space, widths, norm_arguments, rates), value)
   return SuperNetwork(
     inputs=[images, widths],
     outputs=outputs.features,

@@ -33,8 +33,13 @@ def _overlaid(old: np.ndarray, new: np.ndarray, is_kernel: bool) -> np.ndarray:
   for axis, (size, wanted) in enumerate(zip(old.shape, new.shape, strict=True)):
     if is_kernel and new.ndim == 4 and axis < 2:  # height and width of the kernel
       both = min(size, wanted)
-      parts_of_old.append(channels.kernel_centre(size, both))
-      parts_of_new.append(channels.kernel_centre(wanted, both))
+      # What has one size in both may be even.
+      centres = [
+        slice(None) if size == wanted else channels.kernel_centre(full, both)
+        for full in (size, wanted)
+      ]
+      parts_of_old.append(centres[0])
+      parts_of_new.append(centres[1])
     else:
       parts_of_old.append(slice(min(size, wanted)))
       parts_of_new.append(slice(min(size, wanted)))

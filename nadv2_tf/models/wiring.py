@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from nadv2_tf.models.parts.names import layer_name
@@ -25,10 +26,17 @@ class LayerMaker(Maker):
 
   def __init__(self, branch_rates: Mapping[int, float] | None = None) -> None:
     self.block_index = 0
+    self._given: Counter[str] = Counter()
     self._branch_rates = branch_rates or {}
 
   def name(self, field: str) -> str:
     return layer_name(self.block_index, field)
+
+  def next_name(self, field: str) -> str:
+    """A name for each of several such layers in one block: the second ends in _2."""
+    name = self.name(field)
+    self._given[name] += 1
+    return name if self._given[name] == 1 else f"{name}_{self._given[name]}"
 
   def residual(self, shortcut: Any, branch: Any) -> Any:
     """The residual add of a block whose branch some images may skip."""

@@ -34,7 +34,7 @@ def optional_width(place: str, value: Any, low: int = 0) -> int | None:
 
 
 def kernel(place: str, value: Any, any_size: bool = False) -> int:
-  """Returns `value`; raises ValueError for an even size, unless padding says where its centre is."""
+  """Returns `value`; raises ValueError for an even size, unless `any_size` is allowed."""
   integer(place, value, 1, LARGEST_KERNEL)
   if value % 2 == 0 and not any_size:
     raise ValueError(f"{place} must be odd, got {value}.")

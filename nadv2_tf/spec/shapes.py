@@ -151,8 +151,7 @@ class _ShapeMaker:
   ) -> Shape:
     if skipped:
       return x
-    details = {"squeeze": units, "activation": activation, "gate": gate}
-    return self._record("squeeze_excite", x, x, **details)
+    return self._record("squeeze_excite", x, x, squeeze=units, activation=activation, gate=gate)
 
   def window_pool(self, x: Shape, window: Window) -> Shape:
     height, width = (
@@ -223,9 +222,9 @@ def _check_bypass(layer: LayerShape, bypass_cap: int | None) -> None:
   if passes and not layer.can_be_bypassed:
     needed = f"{layer.in_channels} filters" if is_depthwise else "bypass_cap 0"
     raise ValueError(
-      f"{layer.field} with padding {layer.padding}, kernel {layer.kernel} and stride {layer.stride} "
-      f"makes {layer.out_height}x{layer.out_width} of {layer.in_height}x{layer.in_width}, so no "
-      f"channel can go around it: it needs {needed}, got "
+      f"{layer.field} with padding {layer.padding}, kernel {layer.kernel} and stride "
+      f"{layer.stride} makes {layer.out_height}x{layer.out_width} of "
+      f"{layer.in_height}x{layer.in_width}, so no channel can go around it: it needs {needed}, got "
       f"{layer.kept if is_depthwise else bypass_cap}."
     )
 

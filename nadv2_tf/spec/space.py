@@ -201,6 +201,10 @@ class SearchSpace:
     """{field: column of `encode`} of one block's decisions."""
     return self._columns.get(block_index, {})
 
+  def kernel_column(self, block_index: int, field: str) -> int | None:
+    """Column of the kernel size of a block's depthwise layer `field`; None if it is fixed."""
+    return self.columns(block_index).get("kernel") if field == "depthwise" else None
+
   @functools.cached_property
   def _columns(self) -> dict[int, dict[str, int]]:
     table: dict[int, dict[str, int]] = {}

@@ -1,8 +1,11 @@
-"""How every registered backbone is built small enough for the identities."""
+"""How every registered backbone is built small enough for the identities, and others' networks."""
 
 from typing import NamedTuple
 
+import other_networks
+
 from nadv2_tf import backbones
+from nadv2_tf import spec as specs
 
 
 class Case(NamedTuple):
@@ -26,8 +29,16 @@ CASES = {
   "single_path": Case((32, 32, 3), 7, 0.3),
 }
 
+#: those, and networks that are no backbone of the package
+ALL_CASES = {
+  **CASES,
+  **{name: Case(other_networks.SHAPE, 7, 0.3) for name in other_networks.NETWORKS},
+}
+
 
 def space_of(name):
-  """The search space of a backbone at the size of its case."""
+  """The search space of a backbone at the size of its case, or of another network."""
+  if name in other_networks.NETWORKS:
+    return specs.space_of(other_networks.NETWORKS[name], levels=4)
   case = CASES[name]
   return backbones.search_space(name, input_shape=case.input_shape, classes=case.classes)

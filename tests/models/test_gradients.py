@@ -7,7 +7,7 @@ import backbone_cases
 import numpy as np
 import pytest
 import tensorflow as tf
-from backbone_cases import CASES
+from backbone_cases import ALL_CASES
 
 from nadv2_tf import backbones
 from nadv2_tf.models import slice_network, super_network
@@ -16,13 +16,13 @@ from nadv2_tf.spec import channels, space_of
 
 #: those that have every kind of layer and of bypass are tried with more sub-networks
 SEEDS = {"mobilenet_v3_demo": 3, "fastdepth": 3}
-ALL = [(name, seed) for name in CASES for seed in range(SEEDS.get(name, 1))]
+ALL = [(name, seed) for name in ALL_CASES for seed in range(SEEDS.get(name, 1))]
 
 
 @functools.cache
 def case_of(name):
   space = backbone_cases.space_of(name)
-  return space, super_network(space), CASES[name].shift
+  return space, super_network(space), ALL_CASES[name].shift
 
 
 def kept_mask(variable, name, shape):

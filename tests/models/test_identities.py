@@ -10,19 +10,19 @@ import backbone_cases
 import keras
 import numpy as np
 import pytest
-from backbone_cases import CASES
+from backbone_cases import ALL_CASES, CASES
 
 from nadv2_tf import backbones
 from nadv2_tf.models import slice_network, stand_alone, super_network
 
 BATCH = 3
 #: FastDepth is checked in double precision, below
-CLASSIFICATION = [name for name in CASES if name != "fastdepth"]
+CLASSIFICATION = [name for name in ALL_CASES if name != "fastdepth"]
 
 
 @pytest.fixture(scope="module", params=CLASSIFICATION)
 def case(request, randomise):
-  shape, _, shift = CASES[request.param]
+  shape, _, shift = ALL_CASES[request.param]
   space = backbone_cases.space_of(request.param)
   model = randomise(super_network(space), seed=1, shift=shift)
   images = np.random.default_rng(2).normal(size=(BATCH, *shape)).astype(np.float32)
@@ -70,6 +70,20 @@ def constructed(space):
   return specs
 
 
+def block_by_block(space):
+  """Specs in which one block is at its smallest and all others are full, and one off the grid."""
+  full = space.largest()
+  specs, off_grid = {"largest": full, "smallest": space.smallest()}, full
+  for index, block in enumerate(full.blocks):
+    columns = [space.decisions[column] for column in space.columns(index).values()]
+    least = {decision.field: decision.choices[0] for decision in columns}
+    odd = {field: max(width * 3 // 4 - 1, 1) for field, width in block.widths().items()}
+    odd = {field: width for field, width in odd.items() if field in least}
+    specs[f"block {index + 1} at its smallest"] = full.with_block(index, **least)
+    off_grid = off_grid.with_block(index, **odd)
+  return {**specs, "off the grid": off_grid}
+
+
 def outputs(model, space, spec, images, widths_of):
   return np.asarray(model([images, widths_of(space, spec, len(images))], training=False))
 
@@ -100,7 +114,9 @@ def test_twenty_sampled_specs(case, widths_of, relative_gap):
 
 def test_constructed_specs(case, widths_of, relative_gap):
   space, *_ = case
-  for spec in constructed(space).values():
+  is_backbone = space.largest().name in CASES
+  specs = constructed(space) if is_backbone else block_by_block(space)
+  for spec in specs.values():
     check(case, spec, widths_of, relative_gap)
 
 
@@ -137,10 +153,10 @@ def test_rows_of_a_batch_do_not_mix(case, widths_of, relative_gap):
     assert np.abs(mixed[index] - alone[index]).max() <= 1e-5 * alone.std()
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ALL_CASES)
 def test_all_channels_kept_equals_plain_network(name, randomise, widths_of, relative_gap, float64):
   """Identity 1: nothing of the masks is left when all is kept."""
-  shape, _, shift = CASES[name]
+  shape, _, shift = ALL_CASES[name]
   space = backbone_cases.space_of(name)
   model = randomise(super_network(space), seed=1, shift=shift)
   plain = slice_network(model, space.largest())

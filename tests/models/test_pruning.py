@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import other_networks
 import pytest
 
 from nadv2_tf import backbones
@@ -10,7 +11,7 @@ from nadv2_tf.models import slice_network, stand_alone, super_network
 from nadv2_tf.models.pruning import order_by_importance, order_by_norm
 from nadv2_tf.models.slicing import fill_super_network
 from nadv2_tf.spec import NetworkSpec, SearchSpace, Skip, space_of
-from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head, InvertedResidual, Upsample
+from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head, InvertedResidual, Norm, Upsample
 
 RESIDUAL = NetworkSpec(
   "residual",
@@ -152,6 +153,39 @@ def test_the_full_network_of_a_space_with_bypasses_stays_what_it_is(name, random
   assert relative_gap(_outputs(model, space.largest(), images), before) < 1e-4
 
 
+@pytest.mark.parametrize("name", other_networks.NETWORKS)
+def test_other_networks_stay_what_they_are(name, randomise, relative_gap, float64):
+  network = other_networks.NETWORKS[name]
+  model = randomise(super_network(space_of(network, 4)), seed=5, shift=0.3)
+  images = np.random.default_rng(0).normal(size=(2, *network.input_shape))
+  before, weights = _outputs(model, network, images), model.get_weights()
+  order_by_importance(model)
+  after = model.get_weights()
+  moved = [not np.array_equal(one, other) for one, other in zip(weights, after, strict=True)]
+  assert sum(moved) > 0.8 * len(moved)
+  assert relative_gap(_outputs(model, network, images), before) < 1e-6
+
+
+def test_a_batch_norm_by_itself_follows_the_channels_that_come(randomise):
+  """Two convolutions that are added up share one order, and what scales their sum counts."""
+  blocks = (Conv(4, activation="linear"), Conv(4), Norm("relu"), Head(2))
+  network = NetworkSpec("summed", (8, 8, 3), blocks, (Skip(0, 1),))
+  model = randomise(super_network(space_of(network, 4)), seed=6)
+  norm, kernel = model.get_layer("block03_norm").norm, model.get_layer("block04_classes").kernel
+  kernel.assign(np.ones((4, 2)) * np.array([1, 5, 2, 3])[:, None])
+  norm.gamma.assign([-4.0, 0.1, 0.5, 1.0])
+  norm.beta.assign([0.0, 0.1, -1.0, 1.0])
+  first, second = (model.get_layer(f"block0{number}_filters").kernel for number in (1, 2))
+  second.assign(np.asarray(second) * 1e-3)  # it reads the same channels, but little of them
+  before = [np.array(one)[0, 0] for one in (first, second)]
+  order = [3, 0, 2, 1]
+  order_by_importance(model)  # 1 x 4, 5 x 0.2, 2 x 1.5, 3 x 2
+  np.testing.assert_allclose(norm.gamma, [1.0, -4.0, 0.5, 0.1])
+  np.testing.assert_array_equal(np.asarray(first)[0, 0], before[0][:, order])
+  # What the second convolution reads is ordered as well.
+  np.testing.assert_array_equal(np.asarray(second)[0, 0], before[1][order][:, order])
+
+
 def test_what_is_read_by_large_weights_and_is_large_itself_comes_first(randomise):
   spec = NetworkSpec(
     "bottleneck", (8, 8, 3), (Conv(4), InvertedResidual(4, 4, 4, 3, residual=False), Head(2, 4))
@@ -178,10 +212,13 @@ def test_channels_that_pass_a_bypass_of_the_full_network_keep_their_places(rando
   assert all(map(np.array_equal, first, model.get_layer("block01_filters").get_weights()))
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v3_demo", "fastdepth"])
+@pytest.mark.parametrize("name", ["mobilenet_v3_demo", "fastdepth", *other_networks.NETWORKS])
 def test_a_super_network_takes_the_weights_of_a_full_network(name, randomise):
-  own = backbones.search_space(name).network.input_shape
-  space = backbones.search_space(name, (32, 32, own[-1]))
+  if name in other_networks.NETWORKS:
+    space = space_of(other_networks.NETWORKS[name], 4)
+  else:
+    own = backbones.search_space(name).network.input_shape
+    space = backbones.search_space(name, (32, 32, own[-1]))
   full = randomise(stand_alone(space.largest()), seed=8)
   model = super_network(space)
   fill_super_network(model, full)

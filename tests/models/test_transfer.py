@@ -2,7 +2,9 @@
 
 import random
 
+import backbone_cases
 import numpy as np
+import other_networks
 import pytest
 
 from nadv2_tf import backbones
@@ -12,10 +14,13 @@ from nadv2_tf.models.transfer import copy_overlap
 SPACES = {"mobilenet_v3_demo": (32, 32, 1), "fastdepth": (32, 32, 3)}
 
 
-@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("name", [*SPACES, *other_networks.NETWORKS])
 def test_a_cut_of_a_cut_is_the_cut(name, randomise):
   """From a network to one inside it, the overlap is what slicing the shared weights gives."""
-  space = backbones.search_space(name, input_shape=SPACES[name])
+  if name in SPACES:
+    space = backbones.search_space(name, input_shape=SPACES[name])
+  else:
+    space = backbone_cases.space_of(name)
   model = randomise(super_network(space), seed=1)
   middle = space.decode([d.choices[-1 if d.kind == "kernel" else -2] for d in space.decisions])
   rng = random.Random(2)

@@ -2,6 +2,8 @@
 
 import random
 
+import backbone_cases
+import other_networks
 import pytest
 
 from nadv2_tf import backbones
@@ -9,7 +11,13 @@ from nadv2_tf.resources import COUNTS
 from nadv2_tf.spec import NetworkSpec
 from nadv2_tf.spec.blocks import Conv, InvertedResidual
 
-BACKBONES = list(backbones.BACKBONES)
+SPACES = [*backbones.BACKBONES, *other_networks.NETWORKS]
+
+
+def _space(name):
+  if name in other_networks.NETWORKS:
+    return backbone_cases.space_of(name)
+  return backbones.search_space(name)
 
 
 def _removal_prone(space, rng):
@@ -31,9 +39,9 @@ def _costs(spec):
   return {**counted, "macs with bias": spec.macs(bias=True)}
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", SPACES)
 def test_shrinking_any_decision_never_raises_any_counted_resource(name):
-  space, rng = backbones.search_space(name), random.Random(0)
+  space, rng = _space(name), random.Random(0)
   specs = [space.largest(), *(space.sample(rng) for _ in range(4))]
   specs += [_removal_prone(space, rng) for _ in range(20)]
   steps = 0
@@ -58,10 +66,10 @@ def test_removing_a_block_without_residual_widens_nothing():
   assert kept.block_outputs()[1] == removed.block_outputs()[1] == (4, 4, 4)
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", SPACES)
 def test_shrinking_step_by_step_counts_what_the_whole_network_counts(name):
   # A step walks only the blocks that it changes; read anew, the network must be the same.
-  space, rng = backbones.search_space(name), random.Random(0)
+  space, rng = _space(name), random.Random(0)
   spec, steps = space.largest(), 0
   for _ in range(300):
     smaller = space.shrink(spec, rng.randrange(len(space)))

@@ -4,6 +4,7 @@ import random
 
 import keras
 import numpy as np
+import other_networks
 import pytest
 import tensorflow as tf
 
@@ -45,7 +46,10 @@ DECODER = NetworkSpec(
 )
 
 
-@pytest.fixture(scope="module", params=[CLASSIFIER, DECODER], ids=lambda network: network.name)
+NETWORKS = [CLASSIFIER, DECODER, *other_networks.NETWORKS.values()]
+
+
+@pytest.fixture(scope="module", params=NETWORKS, ids=lambda network: network.name)
 def space(request):
   return space_of(request.param, levels=4)
 
@@ -53,6 +57,12 @@ def space(request):
 @pytest.fixture(scope="module")
 def images():
   return np.random.default_rng(0).normal(size=(16, 8, 8, 3)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def own_images(space):
+  shape = (16, *space.network.input_shape)
+  return np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
 
 def some_specs(space):
@@ -64,7 +74,8 @@ def some_specs(space):
     for column in space.columns(index).values():
       row[column] = space.decisions[column].choices[0]
     yield space.decode(row)
-  yield from (space.largest(), space.smallest(), *(space.sample(rng) for _ in range(8)))
+  count = 2 if space.network.name in other_networks.NETWORKS else 8
+  yield from (space.largest(), space.smallest(), *(space.sample(rng) for _ in range(count)))
 
 
 def relative_gap(one, other):
@@ -72,7 +83,8 @@ def relative_gap(one, other):
   return np.max(np.abs(one - other)) / np.max(np.abs(other))
 
 
-def test_sliced_is_masked_is_the_network_cut_out(space, images, randomise):
+def test_sliced_is_masked_is_the_network_cut_out(space, own_images, randomise):
+  images = own_images
   model = randomise(super_network(space, inference="batch"), seed=2)
   traces = []
 
@@ -86,13 +98,14 @@ def test_sliced_is_masked_is_the_network_cut_out(space, images, randomise):
     masked = model([images, np.tile(row, (len(images), 1))], training=False)
     alone = slice_network(model, spec)(images, training=True)
     assert relative_gap(sliced(row), masked) < 1e-5
-    assert relative_gap(sliced(row), alone) < 1e-5
+    # Variances are means of squares here, and two passes in Keras.
+    assert relative_gap(sliced(row), alone) < 5e-5
   assert len(traces) == 1
 
 
-def test_statistics_of_other_images_are_folded_in(space, images, randomise):
+def test_statistics_of_other_images_are_folded_in(space, own_images, randomise):
   model = randomise(super_network(space), seed=3)
-  own, other = images[:12], images[4:]
+  own, other = own_images[:12], own_images[4:]
   for spec in some_specs(space):
     row = np.array(space.encode(spec), np.int32)
     statistics = OwnStatistics()
@@ -128,6 +141,23 @@ def test_masked_and_sliced_give_the_same_loss_and_gradients(
     largest = max(float(tf.reduce_max(tf.abs(value))) for value in masked[2])
     for variable, one, other in zip(model.trainable_variables, sliced[2], masked[2], strict=True):
       np.testing.assert_allclose(one, other, atol=1e-5 * largest, err_msg=variable.path)
+
+
+@pytest.mark.parametrize("name", other_networks.NETWORKS)
+def test_gradients_of_other_networks(name, randomise):
+  """Masked and sliced: through relu6, swish, gates, pools, padding, biases and batch norms."""
+  space = space_of(other_networks.NETWORKS[name], levels=4)
+  task = Classification("demo", 24, 3, 0)
+  model = randomise(super_network(space, groups=2), seed=4)
+  images = np.random.default_rng(5).normal(size=(8, *other_networks.SHAPE)).astype(np.float32)
+  widths = WidthSampler(space, 8, 2, seed=5).batch(0)
+  batch = (tf.constant(images), tf.constant(widths)), tf.constant([0, 1, 2, 3, 4, 5, 6, 0])
+  masked = gradients(model, task, 8, *batch)
+  sliced = tf.function(sliced_gradients, autograph=False)(model, task, 8, 2, *batch)
+  assert float(sliced[0]) == pytest.approx(float(masked[0]), rel=1e-5)
+  largest = max(float(tf.reduce_max(tf.abs(value))) for value in masked[2])
+  for variable, one, other in zip(model.trainable_variables, sliced[2], masked[2], strict=True):
+    np.testing.assert_allclose(one, other, atol=1e-5 * largest, err_msg=variable.path)
 
 
 def test_distillation_mixes_in_the_full_networks_outputs(classifier_space, images, randomise):

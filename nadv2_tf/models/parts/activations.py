@@ -9,7 +9,13 @@ import keras
 if TYPE_CHECKING:
   from nadv2_tf.types import Tensor
 
-KERAS_NAMES = {"linear": "linear", "relu": "relu", "hard_swish": "hard_silu"}
+KERAS_NAMES = {
+  "linear": "linear",
+  "relu": "relu",
+  "relu6": "relu6",
+  "hard_swish": "hard_silu",
+  "swish": "silu",
+}
 
 
 def activate(features: Tensor, name: str) -> Tensor:
@@ -20,4 +26,4 @@ def activation_layer(features: Tensor, name: str, layer_name: str) -> Tensor:
   """The same as a plain Keras layer; nothing for "linear"."""
   if name == "linear":
     return features
-  return keras.layers.Activation(KERAS_NAMES[name], name=f"{layer_name}_activation")(features)
+  return keras.layers.Activation(KERAS_NAMES[name], name=layer_name)(features)

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from nadv2_tf.models.parts import filtered
+from nadv2_tf.models.parts.padding import keras_padding, pad, pad_layer
 
 if TYPE_CHECKING:
   from typing import Any
@@ -34,13 +35,16 @@ class SuperConvolution(filtered.SuperFiltered):
     size = self.filters.kernel
     shape = (size, size, features_shape[-1], self.filters.kept)
     self.kernel = self.add_weight(name="kernel", shape=shape, initializer="he_normal")
-    if self.norm is None:
-      self.bias = self.add_weight(name="bias", shape=shape[-1:], initializer="zeros")
-    else:
-      self.norm.build((None, None, None, shape[-1]), (None, shape[-1]))
+    self.build_norm_or_bias(shape[-1])
 
   def convolve(self, features: Tensor, widths: Tensor) -> Tensor:
-    return ops.conv(features, self.kernel, strides=self.filters.stride, padding="same")
+    padding = self.filters.padding
+    return ops.conv(
+      pad(features, padding),
+      self.kernel,
+      strides=self.filters.stride,
+      padding=keras_padding(padding),
+    )
 
 
 def stand_alone(x: Tensor, filters: Filters, name: str) -> Tensor:
@@ -51,11 +55,11 @@ def stand_alone(x: Tensor, filters: Filters, name: str) -> Tensor:
       filters.kept,
       filters.kernel,
       filters.stride,
-      padding="same",
+      padding=keras_padding(filters.padding),
       use_bias=not filters.batch_norm,
       kernel_initializer="he_normal",
       name=name,
-    )(x)
+    )(pad_layer(x, filters.padding, name))
   return filtered.finish_stand_alone(x, convolved, filters, filters.kept, filters.bypass_cap, name)
 
 

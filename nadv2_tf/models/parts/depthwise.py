@@ -12,6 +12,7 @@ from keras import ops
 
 from nadv2_tf.layers import centre_mask
 from nadv2_tf.models.parts import filtered
+from nadv2_tf.models.parts.padding import keras_padding, pad, pad_layer
 from nadv2_tf.spec import channels as channel_rules
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
   import numpy as np
 
-  from nadv2_tf.layers import MaskedBatchNorm
   from nadv2_tf.spec.blocks import Filters
   from nadv2_tf.spec.shapes import LayerShape
   from nadv2_tf.types import Tensor
@@ -28,10 +28,8 @@ if TYPE_CHECKING:
 class SuperDepthwise(filtered.SuperFiltered):
   """Depthwise layer of the super-network. One kernel size serves the whole batch."""
 
-  norm: MaskedBatchNorm  # there always is one
-
   def bypass_cap(self) -> int | None:
-    return None
+    return self._cap
 
   def full_filters(self) -> int:
     return self._full
@@ -49,9 +47,12 @@ class SuperDepthwise(filtered.SuperFiltered):
     size, channels = self.filters.kernel, features_shape[-1]
     # A wider expansion bypass can bring more channels than filters, and fewer leave filters idle.
     self._full = channel_rules.depthwise_kept(channels, self.filters.kept)
+    # With a filter for every channel, whatever is chosen, nothing goes around it; nor could it if
+    # its padding makes an output of another size (see `space_of`).
+    self._cap = 0 if self.width_column is None and self._full == channels else None
     shape = (size, size, self._full, 1)
     self.kernel = self.add_weight(name="kernel", shape=shape, initializer="he_normal")
-    self.norm.build((None, None, None, self._full), (None, self._full))
+    self.build_norm_or_bias(self._full)
 
   def convolve(self, features: Tensor, widths: Tensor) -> Tensor:
     kernel = self.kernel
@@ -60,7 +61,10 @@ class SuperDepthwise(filtered.SuperFiltered):
       kernel = kernel * mask
     if self._full < features.shape[-1]:
       features = features[..., : self._full]
-    return ops.depthwise_conv(features, kernel, strides=self.filters.stride, padding="same")
+    padding = self.filters.padding
+    return ops.depthwise_conv(
+      pad(features, padding), kernel, strides=self.filters.stride, padding=keras_padding(padding)
+    )
 
 
 def stand_alone(x: Tensor, filters: Filters, name: str) -> Tensor:
@@ -72,19 +76,19 @@ def stand_alone(x: Tensor, filters: Filters, name: str) -> Tensor:
     convolved = keras.layers.DepthwiseConv2D(
       filters.kernel,
       filters.stride,
-      padding="same",
-      use_bias=False,
+      padding=keras_padding(filters.padding),
+      use_bias=not filters.batch_norm,
       depthwise_initializer="he_normal",
       name=name,
-    )(x if kept == in_channels else x[..., :kept])
+    )(pad_layer(x if kept == in_channels else x[..., :kept], filters.padding, name))
   return filtered.finish_stand_alone(x, convolved, filters, kept, None, name)
 
 
 def sliced_weights(
   super_layer: SuperDepthwise, shape: LayerShape
 ) -> tuple[list[np.ndarray], list[np.ndarray] | None]:
-  """(arrays of the DepthwiseConv2D, arrays of its batch norm) for a `LayerShape`."""
+  """(arrays of the DepthwiseConv2D, arrays of its batch norm or None) for a `LayerShape`."""
   centre = channel_rules.kernel_centre(super_layer.filters.kernel, shape.kernel)
   kernel = ops.convert_to_numpy(super_layer.kernel)[centre, centre, : shape.kept]
-  _, norm = filtered.norm_or_bias(super_layer, shape.kept)
-  return [kernel], norm
+  bias, norm = filtered.norm_or_bias(super_layer, shape.kept)
+  return [kernel, *bias], norm

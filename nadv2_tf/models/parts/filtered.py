@@ -22,6 +22,13 @@ if TYPE_CHECKING:
   from nadv2_tf.types import Tensor
 
 
+def masked_norm(arguments: Mapping[str, Any]) -> MaskedBatchNorm:
+  """The batch norm of a layer of the super-network."""
+  # Moments of half-precision features are taken in the variables' own precision.
+  dtype = keras.config.dtype_policy().variable_dtype
+  return MaskedBatchNorm(**arguments, name="norm", dtype=dtype)
+
+
 class SuperFiltered(keras.layers.Layer):
   """A searched layer of the super-network. Subclasses give the kernel and the convolution.
 
@@ -44,9 +51,7 @@ class SuperFiltered(keras.layers.Layer):
     self.filters = filters
     self.width_column = width_column
     self.kernel_column = kernel_column
-    # Moments of half-precision features are taken in the variables' own precision.
-    dtype = keras.config.dtype_policy().variable_dtype
-    self.norm = MaskedBatchNorm(**norm, name="norm", dtype=dtype) if filters.batch_norm else None
+    self.norm = masked_norm(norm) if filters.batch_norm else None
 
   def kept_filters(self, live: Tensor, widths: Tensor) -> Tensor:
     """int32 [batch]: how many filters of each image work."""
@@ -77,36 +82,47 @@ class SuperFiltered(keras.layers.Layer):
     kept = self.kept_filters(live, widths)
     convolved = self.convolve(features, widths)
     mask = channel_mask(kept, convolved.shape[-1], convolved.dtype)
-    filtered = activate(self._normalised(convolved, mask, training), self.filters.activation)
+    if self.norm is None:
+      filtered = _scaled(convolved, mask, self.bias * mask)
+    else:
+      filtered = normalised(self.norm, convolved, mask, training)
+    filtered = activate(filtered, self.filters.activation)
     out = join_bypass(filtered, features, mask, self.bypass_cap(), self.filters.stride)
     return out, self.live_channels(live, kept)
 
-  def _normalised(self, convolved: Tensor, mask: Tensor, training: bool) -> Tensor:
-    """Batch norm or bias, and the mask."""
+  def build_norm_or_bias(self, channels: int) -> None:
     if self.norm is None:
-      scale, shift = mask, self.bias * mask
-    elif training and self.norm.is_written_out and convolved.dtype == self.norm.dtype:
-      return self.norm.normalised(convolved, mask)
+      self.bias = self.add_weight(name="bias", shape=(channels,), initializer="zeros")
     else:
-      scale, shift = (
-        ops.cast(value, convolved.dtype) for value in self.norm(convolved, mask, training=training)
-      )
-    by_image = (-1, 1, 1, convolved.shape[-1])
-    return convolved * ops.reshape(scale, by_image) + ops.reshape(shift, by_image)
+      self.norm.build((None, None, None, channels), (None, channels))
 
   def compute_output_spec(
     self, features: Tensor, live: Tensor, widths: Tensor, training: bool = False
   ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Shapes by the channel rule, without tracing the layer."""
     height, width, in_channels = features.shape[1:]
-    stride = self.filters.stride
+    window = (self.filters.stride, self.filters.kernel, self.filters.padding)
     shape = (
       features.shape[0],
-      channel_rules.output_size(height, stride),
-      channel_rules.output_size(width, stride),
+      channel_rules.output_size(height, *window),
+      channel_rules.output_size(width, *window),
       channel_rules.output_channels(in_channels, self.bypass_cap(), self.full_filters()),
     )
     return keras.KerasTensor(shape, self.compute_dtype), keras.KerasTensor(live.shape, "int32")
+
+
+def normalised(norm: MaskedBatchNorm, features: Tensor, mask: Tensor, training: bool) -> Tensor:
+  """Batch norm of `features`, and the mask, [batch, channels]."""
+  if training and norm.is_written_out and features.dtype == norm.dtype:
+    return norm.normalised(features, mask)
+  scale, shift = norm(features, mask, training=training)
+  return _scaled(features, ops.cast(scale, features.dtype), ops.cast(shift, features.dtype))
+
+
+def _scaled(features: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+  """`features` times a scale and plus a shift of each image, [batch, channels]."""
+  by_image = (-1, 1, 1, features.shape[-1])
+  return features * ops.reshape(scale, by_image) + ops.reshape(shift, by_image)
 
 
 def finish_stand_alone(
@@ -130,7 +146,7 @@ def finish_stand_alone(
   if convolved is not None:
     if filters.batch_norm:
       convolved = keras.layers.BatchNormalization(epsilon=EPSILON, name=f"{name}_norm")(convolved)
-    convolved = activation_layer(convolved, filters.activation, name)
+    convolved = activation_layer(convolved, filters.activation, f"{name}_activation")
   return channel_rules.join(
     x,
     convolved,
@@ -151,6 +167,10 @@ def norm_or_bias(
   """
   if super_layer.norm is None:
     return [ops.convert_to_numpy(super_layer.bias)[:kept]], None
-  norm = super_layer.norm
+  return [], norm_arrays(super_layer.norm, kept)
+
+
+def norm_arrays(norm: MaskedBatchNorm, kept: int) -> list[np.ndarray]:
+  """Batch norm's four arrays in Keras's order, cut to the first `kept` channels."""
   arrays = (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
-  return [], [ops.convert_to_numpy(array)[:kept] for array in arrays]
+  return [ops.convert_to_numpy(array)[:kept] for array in arrays]

@@ -1,6 +1,7 @@
 """Squeeze-and-excite over all live channels, filtered and bypassed; its width is not searched.
 
-Source: Howard et al. 2019, section 5.3 (gate: hard sigmoid); NetAdaptV2, appendix B.
+Source: Howard et al. 2019, section 5.3 (gate: hard sigmoid); NetAdaptV2, appendix B; Tan and Le,
+EfficientNet, 2019 (swish between the two layers, gate: sigmoid).
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import keras
 from keras import ops
+
+from nadv2_tf.models.parts.activations import KERAS_NAMES
 
 if TYPE_CHECKING:
   from typing import Any
@@ -24,15 +27,16 @@ REDUCE, EXPAND = "reduce", "expand"
 class SuperSqueezeExcite(keras.layers.Layer):
   """Squeeze-and-excite of the super-network; dead channels are 0 and stay 0."""
 
-  def __init__(self, units: int, **kwargs: Any) -> None:
+  def __init__(self, units: int, activation: str, gate: str, **kwargs: Any) -> None:
     super().__init__(**kwargs)
     self.units = units
-    self.reduce = keras.layers.Dense(units, activation="relu", name=REDUCE)
+    self.gate = gate
+    self.reduce = keras.layers.Dense(units, activation=KERAS_NAMES[activation], name=REDUCE)
     self.expand: Any = None
 
   def build(self, features_shape: tuple[Any, ...]) -> None:
     channels = features_shape[-1]
-    self.expand = keras.layers.Dense(channels, activation="hard_sigmoid", name=EXPAND)
+    self.expand = keras.layers.Dense(channels, activation=self.gate, name=EXPAND)
     self.reduce.build((None, channels))
     self.expand.build((None, self.units))
 
@@ -49,13 +53,14 @@ class SuperSqueezeExcite(keras.layers.Layer):
     return keras.KerasTensor(features.shape, features.dtype)
 
 
-def stand_alone(x: Tensor, units: int, name: str) -> Tensor:
+def stand_alone(x: Tensor, units: int, activation: str, gate: str, name: str) -> Tensor:
   """The same in plain Keras."""
-  gate = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(x)
-  gate = keras.layers.Conv2D(units, 1, activation="relu", name=f"{name}_{REDUCE}")(gate)
-  gate = keras.layers.Conv2D(x.shape[-1], 1, name=f"{name}_{EXPAND}")(gate)
-  gate = keras.layers.Activation("hard_sigmoid", name=f"{name}_gate")(gate)
-  return keras.layers.Multiply(name=name)([x, gate])
+  y = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(x)
+  between = KERAS_NAMES[activation]
+  y = keras.layers.Conv2D(units, 1, activation=between, name=f"{name}_{REDUCE}")(y)
+  y = keras.layers.Conv2D(x.shape[-1], 1, name=f"{name}_{EXPAND}")(y)
+  y = keras.layers.Activation(gate, name=f"{name}_gate")(y)
+  return keras.layers.Multiply(name=name)([x, y])
 
 
 def sliced_weights(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
   from nadv2_tf.layers.batch_norm import MaskedBatchNorm
   from nadv2_tf.models.super_network import SuperNetwork
-  from nadv2_tf.spec.blocks import Filters
+  from nadv2_tf.spec.blocks import Filters, Padding, Window
   from nadv2_tf.types import Tensor
 
   #: function of what the kernel is multiplied with, 1.0 or [channels]
@@ -38,6 +38,14 @@ if TYPE_CHECKING:
 # widths of a super-network drive each other out, and a step takes half as long again. 30000
 # take some 50 MiB. oneDNN reads this at its first convolution.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "30000")
+
+
+#: what squeeze-and-excite ends with, in fewer operations than Keras's own
+GATES = {
+  "hard_sigmoid": lambda x: tf.nn.relu6(x + 3.0) * (1.0 / 6.0),
+  "sigmoid": tf.nn.sigmoid,
+}
+POOLS = {"max": tf.nn.max_pool2d, "average": tf.nn.avg_pool2d}
 
 
 class OwnStatistics:
@@ -115,8 +123,10 @@ class _SlicedMaker(LayerMaker):
     layer, kept = self._layer(filters.field), self._width(filters)
     kernel = _first(layer.kernel, None, None, x.live, _at_least_one(kept))
 
+    features, padding = _zero_padded(x.features, filters.padding)
+
     def convolve(scale: Tensor) -> Tensor:
-      return tf.nn.conv2d(x.features, kernel * scale, filters.stride, "SAME")
+      return tf.nn.conv2d(features, kernel * scale, filters.stride, padding)
 
     return self._finished(x, convolve, layer, filters, kept, filters.bypass_cap)
 
@@ -125,19 +135,20 @@ class _SlicedMaker(LayerMaker):
     kept = channel_rules.depthwise_kept(x.live, self._width(filters), tf.minimum)
     computed = _at_least_one(kept)
     kernel = tf.convert_to_tensor(layer.kernel)
-    size = self._columns(self.block_index).get("kernel")
+    size = self._model.space.kernel_column(self.block_index, filters.field)
     if size is not None:
       margin = (filters.kernel - self._row[size]) // 2
       kernel = kernel[margin : filters.kernel - margin, margin : filters.kernel - margin]
     kernel = _first(kernel, None, None, computed, None)
     features = _first(x.features, None, None, None, computed)
+    features, padding = _zero_padded(features, filters.padding)
 
     def convolve(scale: Tensor) -> Tensor:
       factor = tf.reshape(scale, (-1, 1))
       strides = (1, filters.stride, filters.stride, 1)
-      return tf.nn.depthwise_conv2d(features, kernel * factor, strides, "SAME")
+      return tf.nn.depthwise_conv2d(features, kernel * factor, strides, padding)
 
-    return self._finished(x, convolve, layer, filters, kept, None)
+    return self._finished(x, convolve, layer, filters, kept, layer.bypass_cap())
 
   def _finished(self, x, convolve, layer, filters, kept, cap):
     """Norm and activation of what is convolved, and beside it the channels of `x` that pass."""
@@ -155,16 +166,23 @@ class _SlicedMaker(LayerMaker):
     passed = _first(passed, None, None, None, out, skipped=kept)
     return _Value(tf.concat([y, passed], axis=-1), out)
 
-  def squeeze_excite(self, x: _Value, units: int, skipped: Tensor | None) -> _Value:
+  def squeeze_excite(
+    self,
+    x: _Value,
+    units: int,
+    skipped: Tensor | None,
+    activation: str = "relu",
+    gate: str = "hard_sigmoid",
+  ) -> _Value:
     layer = self._layer("squeeze")
     reduce = _first(layer.reduce.kernel, x.live, None)
     expand = _first(layer.expand.kernel, None, x.live)
     bias = _sliced(layer.expand.bias, x.live)
 
     def gated() -> Tensor:
-      gate = tf.nn.relu(tf.reduce_mean(x.features, (1, 2)) @ reduce + layer.reduce.bias)
-      gate = tf.nn.relu6(gate @ expand + bias + 3.0) * (1.0 / 6.0)
-      return x.features * tf.reshape(gate, (tf.shape(gate)[0], 1, 1, -1))
+      y = tf.reduce_mean(x.features, (1, 2)) @ reduce + layer.reduce.bias
+      y = GATES[gate](activate(y, activation) @ expand + bias)
+      return x.features * tf.reshape(y, (tf.shape(y)[0], 1, 1, -1))
 
     features = gated() if skipped is None else tf.cond(skipped, lambda: x.features, gated)
     return _Value(features, x.live)
@@ -178,6 +196,24 @@ class _SlicedMaker(LayerMaker):
 
   def global_pool(self, x: _Value) -> _Value:
     return _Value(tf.reduce_mean(x.features, (1, 2), keepdims=True), x.live)
+
+  def window_pool(self, x: _Value, window: Window) -> _Value:
+    features, padding = _zero_padded(x.features, window.padding)
+    return _Value(POOLS[window.form](features, window.size, window.stride, padding), x.live)
+
+  def activation(self, x: _Value, activation: str) -> _Value:
+    return _Value(activate(x.features, activation), x.live)
+
+  def norm(self, x: _Value, activation: str) -> _Value:
+    def scaled(scale: Tensor) -> Tensor:
+      return x.features * scale
+
+    features = self._normalise(scaled, self._layer("norm").norm, x.live)
+    return _Value(activate(features, activation), x.live)
+
+  def rescale(self, x: _Value, scale: tuple[float, ...], offset: tuple[float, ...]) -> _Value:
+    dtype = x.features.dtype
+    return _Value(x.features * tf.constant(scale, dtype) + tf.constant(offset, dtype), x.live)
 
   def dropout(self, x: _Value, rate: float) -> _Value:
     return self._dropped(x, rate) if rate and self._training else x
@@ -247,6 +283,15 @@ def _first(tensor: Tensor, *ends: Tensor | None, skipped: Tensor = 0) -> Tensor:
 def _folded(convolve: Convolve, scale: Tensor, shift: Tensor) -> Tensor:
   """Scale in the kernel, as at deployment: no pass over the features beside the convolution."""
   return tf.nn.bias_add(convolve(scale), shift)
+
+
+def _zero_padded(features: Tensor, padding: Padding | None) -> tuple[Tensor, str]:
+  """Features with what zeros there are before a layer, and how TensorFlow is to pad them."""
+  if padding is None:
+    return features, "SAME"
+  if padding != (0, 0):
+    features = tf.pad(features, ((0, 0), padding, padding, (0, 0)))
+  return features, "VALID"
 
 
 def _downsampled(features: Tensor, stride: int) -> Tensor:
