@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
-from keras import ops
 
-from nadv2_tf.layers import pad_channels
 from nadv2_tf.models.parts import (
   classifier,
   convolution,
   depthwise,
   norm,
+  per_image,
   rescale,
   squeeze_excite,
   window_pool,
@@ -36,64 +35,6 @@ class _Value(NamedTuple):
 
   features: Tensor
   live: Tensor
-
-
-class _AllRemoved(keras.layers.Layer):
-  """bool [batch]: the images whose listed columns of `widths` are all 0."""
-
-  def __init__(self, columns: Sequence[int], **kwargs: Any) -> None:
-    super().__init__(**kwargs)
-    self.columns = columns
-
-  def call(self, widths: Tensor) -> Tensor:
-    removed = widths[:, self.columns[0]] == 0
-    for column in self.columns[1:]:
-      removed = ops.logical_and(removed, widths[:, column] == 0)
-    return removed
-
-  def compute_output_spec(self, widths: Tensor) -> keras.KerasTensor:
-    return keras.KerasTensor((widths.shape[0],), "bool")
-
-
-class _Choose(keras.layers.Layer):
-  """Per image one of two values, the narrower padded with zero channels."""
-
-  def call(
-    self,
-    condition: Tensor,
-    true_features: Tensor,
-    true_live: Tensor,
-    false_features: Tensor,
-    false_live: Tensor,
-  ) -> tuple[Tensor, Tensor]:
-    channels = max(true_features.shape[-1], false_features.shape[-1])
-    features = ops.where(
-      condition[:, None, None, None],
-      pad_channels(true_features, channels),
-      pad_channels(false_features, channels),
-    )
-    return features, ops.where(condition, true_live, false_live)
-
-
-class _PaddedAdd(keras.layers.Layer):
-  """Residual or skip add; the narrower operand is padded with zero channels."""
-
-  def call(
-    self, shortcut: Tensor, shortcut_live: Tensor, features: Tensor, live: Tensor
-  ) -> tuple[Tensor, Tensor]:
-    channels = max(shortcut.shape[-1], features.shape[-1])
-    total = pad_channels(shortcut, channels) + pad_channels(features, channels)
-    return total, ops.maximum(shortcut_live, live)
-
-
-class _InputLive(keras.layers.Layer):
-  """int32 [batch]: every image starts with all its channels live."""
-
-  def call(self, images: Tensor, widths: Tensor) -> Tensor:
-    return ops.full_like(widths[:, 0], images.shape[-1])
-
-  def compute_output_spec(self, images: Tensor, widths: Tensor) -> keras.KerasTensor:
-    return keras.KerasTensor((widths.shape[0],), "int32")
 
 
 class _SuperMaker(LayerMaker):
@@ -148,7 +89,7 @@ class _SuperMaker(LayerMaker):
     return _Value(features, x.live)
 
   def add(self, shortcut: _Value, x: _Value) -> _Value:
-    layer = _PaddedAdd(name=self.next_name("add"))
+    layer = per_image.PaddedAdd(name=self.next_name("add"))
     return _Value(*layer(shortcut.features, shortcut.live, x.features, x.live))
 
   def drop_branch(self, x: _Value, rate: float) -> _Value:
@@ -188,7 +129,7 @@ class _SuperMaker(LayerMaker):
     columns = self._space.columns(self.block_index)
     if not all(field in columns for field in fields):
       return None
-    layer = _AllRemoved([columns[field] for field in fields], name=self.name("removed"))
+    layer = per_image.AllRemoved([columns[field] for field in fields], name=self.name("removed"))
     return layer(self._widths)
 
   def choose(
@@ -197,7 +138,7 @@ class _SuperMaker(LayerMaker):
     if condition is None:
       return if_false()
     true, false = if_true(), if_false()
-    layer = _Choose(name=self.name("choose"))
+    layer = per_image.Choose(name=self.name("choose"))
     return _Value(*layer(condition, true.features, true.live, false.features, false.live))
 
 
@@ -282,7 +223,7 @@ def super_network(
     "momentum": momentum,
     "synchronized": synchronized,
   }
-  value = _Value(images, _InputLive(name="live_inputs")(images, widths))
+  value = _Value(images, per_image.InputLive(name="live_inputs")(images, widths))
   rates = branch_rates(network, stochastic_depth)
   outputs = wire(network, _SuperMaker(space, widths, norm_arguments, rates), value)
   return SuperNetwork(

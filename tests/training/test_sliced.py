@@ -17,7 +17,8 @@ from nadv2_tf.tasks.examples import Examples
 from nadv2_tf.training.loop import TrainingLoop
 from nadv2_tf.training.recipe import Recipe
 from nadv2_tf.training.steps.gradients import gradients, sliced_gradients
-from nadv2_tf.training.steps.sliced import GivenStatistics, OwnStatistics, run_sliced
+from nadv2_tf.training.steps.sliced import run_sliced
+from nadv2_tf.training.steps.sliced_norms import GivenStatistics, OwnStatistics
 from nadv2_tf.training.widths import WidthSampler
 
 CLASSIFIER = NetworkSpec(

@@ -13,12 +13,8 @@ import tensorflow as tf
 
 from nadv2_tf.training.digests import digest_of
 from nadv2_tf.training.scoring.evaluation import parts_of
-from nadv2_tf.training.steps.sliced import (
-  GivenStatistics,
-  MovingStatistics,
-  OwnStatistics,
-  run_sliced,
-)
+from nadv2_tf.training.steps.sliced import run_sliced
+from nadv2_tf.training.steps.sliced_norms import GivenStatistics, MovingStatistics, OwnStatistics
 from nadv2_tf.training.steps.tracing import traced
 
 if TYPE_CHECKING:

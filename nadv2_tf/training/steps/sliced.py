@@ -11,29 +11,22 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
-from nadv2_tf.layers.batch_norm import EPSILON
 from nadv2_tf.layers.channel_bypass import BYPASS_POOL
 from nadv2_tf.models.parts.activations import activate
 from nadv2_tf.models.parts.classifier import products
 from nadv2_tf.models.wiring import LayerMaker, wire
 from nadv2_tf.spec import channels as channel_rules
-from nadv2_tf.training.fused_norms import batch_norm
+from nadv2_tf.training.steps.sliced_norms import OwnStatistics, first, first_of
 
 if TYPE_CHECKING:
-  from collections.abc import Callable, Iterable
-  from typing import TypeAlias
+  from collections.abc import Callable
 
-  from nadv2_tf.layers.batch_norm import MaskedBatchNorm
   from nadv2_tf.models.super_network import SuperNetwork
   from nadv2_tf.spec.blocks import Filters, Padding, Window
+  from nadv2_tf.training.steps.sliced_norms import Statistics
   from nadv2_tf.types import Tensor
-
-  #: function of what the kernel is multiplied with, 1.0 or [channels]
-  Convolve: TypeAlias = Callable[[Tensor], Tensor]
-  Statistics: TypeAlias = Callable[[Convolve, MaskedBatchNorm, Tensor], Tensor]
 
 # Every new shape of a convolution is compiled once by oneDNN and kept; of 1024, its default, the
 # widths of a super-network drive each other out, and a step takes half as long again. 30000
@@ -47,44 +40,6 @@ GATES = {
   "sigmoid": tf.nn.sigmoid,
 }
 POOLS = {"max": tf.nn.max_pool2d, "average": tf.nn.avg_pool2d}
-
-
-class OwnStatistics:
-  """Batch norm by the statistics of the images themselves; gradients flow through them.
-
-  Attributes:
-    collected: (scale, shift) of every batch norm, in the order in which they run.
-  """
-
-  def __init__(self) -> None:
-    self.collected: list[tuple[Tensor, Tensor]] = []
-
-  def __call__(self, convolve: Convolve, norm: MaskedBatchNorm, channels: Tensor) -> Tensor:
-    gamma, beta = _sliced(norm.gamma, channels), _sliced(norm.beta, channels)
-    normalised, mean, variance = batch_norm(convolve(1.0), gamma, beta, EPSILON)
-    scale = gamma * tf.math.rsqrt(variance + EPSILON)
-    self.collected.append((scale, beta - mean * scale))
-    return normalised
-
-
-class GivenStatistics:
-  """Batch norm by the scales and shifts that `OwnStatistics` collected on other images."""
-
-  def __init__(self, collected: Iterable[tuple[Tensor, Tensor]]) -> None:
-    self._collected = iter(collected)
-
-  def __call__(self, convolve: Convolve, norm: MaskedBatchNorm, channels: Tensor) -> Tensor:
-    return _folded(convolve, *next(self._collected))
-
-
-class MovingStatistics:
-  """Batch norm by the running averages of training, for measuring what they are worth."""
-
-  def __call__(self, convolve: Convolve, norm: MaskedBatchNorm, channels: Tensor) -> Tensor:
-    scale = _sliced(norm.gamma, channels)
-    scale = scale * tf.math.rsqrt(_sliced(norm.moving_variance, channels) + EPSILON)
-    mean = _sliced(norm.moving_mean, channels)
-    return _folded(convolve, scale, _sliced(norm.beta, channels) - mean * scale)
 
 
 class _Value(NamedTuple):
@@ -122,7 +77,7 @@ class _SlicedMaker(LayerMaker):
 
   def convolution(self, x: _Value, filters: Filters) -> _Value:
     layer, kept = self._layer(filters.field), self._width(filters)
-    kernel = _first(layer.kernel, None, None, x.live, _at_least_one(kept))
+    kernel = first(layer.kernel, None, None, x.live, _at_least_one(kept))
 
     features, padding = _zero_padded(x.features, filters.padding)
 
@@ -140,8 +95,8 @@ class _SlicedMaker(LayerMaker):
     if size is not None:
       margin = (filters.kernel - self._row[size]) // 2
       kernel = kernel[margin : filters.kernel - margin, margin : filters.kernel - margin]
-    kernel = _first(kernel, None, None, computed, None)
-    features = _first(x.features, None, None, None, computed)
+    kernel = first(kernel, None, None, computed, None)
+    features = first(x.features, None, None, None, computed)
     features, padding = _zero_padded(features, filters.padding)
 
     def convolve(scale: Tensor) -> Tensor:
@@ -155,16 +110,16 @@ class _SlicedMaker(LayerMaker):
     """Norm and activation of what is convolved, and beside it the channels of `x` that pass."""
     computed = _at_least_one(kept)
     if layer.norm is None:
-      y = tf.nn.bias_add(convolve(1.0), _sliced(layer.bias, computed))
+      y = tf.nn.bias_add(convolve(1.0), first_of(layer.bias, computed))
     else:
       y = self._normalise(convolve, layer.norm, computed)
-    y = _first(activate(y, filters.activation), None, None, None, kept)
+    y = first(activate(y, filters.activation), None, None, None, kept)
     if cap == 0:
       return _Value(y, kept)
     out = tf.maximum(x.live if cap is None else tf.minimum(x.live, cap), kept)
     # Pooled before it is cut: an empty slice has no pool, and so no gradient.
     passed = _downsampled(x.features, filters.stride)
-    passed = _first(passed, None, None, None, out, skipped=kept)
+    passed = first(passed, None, None, None, out, skipped=kept)
     return _Value(tf.concat([y, passed], axis=-1), out)
 
   def squeeze_excite(
@@ -176,9 +131,9 @@ class _SlicedMaker(LayerMaker):
     gate: str = "hard_sigmoid",
   ) -> _Value:
     layer = self._layer("squeeze")
-    reduce = _first(layer.reduce.kernel, x.live, None)
-    expand = _first(layer.expand.kernel, None, x.live)
-    bias = _sliced(layer.expand.bias, x.live)
+    reduce = first(layer.reduce.kernel, x.live, None)
+    expand = first(layer.expand.kernel, None, x.live)
+    bias = first_of(layer.expand.bias, x.live)
 
     def gated() -> Tensor:
       y = tf.reduce_mean(x.features, (1, 2)) @ reduce + layer.reduce.bias
@@ -231,7 +186,7 @@ class _SlicedMaker(LayerMaker):
 
   def classifier(self, x: _Value, classes: int) -> _Value:
     layer = self._layer("classes")
-    kernel = _first(layer.kernel, *[None] * (len(layer.kernel.shape) - 2), x.live, None)
+    kernel = first(layer.kernel, *[None] * (len(layer.kernel.shape) - 2), x.live, None)
     return _Value(products(x.features, kernel, layer.pixels) + layer.bias, tf.constant(classes))
 
   def all_removed(self, fields: tuple[str, ...]) -> Tensor | None:
@@ -255,37 +210,6 @@ class _SlicedMaker(LayerMaker):
     return _Value(features, tf.where(condition, true.live, false.live))
 
 
-def _at_least_one(count: Tensor) -> Tensor:
-  """A convolution without filters is an error in TensorFlow; the one too many is cut off again."""
-  return tf.maximum(count, 1)
-
-
-def _sliced(variable: Tensor, channels: Tensor) -> Tensor:
-  return _first(variable, channels)
-
-
-def _first(tensor: Tensor, *ends: Tensor | None, skipped: Tensor = 0) -> Tensor:
-  """`tensor` up to `ends` along its axes, None for all; of the last axis `skipped` are left out.
-
-  Brackets say the same, but each of them becomes a dozen operations that pack numbers: a third of
-  a scoring's graph.
-  """
-  axes = len(ends)
-  begins = [0] * (axes - 1) + [skipped]
-  return tf.strided_slice(
-    tf.convert_to_tensor(tensor),
-    np.zeros(axes, np.int32) if isinstance(skipped, int) else tf.stack(begins),
-    tf.stack([0 if end is None else end for end in ends]),
-    np.ones(axes, np.int32),
-    end_mask=sum(1 << axis for axis, end in enumerate(ends) if end is None),
-  )
-
-
-def _folded(convolve: Convolve, scale: Tensor, shift: Tensor) -> Tensor:
-  """Scale in the kernel, as at deployment: no pass over the features beside the convolution."""
-  return tf.nn.bias_add(convolve(scale), shift)
-
-
 def _zero_padded(features: Tensor, padding: Padding | None) -> tuple[Tensor, str]:
   """Features with what zeros there are before a layer, and how TensorFlow is to pad them."""
   if padding is None:
@@ -304,6 +228,11 @@ def _downsampled(features: Tensor, stride: int) -> Tensor:
 def _padded(value: _Value, channels: Tensor) -> Tensor:
   missing = channels - value.live
   return tf.pad(value.features, ((0, 0), (0, 0), (0, 0), (0, missing)))
+
+
+def _at_least_one(count: Tensor) -> Tensor:
+  """A convolution without filters is an error in TensorFlow; the one too many is cut off again."""
+  return tf.maximum(count, 1)
 
 
 def run_sliced(
