@@ -38,7 +38,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], ...]] = {
 PAGE = """# Networks of `keras.applications`
 
 Written by `python -m nadv2_tf.benchmarks.studies.coverage`, with Keras {keras}: each network with
-random weights and statistics, read (`nadv2_tf.reading.read_network`), built again and compared
+drawn weights and statistics, read (`nadv2_tf.reading.read_network`), built again and compared
 with itself. The difference is the largest of its outputs, as a share of their spread (of a softmax
 that of the logarithms); in float32, and where rounding makes more of it than the 1e-5 that are
 allowed, in float64. What is refused names the first layer that has no place, and what would be
@@ -106,32 +106,44 @@ def row(name: str, function: Any, settings: Mapping[str, Any]) -> Row:
 
 
 def randomised(model: Any) -> Any:
-  """The model with drawn weights and statistics, whose signal keeps its size."""
+  """The model with drawn weights, and statistics near those of its own features.
+
+  With others the signal grows from block to block until rounding is all that is left of it.
+  """
+  import keras
   import numpy as np
 
   rng = np.random.default_rng(0)
   for weight in model.weights:
     shape = tuple(weight.shape)
-    name = weight.name
-    if "variance" in name or "gamma" in name:
+    if "gamma" in weight.name:
       weight.assign(rng.uniform(0.5, 1.5, shape))
-    elif len(shape) < 2:
+    elif len(shape) == 1 and "variance" not in weight.name:
       weight.assign(rng.normal(0, 0.3, shape))
-    else:
+    elif len(shape) > 1:
       depthwise = len(shape) == 4 and shape[-1] == 1 and shape[0] > 1
       fan_in = np.prod(shape[:2]) if depthwise else np.prod(shape[:-1])
       weight.assign(rng.normal(0, np.sqrt(2 / fan_in), shape))
+  norms = [item for item in model.layers if isinstance(item, keras.layers.BatchNormalization)]
+  momenta = [norm.momentum for norm in norms]
+  for norm in norms:
+    norm.momentum = 0.0
+  model(batch(model, 8), training=True)
+  for norm, momentum in zip(norms, momenta, strict=True):
+    norm.momentum = momentum
+    variance = np.asarray(norm.moving_variance)
+    norm.moving_variance.assign(variance * rng.uniform(0.7, 1.4, variance.shape) + 0.01)
   return model
 
 
-def batch(model: Any) -> Any:
-  """Two images in the range that the model takes."""
+def batch(model: Any, size: int = 2) -> Any:
+  """Images in the range that the model takes."""
   import keras
   import numpy as np
 
   rescales = any(isinstance(layer, keras.layers.Rescaling) for layer in model.layers)
   low, high = (0, 255) if rescales else (-1, 1)
-  shape = (2, *model.input_shape[1:])
+  shape = (size, *model.input_shape[1:])
   return np.random.default_rng(1).uniform(low, high, shape).astype("float32")
 
 

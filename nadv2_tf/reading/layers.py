@@ -186,7 +186,10 @@ def _rescaling(layer: Any, inputs: list[Node], label: str) -> Node:
 def _normalization(layer: Any, inputs: list[Node], label: str) -> Node:
   if layer.mean is None:
     raise UnplacedError("it was not adapted to images; call its adapt")
-  mean, variance = array(layer.mean), array(layer.variance)
+  # Numbers that were given are those of any precision; those that were adapted have the layer's.
+  given = layer.input_mean is not None
+  mean = np.asarray(layer.input_mean) if given else array(layer.mean)
+  variance = np.asarray(layer.input_variance) if given else array(layer.variance)
   deviation = np.maximum(np.sqrt(variance.astype(np.float64)), keras.config.epsilon())
   scale, offset = (deviation, mean) if layer.invert else (1 / deviation, -mean / deviation)
   return graph.affine(_one(inputs), scale, offset, label)
