@@ -1,5 +1,6 @@
 """What the documents tell the reader to type: Python runs, commands and their flags exist."""
 
+import json
 import pathlib
 import re
 import shlex
@@ -95,3 +96,19 @@ def test_flags_of_documented_commands_exist(program):
   for page, name, flags in commands():
     missing = set(flags) - known - {"flagfile", "help"} if name == program else set()
     assert not missing, f"{page}: nadv2-{name} has no --{', --'.join(sorted(missing))}"
+
+
+@pytest.mark.parametrize(
+  "path", sorted((ROOT / "docs").rglob("*.ipynb")), ids=lambda path: path.stem
+)
+def test_a_notebook_runs(path, tmp_path):
+  """Its code cells one after the other, in a process of their own; committed without outputs."""
+  cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+  code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+  assert code and not any(cell.get("outputs") for cell in cells)
+  program = tmp_path / "notebook.py"
+  program.write_text("\n".join(code), encoding="utf-8")
+  done = subprocess.run(
+    [sys.executable, str(program)], cwd=tmp_path, capture_output=True, text=True, check=False
+  )
+  assert done.returncode == 0, done.stderr[-2000:]
