@@ -13,7 +13,7 @@ class FinetuneOptions(OptionGroup):
   """How a network that was cut out is trained on."""
 
   finetune_epochs: float = option(
-    10.0, "Epochs of training for the network that was cut out.", low=0
+    15.0, "Epochs of training for the network that was cut out.", low=0
   )
   finetune_learning_rate: float | None = option(
     None,

@@ -29,7 +29,7 @@ class TrainOptions(OptionGroup):
     low=0,
   )
   full_epochs: float = option(
-    10.0,
+    5.0,
     "Epochs of the full network alone: before those of the super-network, or with --order=paper "
     "the first ones among them.",
     low=0,
