@@ -138,11 +138,11 @@ def _norm(layer: Any, inputs: list[Node], label: str) -> Node:
     raise UnplacedError(f"its axis is {layer.axis}; the last axis would be understood")
   if x.kind in ("flatten", "zeros"):
     raise UnplacedError(f"it follows {x.label}; a convolution or Dense there would be understood")
-  channels = x.shape[2]
+  mean = array(layer.moving_mean)
   values = {
-    "gamma": array(layer.gamma) if layer.scale else np.ones(channels),
-    "beta": array(layer.beta) if layer.center else np.zeros(channels),
-    "mean": array(layer.moving_mean),
+    "gamma": array(layer.gamma) if layer.scale else np.ones_like(mean),
+    "beta": array(layer.beta) if layer.center else np.zeros_like(mean),
+    "mean": mean,
     "variance": array(layer.moving_variance),
     "epsilon": float(layer.epsilon),
   }

@@ -31,7 +31,8 @@ class ReadNetwork:
 
   Attributes:
     spec: the whole network; its first block is `rescale` if the model has preprocessing.
-    weights: {layer name in `stand_alone(spec)`: arrays in the order of the layer's set_weights}.
+    weights: {layer name in `stand_alone(spec)`: arrays in the order of the layer's set_weights};
+      of float64 where they are computed from those of the model.
     output_activation: "linear", "softmax" or "sigmoid": what the model does to the logits.
     dropped: lines: what was left out, and why.
   """

@@ -114,10 +114,9 @@ def norm_arrays(norm: Node, bias: np.ndarray | None = None) -> list[np.ndarray]:
   """Gamma, beta, moving mean and variance for an epsilon of 1e-3, behind a `bias`.
 
   The same function exactly: where the variance is large enough it takes up the difference of the
-  epsilons, else gamma does.
+  epsilons, else gamma does. What is computed stays in float64, and is rounded where it is used.
   """
   gamma, beta, mean, variance = (norm[name] for name in ("gamma", "beta", "mean", "variance"))
-  dtype = mean.dtype
   if bias is not None:
     mean = mean.astype(np.float64) - bias
   epsilon = norm["epsilon"]
@@ -127,7 +126,7 @@ def norm_arrays(norm: Node, bias: np.ndarray | None = None) -> list[np.ndarray]:
     ratio = np.sqrt((variance + EPSILON) / (variance + epsilon))
     gamma = np.where(moved >= 0, gamma, gamma * ratio)
     variance = np.where(moved >= 0, moved, variance)
-  return [np.asarray(array, dtype) for array in (gamma, beta, mean, variance)]
+  return [gamma, beta, mean, variance]
 
 
 def activation_behind(links: Links, node: Node) -> tuple[str, Node]:
