@@ -189,7 +189,8 @@ class _TwinMaker(StaticMaker):
     return x  # the twin learns to give the network's own outputs, which have none
 
   def classifier(self, x: Tensor, classes: int) -> Tensor:
-    x = self.layer(layers.Conv2D(classes, 1, name=self.name("classes")), x, "kernel")
+    layer = layers.Conv2D(classes, x.shape[1:3], name=self.name("classes"))  # over all pixels
+    x = self.layer(layer, x, "kernel")
     return layers.Flatten(name="logits")(x)
 
 

@@ -59,6 +59,14 @@ class FlatOperators:
     options = _strides(schema.Conv2DOptionsT(), stride, activation)
     return self._filtered("CONV_2D", x, kernels, options, activation, padding)
 
+  def dense(self, x: FlatTensor, filters: int) -> FlatTensor:
+    if x.shape[1:3] == (1, 1):
+      return self.convolution(x, filters, 1, 1, "linear")
+    options = _strides(schema.Conv2DOptionsT(), 1, "linear")
+    options.padding = schema.Padding.VALID
+    inputs = [x, self._weights(filters, *x.shape[1:]), self._weights(filters)]
+    return self.graph.apply("CONV_2D", inputs, (x.shape[0], 1, 1, filters), options)
+
   def depthwise(
     self,
     x: FlatTensor,

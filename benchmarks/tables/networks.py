@@ -92,7 +92,7 @@ class _FileMaker(StaticMaker):
     return x
 
   def classifier(self, x: Any, classes: int) -> Any:
-    logits = self._operators.convolution(x, classes, 1, 1, "linear")
+    logits = self._operators.dense(x, classes)
     return self._operators.reshaped(logits, (1, classes))
 
   def _joined(self, x: Any, convolved: Any, kept: int, bypass_cap: int | None, stride: int) -> Any:

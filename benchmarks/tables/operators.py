@@ -48,6 +48,12 @@ class TensorFlowOperators:
     y = tf.nn.conv2d(x, kernels, stride, border) + self._weights(filters)
     return self.activated(y, activation)
 
+  def dense(self, x: Tensor, filters: int) -> Tensor:
+    if x.shape[1:3] == (1, 1):
+      return self.convolution(x, filters, 1, 1, "linear")
+    kernels = self._weights(*x.shape[1:], filters)
+    return tf.nn.conv2d(x, kernels, 1, "VALID") + self._weights(filters)
+
   def depthwise(
     self, x: Tensor, kernel: int, stride: int, activation: str, padding: Padding | None = None
   ) -> Tensor:

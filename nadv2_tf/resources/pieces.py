@@ -108,7 +108,9 @@ def pieces(layer: LayerShape) -> tuple[Piece, ...]:
     out = layer.out_channels
     return (Piece("padded_add" if padded else "add", *place, out, out),)
   if layer.kind == "classifier":
-    return (Piece("conv", *place, layer.in_channels, layer.kept, 1, activation="linear"),)
+    # Over several pixels it costs what one pixel with the channels of all of them would.
+    inputs = layer.in_height * layer.in_width * layer.in_channels
+    return (Piece("conv", 1, 1, inputs, layer.kept, 1, activation="linear"),)
   if layer.kind == "activation" and layer.activation in FUSED_ACTIVATIONS:
     return ()
   live = layer.in_channels
