@@ -21,8 +21,7 @@ if TYPE_CHECKING:
   from collections.abc import Iterator, Mapping
   from typing import Any
 
-OUTPUT = flags.DEFINE_string("output", "docs/reference/coverage.md", "The page to write.")
-ONLY = flags.DEFINE_list("only", [], "Names of the networks to look at, by default all.")
+FLAGS = flags.FLAGS
 
 #: pixels on a side, and what else is said of a network than its name; others take 64
 SIZES = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
@@ -147,16 +146,22 @@ def batch(model: Any, size: int = 2) -> Any:
   return np.random.default_rng(1).uniform(low, high, shape).astype("float32")
 
 
+def define_flags() -> None:
+  flags.DEFINE_string("output", "docs/reference/coverage.md", "The page to write.")
+  flags.DEFINE_list("only", [], "Names of the networks to look at, by default all.")
+
+
 def main(argv: list[str]) -> None:
   import keras
 
   lines = []
-  for item in rows(ONLY.value):
+  for item in rows(FLAGS.only):
     lines.append(item.line())
     print(lines[-1], flush=True)
   page = PAGE.format(keras=keras.__version__, rows="\n".join(lines))
-  write_atomically(pathlib.Path(OUTPUT.value), page.encode())
+  write_atomically(pathlib.Path(FLAGS.output), page.encode())
 
 
 if __name__ == "__main__":
+  define_flags()
   app.run(main)

@@ -99,7 +99,9 @@ def read_weights(path):
 
 def _read_run(path):
   folder = RunFolder(path.parent)
-  folder.check(finetune=FinetuneOptions(1.0, 0.1, "direct", finetune_holdout=False))
+  folder.check(
+    finetune=FinetuneOptions(1.0, 0.1, "direct", finetune_distillation=0, finetune_holdout=False)
+  )
   return folder.options("finetune", FinetuneOptions)
 
 

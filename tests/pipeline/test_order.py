@@ -60,12 +60,12 @@ def test_stages_come_in_their_order_and_are_timed_by_their_names(monkeypatch, is
   )
   monkeypatch.setattr(order, "STAGES", stages)
   monkeypatch.setattr(order.strategies, "is_chief", lambda strategy: is_chief)
-  folder = types.SimpleNamespace(open=lambda **groups: opened.append(groups))
   timed = []
   times = types.SimpleNamespace(
     stage=lambda name: timed.append(name) or order.contextlib.nullcontext()
   )
-  work = order.Work(types.SimpleNamespace(folder=folder, strategy=None), None, None, times)
+  bench = types.SimpleNamespace(open=lambda **groups: opened.append(groups), strategy=None)
+  work = order.Work(bench, None, None, times)
   order.go(order.RUN[::-1], work, finetune=1)
   assert opened == [{"finetune": 1}]
   left_out = set() if is_chief else {"time", "report"}

@@ -4,6 +4,7 @@ import base64
 import html.parser
 
 import pytest
+from report_figures import overview, reports
 
 from nadv2_tf.pipeline.report import page
 
@@ -71,7 +72,7 @@ def render(largest, found):
 
   def render_page(metrics, titles=("",), settings=SETTINGS, **parts):
     networks = [(title, found) for title in titles]
-    return Reader(page.render(metrics, settings, networks, largest, b"picture", **parts))
+    return Reader(page.render(overview(metrics), settings, networks, largest, b"picture", **parts))
 
   return render_page
 
@@ -101,7 +102,7 @@ def test_nothing_of_a_run_can_break_out_of_the_page(render, metrics):
   metrics["quality"] = metrics["metric"]["unit"] = metrics["metric"]["name"] = evil
   metrics["networks"][evil] = {}
   metrics["versions"] = {"nadv2_tf": evil}
-  log = [{"images": 10, "loss": 1.0, "accuracy": 0.5}]
+  log = reports((10, 1.0, 0.5))
   settings = {"network": {"data": f"npz:{evil}"}}
   read = render(
     metrics, (evil,), settings, examples=[(evil, b"maps")], logs={evil: log},
@@ -171,10 +172,7 @@ def test_exported_files_are_compared(render, metrics):
 
 
 def test_trainings_that_left_a_log_have_curves(render, metrics):
-  log = [
-    {"images": images, "loss": loss, "accuracy": accuracy}
-    for images, loss, accuracy in ((1000, 2.5, 0.1), (2000, 1.25, 0.6))
-  ]
+  log = reports((1000, 2.5, 0.1), (2000, 1.25, 0.6))
   read = render(metrics, logs={"super-network": log, "fine-tuning": []})
   assert "super-network" in read.titles and "fine-tuning" not in read.titles
   labels = [a["aria-label"] for a in read.attributes if "aria-label" in a]

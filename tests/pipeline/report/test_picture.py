@@ -2,8 +2,10 @@
 
 import matplotlib.figure
 import pytest
+from report_figures import overview
 
 from nadv2_tf.pipeline.report import picture
+from nadv2_tf.search.entries import read_entry
 
 
 @pytest.fixture
@@ -19,7 +21,8 @@ def draw(tmp_path, monkeypatch):
 
   def draw_picture(entries, metrics):
     path = tmp_path / "pareto.png"
-    picture.draw_pareto(entries, metrics, path)
+    entries = [read_entry(entry, "search.jsonl") for entry in entries]
+    picture.draw_pareto(entries, overview(metrics), path)
     assert path.read_bytes().startswith(b"\x89PNG")
     (legend,) = figures[-1].legends
     return figures[-1].axes[0], [text.get_text() for text in legend.get_texts()]
@@ -28,19 +31,25 @@ def draw(tmp_path, monkeypatch):
 
 
 def sample(number, resource, accuracy):
-  return {"type": "sample", "widths": [number], "resource": resource, "accuracy": accuracy}
+  entry = {"type": "sample", "iteration": 1, "widths": [number]}
+  return entry | {"resource": resource, "accuracy": accuracy}
 
 
 def best(number, resource, accuracy):
-  return sample(number, resource, accuracy) | {"type": "iteration", "iteration": number}
+  entry = sample(number, resource, accuracy) | {"type": "iteration", "iteration": number}
+  return entry | {"samples": 1, "samples_scored": 1}
 
 
 def lines_of(axes, style):
   return [line for line in axes.lines if line.get_linestyle() == style]
 
 
+BEGINNING = {
+  "type": "search", "space": "net", "input_shape": [8, 8, 1], "start": [8], "unit": "MACs",
+  "target": 1.0, "optimizer": "mcd", "settings": {}, "seed": 0,
+}  # fmt: skip
 SEARCH = [
-  {"type": "search"},
+  BEGINNING,
   sample(1, 20.0, 0.8),
   sample(2, 20.0, 0.1),
   best(1, 20.0, 0.8),
@@ -81,7 +90,7 @@ def test_hopeless_samples_do_not_press_the_path_flat(draw, metrics):
 
 
 def test_each_round_has_a_path_and_the_legend_names_one(draw, metrics):
-  rounds = [*SEARCH, {"type": "search"}, best(1, 14.0, 0.75), best(2, 13.0, 0.7)]
+  rounds = [*SEARCH, BEGINNING, best(1, 14.0, 0.75), best(2, 13.0, 0.7)]
   axes, legend = draw(rounds, metrics)
   assert [list(path.get_xdata()) for path in lines_of(axes, "-")] == [[20.0, 15.0], [14.0, 13.0]]
   assert legend.count("best of each iteration") == 1

@@ -1,12 +1,13 @@
 """The closing table: columns, units, what is not known, and who pays for which seconds."""
 
 import pytest
+from report_figures import overview, run_metrics
 
 from nadv2_tf.pipeline.report import tables
 
 
 def test_numbers_of_a_network(metrics):
-  (full, _), (found, columns) = tables.network_rows(metrics)
+  (full, _), (found, columns) = tables.network_rows(overview(metrics))
   assert (full, found) == ("full network", "found network")
   assert columns["test accuracy"] == "87.65%" and columns["in TFLite"] == "87.00%"
   assert columns["latency"] == "1.235 ms" and columns["MACs"] == "0.012 M"
@@ -14,24 +15,24 @@ def test_numbers_of_a_network(metrics):
 
 
 def test_a_network_pays_for_the_stages_that_it_needed(metrics):
-  (_, full), (_, found) = tables.network_rows(metrics)
+  (_, full), (_, found) = tables.network_rows(overview(metrics))
   assert (found["full"], found["train"], found["search"]) == ("10 s", "20 s", "31 s")
   assert found["finetune"] == "5 s" and found["export"] == "-"
   assert (full["full"], full["train"], full["search"]) == ("10 s", "-", "-")
   # Without a full network before it, all are cut out of the super-network.
   del metrics["seconds"]["full"]
-  (_, full), _ = tables.network_rows(metrics)
+  (_, full), _ = tables.network_rows(overview(metrics))
   assert (full["full"], full["train"]) == ("-", "20 s")
 
 
 def test_what_was_not_measured_is_a_dash(metrics):
-  _, (_, found) = tables.network_rows(metrics | {"networks": {"full": {}, "found": {}}})
+  _, (_, found) = tables.network_rows(overview(metrics | {"networks": {"full": {}, "found": {}}}))
   assert found["test accuracy"] == found["latency"] == found["MACs"] == found["parameters"] == "-"
 
 
 def test_other_networks_come_last_by_their_own_name(metrics):
   metrics["networks"] = {"invented": {}, "uniform": {}} | metrics["networks"]
-  titles = [title for title, _ in tables.network_rows(metrics)]
+  titles = [title for title, _ in tables.network_rows(overview(metrics))]
   assert titles == ["full network", "found network", "uniformly scaled", "invented"]
 
 
@@ -40,17 +41,17 @@ def test_measures_and_a_resource_of_ones_own_have_columns(metrics):
   metrics["metric"] |= {"name": "package.module:Energy", "unit": "mJ", "predicted": 3.0}
   metrics["networks"]["found"] |= {"measures": {"delta1": 0.8, "RMSE (m)": 0.51239}}
   metrics["networks"]["full"]["resource"] = 4321.5
-  (_, full), (_, found) = tables.network_rows(metrics)
+  (_, full), (_, found) = tables.network_rows(overview(metrics))
   assert found["test delta1"] == "87.65%" and "delta1" not in found
   assert found["RMSE (m)"] == "0.5124"
   assert (found["Energy"], full["Energy"]) == ("3 mJ", "4,321.5 mJ")
 
 
 def test_several_targets_have_a_row_and_a_line_each(targets):
-  titles = [title for title, _ in tables.network_rows(targets)]
+  titles = [title for title, _ in tables.network_rows(overview(targets))]
   expected = [f"found network, target {share}%" for share in (70, 40)]
   assert titles == ["full network", *expected]
-  lines = tables.metric_lines(targets)
+  lines = tables.metric_lines(overview(targets))
   assert [line[:26] for line in lines] == [
     "macs: target 1.6e+04 MACs,",
     "macs: target 9000 MACs, pr",
@@ -70,15 +71,15 @@ def test_titles_of_targets(folder, title):
 
 
 def test_the_resource_of_a_network(targets):
-  assert tables.resource_of(targets, "target_40pct/found") == 12000
+  assert tables.resource_of(overview(targets), "target_40pct/found") == 12000
   timed = {"name": "latency_ms", "unit": "ms", "target": 1.0, "predicted": 0.9}
   networks = {"networks": {"found": {"latency_ms": 1.5, "macs": 7}, "full": {"macs": 9}}}
-  assert tables.resource_of(networks | {"metric": timed}, "found") == 1.5
-  assert tables.resource_of(networks | {"metric": timed}, "full") is None
+  assert tables.resource_of(overview(networks | {"metric": timed}), "found") == 1.5
+  assert tables.resource_of(overview(networks | {"metric": timed}), "full") is None
 
 
 def test_the_text_is_a_table(metrics):
-  text = tables.text_table(metrics).splitlines()
+  text = tables.text_table(overview(metrics)).splitlines()
   header, full, found = text[:3]
   assert len({len(header), len(full), len(found)}) == 1
   for title, cell in (("test accuracy", "87.65%"), ("parameters", "1,234,567")):
@@ -92,21 +93,22 @@ def test_the_text_is_a_table(metrics):
 
 def test_a_target_that_was_missed_says_so_in_numbers(metrics):
   metrics["metric"] |= {"target": 10.0, "predicted": 9.9, "measured": 11.25}
-  metrics["rounds"] = [{}, {}, {}]
-  (line,) = tables.metric_lines(metrics)
+  landed = {"target": 10.0, "predicted": 9.9, "measured": 11.25}
+  metrics["rounds"] = [{"round": number} | landed for number in (1, 2, 3)]
+  (line,) = tables.metric_lines(overview(metrics))
   assert "target 10 MACs, predicted 9.9, measured 11.25;" in line
   assert line.endswith("5 iterations of 3 rounds")
 
 
 def test_a_folder_before_its_first_network_has_no_rows():
-  assert tables.network_rows({}) == [] and tables.metric_lines({}) == []
-  assert tables.text_table({}) == tables.trust_line({})
+  assert tables.network_rows(overview({})) == [] and tables.metric_lines(overview({})) == []
+  assert tables.text_table(overview({})) == tables.trust_line(run_metrics({}))
 
 
 def test_trust_in_words():
-  trust = {"tau": None, "networks": 2}
-  assert "not known, only 2 of its samples" in tables.trust_line({"trust": trust})
+  trust = {"tau": None, "networks": 2, "epochs": 0.5, "interval": None, "tau_of_resource": None}
+  assert "not known, only 2 of its samples" in tables.trust_line(run_metrics({"trust": trust}))
   trust |= {"tau": 0.456, "interval": [0.1, 0.789], "epochs": 0.5, "tau_of_resource": -0.2}
-  line = tables.trust_line({"trust": trust, "quality": "delta1"})
+  line = tables.trust_line(run_metrics({"trust": trust, "quality": "delta1"}))
   assert "tau 0.46 (95 %: 0.10 to 0.79) with the test delta1 after 0.5 epochs, over 2" in line
   assert line.endswith("the resource alone has -0.20")
