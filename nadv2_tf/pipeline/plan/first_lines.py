@@ -44,8 +44,8 @@ def tell(given: RunOptions, bench: Workbench, progress: Progress) -> Countdown |
   long = [stage for stage in stages if stage.seconds >= LEAST_SECONDS]
   told = ", ".join(f"{stage.name} {duration(stage.seconds)}" for stage in long)
   progress.line(
-    f"about {duration(total(stages))} on this machine (rough, within a factor of two; --plan "
-    f"measures){': ' if told else ''}{told}"
+    f"about {duration(total(stages))} on this machine (rough: at times off by more than two times; "
+    f"--plan measures){': ' if told else ''}{told}"
   )
   names = counts.networks
   times = {f"finetune {name}": names.count(name) for name in names} | {"export": len(names)}
