@@ -38,6 +38,8 @@ def load_model(path: AnyPath) -> keras.Model:
   path = pathlib.Path(path)
   if path.is_dir() and (path / SAVED_MODEL).is_file() or path.name == SAVED_MODEL:
     raise ReadError(f"{path} {SAVED_MODEL_WAY_OUT}.")
+  if not path.exists():
+    raise ReadError(f"There is no file {path}.")
   if path.suffix not in (".keras", ".h5", ".hdf5") or not path.is_file():
     raise ReadError(f"{path} is not a .keras or .h5 file.")
   try:

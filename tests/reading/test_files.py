@@ -57,7 +57,7 @@ def test_code_and_own_layers_are_refused_by_name(suffix, tmp_path):
 
 
 def test_other_files(tmp_path):
-  with pytest.raises(reading.ReadError, match="none.keras is not a .keras or .h5 file"):
+  with pytest.raises(reading.ReadError, match="There is no file .*none.keras"):
     reading.load_model(tmp_path / "none.keras")
   (tmp_path / "model.txt").write_text("x")
   with pytest.raises(reading.ReadError, match="model.txt is not a .keras or .h5 file"):
