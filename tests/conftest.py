@@ -16,10 +16,10 @@ LONG = (
   "training/test_checkpoints.py", "pipeline/test_depth_run.py", "benchmarks/test_compare.py",
   "training/test_multi_worker.py", "pipeline/test_run.py", "models/test_fastdepth.py",
   "pipeline/test_several_targets.py", "models/test_gradients.py", "models/test_backends.py",
-  "pipeline/test_encoder_weights.py", "programs/test_plan.py", "programs/test_survival.py",
+  "stages/test_encoder_weights.py", "programs/test_plan.py", "programs/test_survival.py",
   "programs/test_imagenet_presets.py", "programs/test_several_targets.py",
-  "pipeline/test_trust.py", "pipeline/test_bare_environment.py", "pipeline/test_worth.py",
-  "pipeline/test_export_stage.py",
+  "stages/test_trust.py", "pipeline/test_bare_environment.py", "pipeline/test_worth.py",
+  "stages/test_export.py",
 )  # fmt: skip
 
 

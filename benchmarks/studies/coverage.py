@@ -2,8 +2,9 @@
 
   python -m nadv2_tf.benchmarks.studies.coverage --output=docs/reference/coverage.md
 
-Each is built with random weights at the smallest image size that suits it, read, built again and
-compared with itself. Two cores take about ten minutes.
+Each is built with random weights at 64x64, or the least that it takes, read, built again and
+compared with itself. With --only rows are printed and the page stays as it is. Two cores take about
+ten minutes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import pathlib
+import sys
 from typing import TYPE_CHECKING
 
 from absl import app, flags
@@ -23,8 +25,9 @@ if TYPE_CHECKING:
 
 FLAGS = flags.FLAGS
 
-#: pixels on a side, and what else is said of a network than its name; others take 64
+#: pixels on a side of those that take no 64
 SIZES = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
+#: what each is built with, row by row; others as they are
 SETTINGS: dict[str, tuple[dict[str, Any], ...]] = {
   "MobileNet": ({}, {"alpha": 0.25}, {"alpha": 0.5, "include_top": False}),
   "MobileNetV2": ({}, {"alpha": 0.35}, {"alpha": 1.4, "include_top": False, "pooling": "avg"}),
@@ -154,10 +157,15 @@ def define_flags() -> None:
 def main(argv: list[str]) -> None:
   import keras
 
+  unknown = sorted(set(FLAGS.only) - set(applications()))
+  if unknown:
+    sys.exit(f"--only: keras.applications has no {unknown[0]!r}.")
   lines = []
   for item in rows(FLAGS.only):
     lines.append(item.line())
     print(lines[-1], flush=True)
+  if FLAGS.only:
+    return
   page = PAGE.format(keras=keras.__version__, rows="\n".join(lines))
   write_atomically(pathlib.Path(FLAGS.output), page.encode())
 

@@ -6,6 +6,9 @@
 NAME/mean, NAME/variance and fc/bias under the names of the published network's layers. The model
 takes images in [-1, 1] (their own preprocessing is (pixel - 127) / 128) and gives logits.
 
+Where the file has "check_logits", they must be the logits of
+`numpy.random.default_rng(0).uniform(-1, 1, (2, 224, 224, 3))`; the largest difference is printed.
+
 Source: Tan and Le, EfficientNet, 2019, Table 1; the Lite form (no squeeze-and-excite, ReLU6, stem
 and head of fixed width) is in models/official/efficientnet/lite of the TensorFlow TPU repository.
 """

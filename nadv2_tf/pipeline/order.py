@@ -260,7 +260,8 @@ def go(part: Sequence[str], work: Work, **groups: OptionGroup) -> None:
   Args:
     part: names of `STAGES`.
     work: what they work with.
-    **groups: options that the folder keeps from now on, by name.
+    **groups: options that the folder keeps from now on, by name; those of the search are kept when
+      their target is known to be in reach.
   """
   if groups:
     work.bench.open(**groups)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nadv2_tf import stopwatch
 from nadv2_tf.options import RunOptions
-from nadv2_tf.options.settled import settled, settled_finetune, settled_train
+from nadv2_tf.options.settled import settled, settled_finetune
 from nadv2_tf.pipeline.order import FINETUNE, RUN, SEARCH, TRAIN, Work, go, timed_quantization
 from nadv2_tf.pipeline.report import overview, tables
 from nadv2_tf.pipeline.run_folder.folder import RunFolder
@@ -28,15 +28,13 @@ START = "start"
 
 def train(output: AnyPath, options: RunOptions, progress: Progress) -> None:
   """Trains the full network and the super-network; of `options` network, train and checkpoint."""
-  train_options = settled_train(options.network, options.train)
-  options = dataclasses.replace(options, train=train_options)
   bench = workbench.make_workbench(
     RunFolder(output), options.network, options.train, options.checkpoint
   )
   progress = workers.own_progress(bench.strategy, progress)
   bench.tell(progress)
   recipes.check_recipes(bench)
-  groups: dict[str, OptionGroup] = {"network": options.network, "train": options.train}
+  groups: dict[str, OptionGroup] = {"network": options.network, "train": bench.train_options}
   bench.folder.check(**groups)
   with bench.folder.locked():
     go(TRAIN, Work(bench, options, progress), **groups)

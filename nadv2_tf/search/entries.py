@@ -90,12 +90,10 @@ KINDS: dict[str, type[Entry]] = {
 }
 
 
-def read_entry(value: Any, where: str) -> Entry:
-  """The record of a line that was read.
+def read_entry(value: Mapping[str, Any], where: str) -> Entry:
+  """The record of a line that was read: a dict whose "type" is a text.
 
   Raises:
     ValueError: one line that begins with `where`.
   """
-  if not isinstance(value, dict) or not isinstance(value.get("type"), str):
-    raise ValueError(f"{where}: no entry of a journal.")
   return KINDS.get(value["type"], Entry).from_json(value, where)

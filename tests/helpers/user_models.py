@@ -5,6 +5,7 @@
 
 import keras
 import numpy as np
+from user_residuals import pre_activation, residual_basic, toy_resnet
 
 layers = keras.layers
 
@@ -143,49 +144,6 @@ def flat_classifier():
   )
 
 
-def residual_basic():
-  """Basic blocks of ResNet, with and without a shortcut of its own."""
-
-  def block(x, filters, stride=1):
-    y = layers.Conv2D(filters, 3, stride, "same", use_bias=False)(x)
-    y = layers.BatchNormalization(epsilon=1.001e-5)(y)
-    y = layers.ReLU()(y)
-    y = layers.Conv2D(filters, 3, padding="same", use_bias=False)(y)
-    y = layers.BatchNormalization(epsilon=1.001e-5)(y)
-    if stride != 1:
-      x = layers.Conv2D(filters, 1, stride, use_bias=False)(x)
-      x = layers.BatchNormalization(epsilon=1.001e-5)(x)
-    return layers.ReLU()(layers.Add()([y, x]))
-
-  inputs = keras.Input((32, 32, 3))
-  x = layers.Conv2D(8, 3, padding="same", use_bias=False)(inputs)
-  x = layers.BatchNormalization()(x)
-  x = layers.ReLU()(x)
-  x = block(block(x, 8), 12, 2)
-  x = layers.AveragePooling2D(16)(x)
-  x = layers.Flatten()(x)
-  return keras.Model(inputs, layers.Dense(6)(x), name="residual_basic")
-
-
-def toy_resnet():
-  """Keras's guide to the functional API: additions without batch norm."""
-  inputs = keras.Input((32, 32, 3), name="img")
-  x = layers.Conv2D(8, 3, activation="relu")(inputs)
-  x = layers.Conv2D(12, 3, activation="relu")(x)
-  first = layers.MaxPooling2D(3)(x)
-  x = layers.Conv2D(12, 3, activation="relu", padding="same")(first)
-  x = layers.Conv2D(12, 3, activation="relu", padding="same")(x)
-  second = layers.add([x, first])
-  x = layers.Conv2D(12, 3, activation="relu", padding="same")(second)
-  x = layers.Conv2D(12, 3, activation="relu", padding="same")(x)
-  third = x + second
-  x = layers.Conv2D(12, 3, activation="relu")(third)
-  x = layers.GlobalAveragePooling2D()(x)
-  x = layers.Dense(16, activation="relu")(x)
-  x = layers.Dropout(0.5)(x)
-  return keras.Model(inputs, layers.Dense(10)(x), name="toy_resnet")
-
-
 def operator_activations():
   """Hard-swish and its parts out of operators, in each way that is common."""
 
@@ -235,21 +193,6 @@ def norm_alone():
   x = relu(layers.Dense(12)(x))
   x = layers.BatchNormalization()(x)
   return keras.Model(inputs, layers.Dense(4, activation="softmax")(x), name="norm_alone")
-
-
-def pre_activation():
-  """Residual blocks whose batch norm comes first (He et al., 2016)."""
-  inputs = keras.Input((16, 16, 3))
-  x = layers.Conv2D(8, 3, padding="same")(inputs)
-  for _ in range(2):
-    y = layers.ReLU()(layers.BatchNormalization()(x))
-    y = layers.Conv2D(8, 3, padding="same", use_bias=False)(y)
-    y = layers.ReLU()(layers.BatchNormalization()(y))
-    y = layers.Conv2D(8, 3, padding="same")(y)
-    x = layers.Add()([x, y])
-  x = layers.ReLU()(layers.BatchNormalization()(x))
-  x = layers.GlobalAveragePooling2D()(x)
-  return keras.Model(inputs, layers.Dense(4)(x), name="pre_activation")
 
 
 def turned_channels():

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
   from nadv2_tf.pipeline.report.figures import Overview
   from nadv2_tf.types import AnyPath
 
-MARKERS = {"full": "s", "found": "*", "uniform": "D"}
+MARKERS = {"original": "o", "full": "s", "found": "*", "uniform": "D"}
 #: points of accuracy under the search's path that the picture shows
 BELOW_PATH = 25
 TITLES = {
+  "original": "network as given",
   "full": "full network, trained",
   "found": "found network, trained on",
   "uniform": "uniformly scaled, trained on",

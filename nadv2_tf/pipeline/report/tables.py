@@ -16,7 +16,7 @@ TITLES = {
   "found": "found network",
   "uniform": "uniformly scaled",
 }
-ORDER = ("original", "full", "found", "uniform")
+ORDER = tuple(TITLES)
 STAGES = (
   "full", "train", "table", "search", "confirm", "references", "finetune", "export", "time",
 )  # fmt: skip
@@ -32,7 +32,7 @@ COLUMNS = ("latency_ms", "macs", "parameters")
 
 
 def network_rows(metrics: Overview) -> list[tuple[str, dict[str, str]]]:
-  """[(title, {column: text})] of the networks of a run, the full one first.
+  """[(title, {column: text})] of the networks of a run, in the order of `TITLES`, others last.
 
   Every row has the seconds of all that its network needed: those of the full network, which all
   begin with; of super-network, table, search and confirmation, which serve the found ones, one

@@ -45,6 +45,19 @@ class Filters:
   padding: Padding | None = None
 
 
+def depthwise_filters(
+  field: str,
+  kept: int,
+  kernel: int,
+  stride: int,
+  activation: str,
+  padding: Padding | None = None,
+  batch_norm: bool = True,
+) -> Filters:
+  """`Filters` of a depthwise layer, which every channel without a filter passes."""
+  return Filters(field, kept, kernel, stride, activation, None, batch_norm, padding)
+
+
 @dataclasses.dataclass(frozen=True)
 class Window:
   """A pool over a window: `form` "max" or "average", `size` and `stride` in pixels."""

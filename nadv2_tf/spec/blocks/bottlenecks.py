@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from nadv2_tf.spec import checks
-from nadv2_tf.spec.blocks.base import KINDS, Block, Filters
+from nadv2_tf.spec.blocks.base import KINDS, Block, Filters, depthwise_filters
 
 if TYPE_CHECKING:
   from typing import Any
@@ -67,7 +67,7 @@ class InvertedResidual(Block):
         ),
       )
     x = make.depthwise(
-      x, Filters("depthwise", self.depthwise, self.kernel, self.stride, self.activation, None)
+      x, depthwise_filters("depthwise", self.depthwise, self.kernel, self.stride, self.activation)
     )
     if self.squeeze is not None:
       x = make.squeeze_excite(x, self.squeeze, skipped=removed)
@@ -140,14 +140,13 @@ class UniversalBottleneck(Block):
     if self.start is not None:
       x = make.depthwise(
         x,
-        Filters(
+        depthwise_filters(
           "start",
           self.start,
           self.start_kernel,
           self.start_stride,
           self.start_activation,
-          None,
-          padding=self.start_padding,
+          self.start_padding,
         ),
       )
     if self.expansion is not None:
@@ -160,14 +159,8 @@ class UniversalBottleneck(Block):
     if self.depthwise is not None:
       x = make.depthwise(
         x,
-        Filters(
-          "depthwise",
-          self.depthwise,
-          self.kernel,
-          self.stride,
-          self.activation,
-          None,
-          padding=self.padding,
+        depthwise_filters(
+          "depthwise", self.depthwise, self.kernel, self.stride, self.activation, self.padding
         ),
       )
     if self.squeeze is not None:

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from nadv2_tf.spec import checks
-from nadv2_tf.spec.blocks.base import KINDS, Block, Filters, later
+from nadv2_tf.spec.blocks.base import KINDS, Block, Filters, depthwise_filters, later
 
 if TYPE_CHECKING:
   from typing import Any
@@ -81,15 +81,14 @@ class Depthwise(Block):
   def wire(self, make: Maker, x: Any) -> Any:
     return make.depthwise(
       x,
-      Filters(
+      depthwise_filters(
         "depthwise",
         self.depthwise,
         self.kernel,
         self.stride,
         self.activation,
-        None,
-        self.batch_norm,
         self.padding,
+        self.batch_norm,
       ),
     )
 
@@ -133,15 +132,14 @@ class DepthwiseSeparable(Block):
     between = self.activation if self.depthwise_activation is None else self.depthwise_activation
     x = make.depthwise(
       x,
-      Filters(
+      depthwise_filters(
         "depthwise",
         self.depthwise,
         self.kernel,
         self.stride,
         between,
-        None,
-        self.depthwise_norm,
         self.padding,
+        self.depthwise_norm,
       ),
     )
     return make.convolution(

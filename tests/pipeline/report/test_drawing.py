@@ -2,7 +2,7 @@
 
 import pytest
 
-from nadv2_tf.pipeline.report import drawing, layers
+from nadv2_tf.pipeline.report import drawing
 from nadv2_tf.spec import NetworkSpec, Skip
 from nadv2_tf.spec.blocks import Conv
 
@@ -63,26 +63,3 @@ def test_a_skip_is_an_arc_that_names_its_ends(parse):
   spec = NetworkSpec("skip", (8, 8, 1), blocks, (Skip(0, 2),))
   (arc,) = parse(drawing.draw(spec, spec)).iter("path")
   assert arc.find("title").text == "block 1 is added to block 3"
-
-
-def test_the_table_of_layers(found, largest):
-  header, rows = layers.rows(found, largest)
-  assert header[-1] == "initial" and all(len(row) == len(header) for row in rows)
-  by_layer = {row[0]: row for row in rows}
-  # 4x4 outputs of 3x3 kernels on one channel: 16 x 9 x 6 and x 8.
-  assert by_layer["1 conv: filters"][1:3] == ("6 of 8", "3 of 3")
-  assert by_layer["1 conv: filters"][4:] == ("4x4x6", "864", "1,152")
-  depthwise = by_layer["2 depthwise separable: depthwise"]
-  assert depthwise[2] == "3 of 5"
-  removed = by_layer["3 depthwise separable: pointwise"]
-  assert removed[1:3] == ("removed", "") and removed[6] == "4,096"  # 16 x 16 x 16
-
-
-def test_milliseconds_of_a_table(found, largest):
-  class Table:
-    def layer_milliseconds(self, layer):
-      return layer.macs() / 1e6
-
-  header, rows = layers.rows(found, largest, Table())
-  assert header[-2:] == ["ms", "initial ms"]
-  assert rows[0][-2:] == ("0.0009", "0.0012")  # of 864 and 1,152

@@ -79,6 +79,12 @@ def test_samples_path_networks_and_target(draw, metrics):
   ]
 
 
+def test_a_given_network_is_named(draw, metrics):
+  metrics["networks"]["original"] = {"macs": 24000, "test_accuracy": 0.95}
+  _, legend = draw(SEARCH, metrics)
+  assert "network as given, test set" in legend
+
+
 def test_hopeless_samples_do_not_press_the_path_flat(draw, metrics):
   """The picture begins 25 points under the path's worst; without a path, under the worst sample."""
   axes, _ = draw(SEARCH, metrics)
