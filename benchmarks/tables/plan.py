@@ -63,7 +63,7 @@ def _probes(space):
     yield space.decode(row)
     for column, decision in enumerate(space.decisions):
       if decision.kind == "width":
-        for width in {decision.choices[0], decision.choices[1]}:
+        for width in set(decision.choices[:2]):
           yield space.decode([*row[:column], width, *row[column + 1 :]])
 
 

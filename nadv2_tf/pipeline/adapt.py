@@ -104,6 +104,10 @@ def adapt(
     raise ValueError(
       f"target must be one number or share, got {target!r}; nadv2-run takes several."
     )
+  if "network" in options:
+    raise ValueError("adapt is given its network as `model`; leave network out.")
+  if isinstance(data, str) and test != TEST_SHARE:
+    raise ValueError(f"data={data!r} has a test set of its own; leave test out.")
   temporary = None if output else tempfile.TemporaryDirectory(prefix="nadv2_adapt_")
   place = pathlib.Path(output or (temporary.name if temporary else "")).absolute()
   place.mkdir(parents=True, exist_ok=True)
@@ -208,9 +212,11 @@ def _narrowest(low: float, high: float) -> str | None:
 def _labels(labels: Any, count: int) -> np.ndarray:
   """int64 [count] of integers or one-hot rows."""
   labels = np.asarray(labels)
-  if labels.ndim == 2 and labels.shape[1] > 1:
-    labels = labels.argmax(axis=1)
-  if labels.size != count or not np.array_equal(labels, np.rint(labels)):
+  is_numeric = np.issubdtype(labels.dtype, np.number) or labels.dtype == bool
+  if is_numeric and labels.ndim == 2 and labels.shape[1] > 1:
+    is_one_hot = np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all()
+    labels = labels.argmax(axis=1) if is_one_hot else labels
+  if not is_numeric or labels.size != count or not np.array_equal(labels, np.rint(labels)):
     raise ValueError(
       f"Labels must be an integer or a one-hot row for each of the {count} images, got "
       f"{list(labels.shape)} of {labels.dtype}."

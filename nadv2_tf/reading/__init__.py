@@ -3,13 +3,12 @@
 from nadv2_tf.reading.changes import with_bypass, with_classes, with_input_range
 from nadv2_tf.reading.errors import ReadError
 from nadv2_tf.reading.files import load_model
-from nadv2_tf.reading.network import ReadNetwork, activated, build, check_same, read_network
+from nadv2_tf.reading.network import ReadNetwork, build, check_same, read_network
 from nadv2_tf.reading.precision import in_single_precision
 
 __all__ = [
   "ReadError",
   "ReadNetwork",
-  "activated",
   "build",
   "check_same",
   "in_single_precision",

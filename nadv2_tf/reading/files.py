@@ -47,6 +47,8 @@ def load_model(path: AnyPath) -> keras.Model:
   except Exception as error:  # zip, HDF5 and JSON raise whatever the damaged part raises
     raise ReadError(f"{path} cannot be read as a Keras model: {reason(error)}") from None
   foreign = _foreign(config)
+  if not foreign and path.suffix != ".keras":
+    foreign = old_files.another_function(path, config)
   if foreign:
     raise ReadError(f"{path} cannot be read: {foreign}.")
   try:

@@ -96,9 +96,7 @@ def image_shape(model: keras.Model, given: Shape | None) -> Shape:
       "be understood."
     )
   if given is not None:
-    if len(given) != 3 or any(
-      side not in (None, wanted) for side, wanted in zip(own, given, strict=True)
-    ):
+    if len(given) != 3 or own[-1] not in (None, given[-1]):
       raise ReadError(f"{name_of(model)} takes images of the shape {own}, got input_shape {given}.")
     own = tuple(given)
   if None in own:

@@ -44,7 +44,6 @@ WAYS_OUT = {
   "LayerNormalization": "BatchNormalization would be understood",
   "GroupNormalization": "BatchNormalization would be understood",
 }
-FUNCTIONS_TO_FILTER = "square kernels, equal strides of 1 or 2, no dilation and no groups"
 
 
 def place(layer: Any, inputs: list[Node], label: str) -> Node:

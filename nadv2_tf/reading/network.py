@@ -51,7 +51,8 @@ def read_network(
   Args:
     model: a `keras.Model` of Keras 3.
     name: of the network; by default the model's.
-    input_shape: (height, width, channels), for models of any size.
+    input_shape: (height, width, channels), for models of any size, or another size than the
+      model's own: its layers are then read as they are at that size.
 
   Raises:
     ReadError: one line that names the first layer that has no place.

@@ -80,6 +80,28 @@ def config_of(path: pathlib.Path) -> Any:
     return json.loads(text)
 
 
+def another_function(path: pathlib.Path, config: Any) -> str:
+  """What a file of tf_keras calls as Keras 3 does and computes otherwise, "" if nothing.
+
+  The hard sigmoid of tf_keras is 0.2 x + 0.5, that of Keras 3 x / 6 + 0.5, both clipped at 0 and 1.
+  """
+  with h5py.File(path, "r") as file:
+    version = str(file.attrs.get("keras_version", ""))
+  if version.startswith("3") or not _names_hard_sigmoid(config):
+    return ""
+  return (
+    "its hard_sigmoid is that of tf_keras, which Keras 3 computes otherwise; ReLU(6)(x + 3) / 6 or "
+    "another activation would be understood"
+  )
+
+
+def _names_hard_sigmoid(config: Any) -> bool:
+  if isinstance(config, dict):
+    named = any(config.get(name) == "hard_sigmoid" for name in ("activation", "class_name"))
+    return named or any(map(_names_hard_sigmoid, config.values()))
+  return isinstance(config, list) and any(map(_names_hard_sigmoid, config))
+
+
 def put_right(config: Any) -> Any:
   """The same description as Keras 3 reads it."""
   if isinstance(config, list):

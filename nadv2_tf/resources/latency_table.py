@@ -232,7 +232,15 @@ def _row(fields: list[str], place: str) -> tuple[Piece, float]:
     raise ValueError(f"{place}: kind must be one of {', '.join(KINDS)}; got {values['kind']!r}.")
   if values["kind"] not in TWO_CHANNEL_COUNTS and numbers["in_channels"] != numbers["kept"]:
     raise ValueError(f"{place}: in_channels and kept of a {values['kind']} must be equal.")
-  return Piece(values["kind"], activation=values["activation"], **numbers), milliseconds
+  piece = Piece(values["kind"], activation=values["activation"], **numbers)
+  try:
+    piece.check_text()
+  except ValueError:
+    raise ValueError(
+      f'{place}: activation must be as a table is written, such as "relu6 pad 0 1", got '
+      f"{values['activation']!r}."
+    ) from None
+  return piece, milliseconds
 
 
 def _describe(piece: Piece) -> str:

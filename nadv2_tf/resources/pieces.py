@@ -41,7 +41,7 @@ class Piece:
   """What is timed: a layer without its bypass, or a bypass by itself.
 
   `in_channels` and `kept` are what the table interpolates over; kinds that depend on one channel
-  count have it in both. `activation` says all that is not a number: the activation, "relu6"; zeros
+  count have it in both. `activation` says all that has no column: the activation, "relu6"; zeros
   around the input, "relu6 pad 0 1"; activation and gate of a squeeze-and-excite, "swish sigmoid",
   nothing for those of MobileNetV3.
   """
@@ -69,6 +69,10 @@ class Piece:
       return None
     before, after = map(int, words[-2:])
     return before, after
+
+  def check_text(self) -> None:
+    """Raises ValueError if `activation` is not as it is read."""
+    _ = self.squeeze_functions if self.kind == "squeeze_excite" else self.padding
 
   @property
   def activation_name(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +13,8 @@ ACTIVATIONS = ("linear", "relu", "relu6", "hard_swish", "swish")
 GATES = ("hard_sigmoid", "sigmoid")
 LARGEST_WIDTH = 65536
 LARGEST_KERNEL = 31
+#: in float32
+LARGEST_NUMBER = 3.4e38
 #: height or width anywhere in a network
 LARGEST_SIDE = 2**20
 
@@ -79,6 +80,6 @@ def numbers(place: str, value: Any) -> tuple[float, ...]:
     raise ValueError(f"{place} must be a list of numbers, got {value!r}.")
   for item in value:
     is_number = isinstance(item, (int, float)) and not isinstance(item, bool)
-    if not is_number or not math.isfinite(item):
-      raise ValueError(f"{place} must hold finite numbers, got {item!r}.")
+    if not is_number or not abs(item) <= LARGEST_NUMBER:  # nan is not, and a long integer no float
+      raise ValueError(f"{place} must hold numbers of float32, got {str(item)[:40]}.")
   return tuple(float(item) for item in value)

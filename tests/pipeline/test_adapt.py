@@ -118,6 +118,10 @@ def test_what_cannot_be_adapted_is_one_line(data, tmp_path):
     ({"invented": 3}, "adapt has no option 'invented'"),
     ({"test": 1.5}, "test must be a share of the 160 images"),
     ({"backbone": "mobilenet_v1"}, "leave --backbone=mobilenet_v1 out"),
+    ({"network": "other.keras"}, "leave network out"),
+    ({"data": "demo", "test": 0.5}, "has a test set of its own; leave test out"),
+    ({"data": (images, np.ones((160, 2)))}, "Labels must be an integer or a one-hot row"),
+    ({"data": (images, np.full(160, "cat"))}, "Labels must be an integer or a one-hot row"),
   ):
     with pytest.raises(ValueError, match=message):
       nad.adapt(model, **{"data": data, "output": tmp_path / "run"} | changes)

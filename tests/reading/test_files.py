@@ -123,3 +123,19 @@ def test_a_tf_keras_h5_is_read(tmp_path, randomise):
   old.save(tmp_path / "old.keras")
   with pytest.raises(reading.ReadError, match="saved by tf_keras"):
     reading.load_model(tmp_path / "old.keras")
+
+
+def test_a_hard_sigmoid_of_tf_keras_is_another_function(tmp_path):
+  tf_keras = pytest.importorskip("tf_keras")
+  layers = tf_keras.layers
+  old = tf_keras.Sequential(
+    [
+      tf_keras.Input((8, 8, 3)),
+      layers.Conv2D(4, 3, activation="hard_sigmoid"),
+      layers.GlobalAveragePooling2D(),
+      layers.Dense(3),
+    ]
+  )
+  old.save(tmp_path / "old.h5")
+  with pytest.raises(reading.ReadError, match="its hard_sigmoid is that of tf_keras"):
+    reading.load_model(tmp_path / "old.h5")

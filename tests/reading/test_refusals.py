@@ -181,5 +181,16 @@ def test_no_model_at_all():
 
 
 def test_another_size_than_the_models():
-  with pytest.raises(reading.ReadError, match=r"\(16, 16, 3\), got input_shape \(8, 8, 3\)"):
-    reading.read_network(chain(), input_shape=(8, 8, 3))
+  """Layers without weights over pixels are read as they are at that size; channels must agree."""
+  with pytest.raises(reading.ReadError, match=r"\(16, 16, 3\), got input_shape \(16, 16, 1\)"):
+    reading.read_network(chain(), input_shape=(16, 16, 1))
+  pooled = chain(keras.layers.MaxPooling2D(2))
+  sizes = {size: reading.read_network(pooled, input_shape=(size, size, 3)) for size in (16, 13)}
+  assert [read.spec.block_outputs()[1][0] for read in sizes.values()] == [8, 6]  # "valid" floors
+  flat = keras.Sequential(
+    [keras.Input((16, 16, 3)), layers.Conv2D(4, 1), layers.Flatten(), layers.Dense(3)]
+  )
+  with pytest.raises(
+    reading.ReadError, match="Dense 'dense.*' is for other images: it takes 1024 numbers"
+  ):
+    reading.read_network(flat, input_shape=(8, 8, 3))

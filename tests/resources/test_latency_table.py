@@ -170,6 +170,8 @@ DAMAGED = (
     f"{HEADER}\n{GOOD.replace('3', '3.5')}",
     "line 2: kernel must be an integer of at least 0, got '3.5'",
   ),
+  (f"{HEADER}\n{GOOD.replace('relu', 'relu pad x y')}", "line 2: activation must be as a table"),
+  (f"{HEADER}\nsqueeze_excite,4,4,4,4,0,1,2,swish,1.0", "line 2: activation must be as a table"),
   (f"{HEADER}\n{GOOD[:-3]}fast", "line 2: milliseconds must be a number .* 0, got 'fast'"),
   (f"{HEADER}\n{GOOD[:-3]}-1", "line 2: milliseconds must be a number of at least 0, got '-1'"),
   (f"{HEADER}\n{GOOD[:-3]}nan", "line 2: milliseconds must be a number .* got 'nan'"),

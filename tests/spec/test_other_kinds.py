@@ -229,3 +229,22 @@ def test_skips_join_what_stands_before_an_activation():
   blocks = (Conv(4), Conv(6), Conv(4, activation="linear"), Activation("relu"), Head(2))
   spec = NetworkSpec("n", (8, 8, 3), blocks, (Skip(0, 2),))
   assert [layer.kind for layer in spec.layers()[2]] == ["conv", "add"]
+
+
+@pytest.mark.parametrize(
+  ("kind", "fields", "message"),
+  [
+    (UniversalBottleneck, {"projection": 4, "start_padding": (1, 1)}, "start_padding must be None"),
+    (
+      UniversalBottleneck,
+      {"projection": 4, "padding": (1, 1)},
+      "^padding must be None where depth",
+    ),
+    (Residual, {"first": 4, "second": 4, "third_kernel": 5}, "third_kernel must be 1 where third"),
+    (Rescale, {"scale": (10**400,), "offset": (0.0,)}, "scale must hold numbers of float32"),
+    (Rescale, {"scale": (float("nan"),), "offset": (0.0,)}, "scale must hold numbers of float32"),
+  ],
+)
+def test_values_without_a_meaning_are_refused(kind, fields, message):
+  with pytest.raises(ValueError, match=message):
+    kind(**fields)

@@ -99,8 +99,9 @@ def test_sliced_is_masked_is_the_network_cut_out(space, own_images, randomise):
     masked = model([images, np.tile(row, (len(images), 1))], training=False)
     alone = slice_network(model, spec)(images, training=True)
     assert relative_gap(sliced(row), masked) < 1e-5
-    # Variances are means of squares here, and two passes in Keras.
-    assert relative_gap(sliced(row), alone) < 5e-5
+    # One sub-network of "plain" differs by 1.4e-5 in float32, all others by less than 3e-6.
+    limit = 5e-5 if space.network.name == "plain" else 1e-5
+    assert relative_gap(sliced(row), alone) < limit
   assert len(traces) == 1
 
 

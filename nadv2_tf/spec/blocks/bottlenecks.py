@@ -125,6 +125,9 @@ class UniversalBottleneck(Block):
     checks.boolean("residual", self.residual)
     if self.residual and (self.stride, self.start_stride) != (1, 1):
       raise ValueError("residual must be False in a block of stride 2, got True.")
+    for layer, name in (("start", "start_padding"), ("depthwise", "padding")):
+      if getattr(self, layer) is None and getattr(self, name) is not None:
+        raise ValueError(f"{name} must be None where {layer} is, got {getattr(self, name)}.")
     if self.depthwise is None and self.stride != 1:
       raise ValueError("stride must be 1 where depthwise is None, got 2.")
     if self.start is None and self.start_stride != 1:

@@ -56,6 +56,8 @@ class Residual(Block):
     for name in ("first_stride", "second_stride"):
       checks.stride(name, getattr(self, name))
     checks.one_of("activation", self.activation, checks.ACTIVATIONS)
+    if self.third is None and self.third_kernel != 1:
+      raise ValueError(f"third_kernel must be 1 where third is None, got {self.third_kernel}.")
     if (self.first_stride, self.second_stride) == (2, 2):
       raise ValueError("One of first_stride and second_stride may be 2, got 2 in both.")
     if self.shortcut is None and (self.first_stride, self.second_stride) != (1, 1):

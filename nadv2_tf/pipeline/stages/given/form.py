@@ -14,7 +14,6 @@ from nadv2_tf.reading import ReadNetwork
 if TYPE_CHECKING:
   from collections.abc import Callable, Iterator
 
-  from nadv2_tf.pipeline.run_folder.folder import RunFolder
   from nadv2_tf.pipeline.stages.given.network import GivenNetwork
   from nadv2_tf.spec import NetworkSpec
 
@@ -91,11 +90,6 @@ def ending_of(model: keras.Model, read: ReadNetwork, is_new_classifier: bool) ->
 def form_of(given: GivenNetwork | None) -> Form:
   """The form of the networks that a run hands back."""
   return Form(*given.input_range, given.ending) if given else Form()
-
-
-def adapted_file(folder: RunFolder) -> Any:
-  """The path of the found network in the user's form."""
-  return folder.keras(ADAPTED)
 
 
 class _Examples:

@@ -81,7 +81,7 @@ class GivenNetwork:
   def keep(self, folder: RunFolder) -> None:
     """Writes it into a run's folder, unless it is there: from then on the user's file may go."""
     path = folder.path / WEIGHTS
-    if path.exists():
+    if path.exists() and folder.spec(GIVEN).exists():
       return
     about = {
       "input_range": self.input_range,
@@ -150,22 +150,20 @@ class Unfitted:
       *(f"network: {line}" for line in self.read.dropped),
       f"network: it takes pixels as {low:g}..{high:g}: {why}",
     ]
-    found, is_new = self._with_classes(task, datasets, lines)
-    found = reading.with_bypass(reading.with_input_range(found, low, high), options.bypass)
     size = self.image_size
-    if size != found.spec.input_shape[0] and not getattr(found.spec.blocks[-1], "pool", True):
-      raise ValueError(
-        f"{flag} has a classifier for all pixels of {found.spec.input_shape[0]}x"
-        f"{found.spec.input_shape[1]} images, and none for --image_size={size}."
-      )
-    shape = (size, size, found.spec.input_shape[-1])
     try:
-      spec = dataclasses.replace(found.spec, input_shape=shape)
-      task.check_outputs(tasks.output_shape(spec), datasets)
+      # Zeros of one size are SAME padding and of another are not: it is read at the size it is for.
+      is_own_size = self.read.spec.input_shape[:2] == (size, size)
+      read = self.read if is_own_size else source.read(self.model, options, size)
+      found, is_new = self._with_classes(read, task, datasets, lines)
+      found = reading.with_bypass(reading.with_input_range(found, low, high), options.bypass)
+      task.check_outputs(tasks.output_shape(found.spec), datasets)
     except ValueError as error:
       raise ValueError(f"{flag} at --image_size={size}: {error}") from None
-    found = dataclasses.replace(found, spec=spec)
-    digests: dict[str, Any] = {"weights": weights_checksum(self.model)}
+    digests: dict[str, Any] = {
+      "weights": weights_checksum(self.model),
+      "spec": _checksum(self.read),
+    }
     path = source.file_of(options)
     if path:
       digests["file"] = source.digest_of_file(path)
@@ -173,22 +171,22 @@ class Unfitted:
     return GivenNetwork(found, input_range, ending, is_new, digests, tuple(lines))
 
   def _with_classes(
-    self, task: Task, datasets: Datasets, lines: list[str]
+    self, read: ReadNetwork, task: Task, datasets: Datasets, lines: list[str]
   ) -> tuple[ReadNetwork, bool]:
-    """(the network for the data's classes, whether its classifier is new); adds to `lines`."""
-    wanted, head = task.outputs(datasets), self.read.spec.blocks[-1]
+    """(`read` for the data's classes, whether its classifier is new); adds to `lines`."""
+    wanted, head = task.outputs(datasets), read.spec.blocks[-1]
     if not self._has_task():
       lines.append(
         "network: it has no classifier; a new one is trained, alone first (--head_epochs)"
       )
-      return reading.with_classes(self.read, wanted), True
+      return reading.with_classes(read, wanted), True
     if head.kind != "head" or head.classes == wanted:
-      return self.read, False
+      return read, False
     lines.append(
       f"network: it tells {head.classes} classes apart, the data has {wanted}: its classifier is "
       "replaced, and the new one trained alone first (--head_epochs)"
     )
-    return reading.with_classes(self.read, wanted), True
+    return reading.with_classes(read, wanted), True
 
   def _images(self, datasets: Datasets, input_range: tuple[float, float]) -> np.ndarray:
     """Images of the user's at the model's own size and range."""
@@ -217,18 +215,23 @@ def look(folder: RunFolder, options: NetworkOptions) -> GivenNetwork | Unfitted 
 
 
 def on_paper(options: NetworkOptions) -> GivenNetwork:
-  """The network without data, as its own model has it; for plans and counts.
+  """The network without data, with its own classes; for plans and counts.
 
   Raises:
     ValueError: in one line, if it cannot be had or read.
   """
   model = source.load(options)
-  found = source.read(model, options)
+  found = source.read(model, options, options.image_size)
   input_range, why = source.input_range_of(model, found, options)
   line = f"it takes pixels as {input_range[0]:g}..{input_range[1]:g}: {why}"
   adapted = reading.with_bypass(reading.with_input_range(found, *input_range), options.bypass)
   ending = form.ending_of(model, found, False)
   return GivenNetwork(adapted, input_range, ending, False, {}, (*found.dropped, line))
+
+
+def _checksum(read: ReadNetwork) -> int:
+  """Of what is computed with the weights."""
+  return zlib.crc32((read.spec.to_json() + read.output_activation).encode())
 
 
 def _check_channels(flag: str, spec: NetworkSpec, task: Task, datasets: Datasets) -> None:
@@ -245,7 +248,9 @@ def _check_unchanged(folder: RunFolder, options: NetworkOptions, kept: GivenNetw
   if source.digest_of_file(path) == kept.digests.get("file"):
     return
   # A file that was saved again differs by its date.
-  if weights_checksum(source.load(options)) == kept.digests.get("weights"):
+  model = source.load(options)
+  now = {"weights": weights_checksum(model), "spec": _checksum(source.read(model, options))}
+  if now == {name: kept.digests.get(name) for name in now}:
     return
   raise ValueError(
     f"--output={folder.path} began with another network than {path} holds now. Choose another "

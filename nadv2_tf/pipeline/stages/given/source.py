@@ -53,8 +53,11 @@ def load(options: NetworkOptions) -> keras.Model:
   return applications.load(options.backbone, options.weights or "imagenet")
 
 
-def read(model: keras.Model, options: NetworkOptions) -> ReadNetwork:
-  """`model` as a spec with weights, at its own image size or, if it has none, at --image_size.
+def read(model: keras.Model, options: NetworkOptions, size: int | None = None) -> ReadNetwork:
+  """`model` as a spec with weights, for images of `size`.
+
+  Args:
+    size: height and width; None for the model's own size or, if it has none, --image_size.
 
   Raises:
     ValueError: in one line, if it has a layer that no spec has, or no size at all.
@@ -70,6 +73,8 @@ def read(model: keras.Model, options: NetworkOptions) -> ReadNetwork:
     if not options.image_size:
       raise ValueError(f"{flag_of(options)} takes images of any size; give --image_size.")
     shape = (options.image_size, options.image_size, channels)
+  elif size:
+    shape = (size, size, channels)
   elif height != width and not options.image_size:
     raise ValueError(
       f"{flag_of(options)} takes images of {height}x{width}; only squares can be searched, give "

@@ -110,7 +110,8 @@ def test_the_original_has_figures_of_its_own(given_run, model, images):
   assert found["macs"] <= 0.6 * full["macs"]
   settings = json.loads((given_run[0] / "run.json").read_text())
   assert settings["finetune"]["finetune_distillation"] == 0.5
-  assert settings["train"]["full_learning_rate"] == settings["finetune"]["finetune_learning_rate"]
+  assert settings["train"]["full_learning_rate"] == 1e-3
+  assert settings["finetune"]["finetune_learning_rate"] == 1e-3
 
 
 def test_the_found_network_is_handed_back_in_the_form_of_the_given_one(given_run, images, model):
@@ -254,3 +255,33 @@ def test_forms_are_the_same_function(ending, input_range, randomise):
     "one sigmoid": 1 / (1 + np.exp(logits[:, :1] - logits[:, 1:])),
   }[ending]
   np.testing.assert_allclose(outputs, expected, atol=1e-4)  # float32, of pixels up to 255
+
+
+def test_another_image_size_is_read_at_that_size(data, tmp_path):
+  """A "valid" pool floors odd sizes; SAME padding, which is alike at even ones, does not."""
+  layers = keras.layers
+  model = keras.Sequential(
+    [
+      keras.Input((SIZE, SIZE, 1)),
+      layers.Conv2D(8, 3, padding="same", activation="relu"),
+      layers.MaxPooling2D(2),
+      layers.GlobalAveragePooling2D(),
+      layers.Dense(3),
+    ]
+  )
+  spec = bench_of(tmp_path / "run", model, data, image_size=SIZE + 1).given.spec
+  (pool,) = [index for index, block in enumerate(spec.blocks) if block.kind == "pool"]
+  assert spec.input_shape[:2] == (SIZE + 1, SIZE + 1)
+  assert spec.block_outputs()[pool][:2] == (SIZE // 2, SIZE // 2)
+
+
+def test_a_file_with_the_same_weights_and_another_function_is_another_network(
+  data, model, tmp_path
+):
+  bench = bench_of(tmp_path / "run", model, data)
+  bench.open(network=bench.network_options, train=bench.train_options)
+  other = tiny_model(scaling=(1 / 64, -1.0))
+  other.set_weights(model.get_weights())
+  other.save(bench.network_options.network)
+  with pytest.raises(ValueError, match="began with another network"):
+    bench_of(tmp_path / "run", bench.network_options.network, data)
