@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nadv2_tf.reading.errors import ReadError
 from nadv2_tf.reading.graph import Node, UnplacedError
 from nadv2_tf.spec import channels
 
@@ -66,9 +65,9 @@ def dense(x: Node, weight: np.ndarray, bias: np.ndarray | None, label: str) -> N
   x.inputs[0].dropout = x.dropout or x.inputs[0].dropout
   height, width, depth = x.inputs[0].shape
   if len(weight) != height * width * depth:
-    raise ReadError(
-      f"{label} is for other images: it takes {len(weight)} numbers, and there are "
-      f"{height}x{width}x{depth}; the model's own size would be understood."
+    raise UnplacedError(
+      f"it takes {len(weight)} numbers, and there are {height}x{width}x{depth}; the model's own size "
+      "would be understood"
     )
   weight = weight.reshape(height, width, depth, -1)
   values = {
