@@ -29,7 +29,7 @@ UNDERSTOOD = {
   "squeeze_excite": "squeeze-and-excite would be understood between a depthwise layer with batch "
   "norm and a linear 1x1 convolution with batch norm",
   "zeros": "zeros would be understood before a convolution or pool with padding='valid'",
-  "flatten": "Dense behind it, on square pixels and as many as it was made for, would be understood",
+  "flatten": "Dense behind it, made for as many pixels in a square, would be understood",
   "permute": "channels in another order would be understood before a convolution",
   "channel": "all channels in another order would be understood",
   "conv": "Dense behind a Flatten of square images, or GlobalAveragePooling2D, would be understood",

@@ -66,8 +66,8 @@ def dense(x: Node, weight: np.ndarray, bias: np.ndarray | None, label: str) -> N
   height, width, depth = x.inputs[0].shape
   if len(weight) != height * width * depth:
     raise UnplacedError(
-      f"it takes {len(weight)} numbers, and there are {height}x{width}x{depth}; the model's own size "
-      "would be understood"
+      f"it takes {len(weight)} numbers, and there are {height}x{width}x{depth}; the model's own "
+      "size would be understood"
     )
   weight = weight.reshape(height, width, depth, -1)
   values = {
