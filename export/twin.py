@@ -152,8 +152,8 @@ class _TwinMaker(StaticMaker):
     x: Tensor,
     units: int,
     skipped: bool,
-    activation: str = "relu",
-    gate: str = "hard_sigmoid",
+    activation: str,
+    gate: str,
   ) -> Tensor:
     if skipped:
       return x

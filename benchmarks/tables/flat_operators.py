@@ -143,9 +143,7 @@ class FlatOperators:
       options.padding = schema.Padding.VALID
     return self.graph.apply(_POOLS[window.form], [x], shape, options)
 
-  def squeeze_excite(
-    self, x: FlatTensor, units: int, activation: str = "relu", gate: str = "hard_sigmoid"
-  ) -> FlatTensor:
+  def squeeze_excite(self, x: FlatTensor, units: int, activation: str, gate: str) -> FlatTensor:
     shares = self.convolution(self.pooled(x), units, 1, 1, activation)
     # The 3 of the hard sigmoid is in the bias.
     shares = self.convolution(shares, x.shape[-1], 1, 1, gate)

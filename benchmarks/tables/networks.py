@@ -60,8 +60,8 @@ class _FileMaker(StaticMaker):
     x: Any,
     units: int,
     skipped: bool,
-    activation: str = "relu",
-    gate: str = "hard_sigmoid",
+    activation: str,
+    gate: str,
   ) -> Any:
     return x if skipped else self._operators.squeeze_excite(x, units, activation, gate)
 

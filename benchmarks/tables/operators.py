@@ -63,9 +63,7 @@ class TensorFlowOperators:
     y = tf.nn.depthwise_conv2d(x, kernels, (1, stride, stride, 1), border)
     return self.activated(y + self._weights(channels), activation)
 
-  def squeeze_excite(
-    self, x: Tensor, units: int, activation: str = "relu", gate: str = "hard_sigmoid"
-  ) -> Tensor:
+  def squeeze_excite(self, x: Tensor, units: int, activation: str, gate: str) -> Tensor:
     shares = self.convolution(self.pooled(x), units, 1, 1, activation)
     shares = self.convolution(shares, x.shape[-1], 1, 1, "linear")
     return x * _ACTIVATIONS[gate](shares)

@@ -162,8 +162,8 @@ class _TyingMaker(LayerMaker):
     x: _Value,
     units: int,
     skipped: None,
-    activation: str = "relu",
-    gate: str = "hard_sigmoid",
+    activation: str,
+    gate: str,
   ) -> _Value:
     layer = self._layer("squeeze")
     x.all().axes += [(layer.reduce.kernel, 0), (layer.expand.kernel, 1), (layer.expand.bias, 0)]

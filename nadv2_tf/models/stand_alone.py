@@ -41,8 +41,8 @@ class _StandAloneMaker(StaticMaker):
     x: Tensor,
     units: int,
     skipped: bool,
-    activation: str = "relu",
-    gate: str = "hard_sigmoid",
+    activation: str,
+    gate: str,
   ) -> Tensor:
     if skipped:
       return x

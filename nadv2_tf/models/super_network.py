@@ -80,8 +80,8 @@ class _SuperMaker(LayerMaker):
     x: _Value,
     units: int,
     skipped: Tensor | None,
-    activation: str = "relu",
-    gate: str = "hard_sigmoid",
+    activation: str,
+    gate: str,
   ) -> _Value:
     name = self.name("squeeze")
     layer = squeeze_excite.SuperSqueezeExcite(units, activation, gate, name=name)

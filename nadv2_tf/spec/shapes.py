@@ -146,8 +146,8 @@ class _ShapeMaker:
     x: Shape,
     units: int,
     skipped: bool,
-    activation: str = "relu",
-    gate: str = "hard_sigmoid",
+    activation: str,
+    gate: str,
   ) -> Shape:
     if skipped:
       return x

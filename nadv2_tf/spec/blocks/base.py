@@ -78,8 +78,8 @@ class Maker(Protocol):
     x: Any,
     units: int,
     skipped: Any,
-    activation: str = "relu",
-    gate: str = "hard_sigmoid",
+    activation: str,
+    gate: str,
   ) -> Any: ...
   def add(self, shortcut: Any, x: Any) -> Any: ...
   def residual(self, shortcut: Any, branch: Any) -> Any: ...

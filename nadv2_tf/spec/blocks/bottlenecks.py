@@ -70,7 +70,7 @@ class InvertedResidual(Block):
       x, depthwise_filters("depthwise", self.depthwise, self.kernel, self.stride, self.activation)
     )
     if self.squeeze is not None:
-      x = make.squeeze_excite(x, self.squeeze, skipped=removed)
+      x = make.squeeze_excite(x, self.squeeze, removed, "relu", "hard_sigmoid")
     return make.convolution(x, Filters("projection", self.projection, bypass_cap=self.bypass_cap))
 
 

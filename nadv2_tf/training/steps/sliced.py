@@ -127,8 +127,8 @@ class _SlicedMaker(LayerMaker):
     x: _Value,
     units: int,
     skipped: Tensor | None,
-    activation: str = "relu",
-    gate: str = "hard_sigmoid",
+    activation: str,
+    gate: str,
   ) -> _Value:
     layer = self._layer("squeeze")
     reduce = first(layer.reduce.kernel, x.live, None)
