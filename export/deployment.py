@@ -128,8 +128,7 @@ def _converted(network, function, options, calibration, evidence, spec, report):
     model = qat.train(network, spec, evidence.train, calibration, settings, report)
     quantization = Quantization(mode, integer_io=options.integer_io)
     return convert(concrete_function(model), quantization), []
-  ranges_from = calibration if mode == "int8" else None
-  quantization = Quantization(mode, ranges_from, integer_io=options.integer_io)
+  quantization = Quantization(mode, calibration, integer_io=options.integer_io)
   if mode != "int8":
     return convert(function, quantization), []
   spreads = inspection.spreads(convert(function), calibration[: parity.LAYER_IMAGES])
