@@ -6,10 +6,19 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 import time
 import typing
 
+from nadv2_tf.benchmarks.timing.devices.adb_listing import (
+  NONE_THERE,
+  PASSING,
+  READY,
+  Listed,
+  not_ready,
+  parse_devices,
+)
 from nadv2_tf.benchmarks.timing.errors import DeviceError, DeviceFull, DeviceLost
 
 if typing.TYPE_CHECKING:
@@ -23,8 +32,6 @@ QUICK = 30.0
 SETTLING = 5.0
 #: bytes a second that even a slow link carries
 SLOWEST_LINK = 500_000
-#: states that pass by themselves
-_PASSING = ("offline", "connecting", "authorizing")
 
 #: What a device's shell prints last. Without it the script was cut off: adb's own exit status does
 #: not tell that from a program that ends with 255.
@@ -39,26 +46,8 @@ _LOST = re.compile(
 _FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _REFUSED = re.compile(r"permission denied|operation not permitted|read-only file system", re.I)
 
-#: state in `adb devices` -> what to do about it
-_REMEDIES = {
-  "unauthorized": "Unlock the phone and accept its question 'Allow USB debugging?'.",
-  "authorizing": "Unlock the phone and accept its question 'Allow USB debugging?'.",
-  "offline": "Unplug the phone and plug it in again; if that does not help, run `adb kill-server`.",
-  "connecting": "It does not answer: unplug it and plug it in again.",
-  "no permissions": (
-    "This user may not open the USB device. Install udev rules (on Debian and Ubuntu: `apt install "
-    "android-sdk-platform-tools-common`), join the group plugdev, log in anew and plug the phone "
-    "in again."
-  ),
-  "recovery": "Start Android on it.",
-  "sideload": "Start Android on it.",
-  "bootloader": "Start Android on it.",
-}
-_NONE_THERE = (
-  "No Android device is plugged in. Plug a phone in, open its settings, tap the build number seven "
-  "times, turn on 'USB debugging' under the developer options, and accept the question that it "
-  "asks. Over a network: adb:HOST:PORT."
-)
+#: what names an adb, for the package adbutils
+_NAMES_ADB = "ADBUTILS_ADB_PATH"
 
 
 class Output(typing.NamedTuple):
@@ -69,36 +58,43 @@ class Output(typing.NamedTuple):
   exit_status: int
 
 
-class Listed(typing.NamedTuple):
-  """One line of `adb devices -l`."""
-
-  serial: str
-  state: str
-  description: str
-
-
 def find_adb() -> str:
-  """The path of adb: the user's own if there is one on PATH, else that of the package adbutils.
+  """The path of adb: $ADBUTILS_ADB_PATH, else the one on PATH, else that of the package adbutils.
 
-  Two adb programs of different versions would end each other's server, so the user's own is first.
+  Two adb programs of different versions would end each other's server, so the user's own is first,
+  and where it fails it is not replaced.
+
+  Raises:
+    DeviceError: if there is none, or that on PATH does not run.
   """
   import adbutils
 
+  named, own = os.environ.get(_NAMES_ADB), shutil.which("adb")
+  if named:
+    return named
+  if own:
+    _check_runs(own, pathlib.Path(adbutils.__file__).parent / "binaries" / pathlib.Path(own).name)
+    return own
   try:
     return adbutils.adb_path()
   except adbutils.AdbError as error:
     raise DeviceError(f"There is no adb: {error}. `pip install adbutils` brings one.") from None
 
 
-def parse_devices(text: str) -> list[Listed]:
-  """The `Listed` of what `adb devices -l` printed."""
-  pattern = re.compile(r"(\(no serial number\)|\S+)\s+(no permissions|[a-z]+)\b\s*(.*)")
-  lines = [line.strip() for line in text.splitlines() if not line.startswith(("*", "List of"))]
-  return [Listed(*match.groups()) for match in map(pattern.fullmatch, lines) if match]
+def _check_runs(adb: str, bundled: pathlib.Path) -> None:
+  """Raises DeviceError if the user's own adb does not say its version."""
+  done = AdbClient(None, adb)._run(["version"], QUICK)
+  if done.exit_status:
+    way_out = f", or set {_NAMES_ADB}={bundled}" if bundled.is_file() else ""
+    raise DeviceError(
+      f"The adb on PATH, {adb}, does not run. Mend it or take it off PATH{way_out}.",
+      f"{adb} version",
+      done.stdout + done.stderr,
+    )
 
 
 def choose_device(serial: str | None = None, adb: AnyPath | None = None) -> AdbClient:
-  """The `AdbClient` of the device to use: `serial`, else $ANDROID_SERIAL, else the only one.
+  """The `AdbClient` of the device to use: `serial`, else $ANDROID_SERIAL, else the only ready one.
 
   Args:
     serial: as `adb devices` lists it, or host:port, which is connected to first.
@@ -108,35 +104,35 @@ def choose_device(serial: str | None = None, adb: AnyPath | None = None) -> AdbC
     DeviceError: if it is not there, not the only one, or not ready to be used.
   """
   adb = adb or find_adb()
-  serial = serial or os.environ.get("ANDROID_SERIAL")
+  inherited = "" if serial else os.environ.get("ANDROID_SERIAL", "")
+  serial = serial or inherited
   client = AdbClient(serial, adb)
   client.connect()
   end = time.monotonic() + SETTLING
   while True:
     listed = client.devices()
     chosen = [device for device in listed if device.serial == serial] if serial else listed
-    if time.monotonic() > end or not any(device.state in _PASSING for device in chosen):
+    if time.monotonic() > end or not any(device.state in PASSING for device in chosen):
       break
     time.sleep(0.2)
   table = "\n".join(" ".join(device) for device in listed)
+  named = ", which ANDROID_SERIAL names" if inherited else ""
   if not listed:
-    raise DeviceError(_NONE_THERE)
+    raise DeviceError(NONE_THERE)
   if not chosen:
-    raise DeviceError(f"There is no device {serial!r}.", "adb devices -l", table)
-  if len(chosen) > 1:
+    raise DeviceError(f"There is no device {serial!r}{named}.", "adb devices -l", table)
+  ready = [device for device in chosen if device.state == READY]
+  if len(ready) > 1:
+    names = " or ".join(shlex.quote(f"--device=adb:{device.serial}") for device in ready)
     raise DeviceError(
-      f"There are {len(chosen)} devices. Name one, as adb:{chosen[0].serial}, or set "
-      "ANDROID_SERIAL.",
+      f"There are {len(ready)} devices. Name one, as {names}, or set ANDROID_SERIAL.",
       "adb devices -l",
       table,
     )
-  device = chosen[0]
-  if device.state != "device":
-    remedy = _REMEDIES.get(device.state, "It has to be 'device'.")
-    raise DeviceError(
-      f"The device {device.serial} is {device.state!r}. {remedy}", "adb devices -l", table
-    )
-  return AdbClient(device.serial, adb)
+  if not ready:
+    states = " ".join(not_ready(device, named) for device in chosen)
+    raise DeviceError(states, "adb devices -l", table)
+  return AdbClient(ready[0].serial, adb)
 
 
 class NoAnswer(DeviceLost):
@@ -248,7 +244,7 @@ class AdbClient:
     if _LOST.search(stderr):
       return True
     state = self._run(["-s", self.serial, "get-state"], QUICK)
-    return state.stdout.strip() != "device"
+    return state.stdout.strip() != READY
 
   def _gone(self) -> str:
     return f"The device {self.serial} went away in the middle."
@@ -268,7 +264,9 @@ class AdbClient:
       )
     except subprocess.TimeoutExpired as error:
       output = _text((error.stdout or b"") + (error.stderr or b""))
-      problem = f"The device {self.serial} does not answer: adb did not end within {timeout:g} s."
+      problem = f"adb did not end within {timeout:g} s."
+      if self.serial:
+        problem = f"The device {self.serial} does not answer: {problem}"
       raise NoAnswer(problem, command, output) from None
     except OSError as error:
       raise DeviceError(f"adb does not run: {error}.", command) from None
