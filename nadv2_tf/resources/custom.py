@@ -19,7 +19,8 @@ def load_meter(name: str) -> _CheckedMeter:
   Args:
     name: "package.module:Class"; the module must be importable, the class made without arguments.
       It needs `unit` (a text), `is_exact` (True if measuring again gives the same number at no
-      cost) and `measure(spec)`, which returns a finite number of at least 0.
+      cost) and `measure(spec)`, which returns a finite number of at least 0; with
+      `block_costs(spec)`, one number for each block, it serves methods that need a sum as well.
 
   Returns:
     A meter that checks each value it gives.
@@ -44,7 +45,8 @@ def load_meter(name: str) -> _CheckedMeter:
   except TypeError as error:
     raise ValueError(f"{name}: the class must be made without arguments ({error}).") from error
   _check(name, meter)
-  return _CheckedMeter(name, meter)
+  checked = _CheckedSum if callable(getattr(meter, "block_costs", None)) else _CheckedMeter
+  return checked(name, meter)
 
 
 def _check(name: str, meter: Any) -> None:
@@ -71,11 +73,26 @@ class _CheckedMeter:
     self.is_exact: bool = meter.is_exact
 
   def measure(self, spec: NetworkSpec) -> float:
-    value = self._meter.measure(spec)
+    return self._checked("measure", self._meter.measure(spec), spec)
+
+  def _checked(self, method: str, value: Any, spec: NetworkSpec) -> float:
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not is_number or not math.isfinite(value) or value < 0:
       raise ValueError(
-        f"{self._name}: measure must return a finite number of at least 0 {self.unit}, got "
+        f"{self._name}: {method} must return a finite number of at least 0 {self.unit}, got "
         f"{value!r} for {spec.name!r}."
       )
     return float(value)
+
+
+class _CheckedSum(_CheckedMeter):
+  """One that also says what each block costs."""
+
+  def block_costs(self, spec: NetworkSpec) -> tuple[float, ...]:
+    costs = tuple(self._meter.block_costs(spec))
+    if len(costs) != len(spec.blocks):
+      raise ValueError(
+        f"{self._name}: block_costs must return one number for each of the {len(spec.blocks)} "
+        f"blocks of {spec.name!r}, got {len(costs)}."
+      )
+    return tuple(self._checked("block_costs", cost, spec) for cost in costs)

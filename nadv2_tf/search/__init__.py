@@ -4,6 +4,7 @@ from nadv2_tf.search.driver import Found, Iteration, SearchResult, minimize
 from nadv2_tf.search.evolution import Evolution
 from nadv2_tf.search.journal import JournalError
 from nadv2_tf.search.mcd import MultiLayerCoordinateDescent
+from nadv2_tf.search.needs import UnmetNeed
 from nadv2_tf.search.netadaptv1 import NetAdaptV1
 from nadv2_tf.search.problem import (
   Candidate,
@@ -50,6 +51,7 @@ __all__ = [
   "SpreadingEvaluator",
   "TrainingEvaluator",
   "UniformScaling",
+  "UnmetNeed",
   "UnreachableTarget",
   "check_target",
   "minimize",

@@ -8,6 +8,7 @@ from typing import Any
 from nadv2_tf.search.entries import Entry, IterationEntry, RacedOn, SearchEntry
 from nadv2_tf.search.journal import Journal
 from nadv2_tf.search.known_values import KnownValues
+from nadv2_tf.search.needs import check_evaluator, check_metric
 from nadv2_tf.search.problem import (
   Candidate,
   DigestingEvaluator,
@@ -103,6 +104,7 @@ def minimize(
   Raises:
     UnreachableTarget: if no network can meet the target.
     JournalError: if the journal is damaged or of another search.
+    UnmetNeed: if the meter or the evaluator has not what the optimizer needs.
     ValueError: for a race without a `RacingEvaluator`.
   """
   optimizer = OPTIMIZERS[optimizer]() if isinstance(optimizer, str) else optimizer
@@ -113,6 +115,8 @@ def minimize(
       f"A race needs an evaluator that can score on a part of its images, and has "
       f"{len(race.shares)} parts."
     )
+  check_metric(optimizer, problem)
+  check_evaluator(optimizer, evaluator)
   iterations: list[Iteration] = []
   with Journal(journal) as record:
     values = KnownValues(problem, evaluator, record, known, race)

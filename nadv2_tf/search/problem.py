@@ -167,8 +167,11 @@ class LimitedMeter:
 class Optimizer(Protocol):
   """A search algorithm. It never trains, logs, caches or resumes: the driver does.
 
-  A frozen dataclass is one well: its fields made by `nadv2_tf.option.option` are flags. Their types
-  must be importable names, not such that only a type checker imports.
+  A frozen dataclass is one well: its fields made by `nadv2_tf.option.option` are flags, stand in
+  the head of the journal and in run.json. Their types must be importable names, not such that only
+  a type checker imports. What it needs beyond scores and one number for each network stands in a
+  class attribute `needs`, see `nadv2_tf.search.needs`; options of whole blocks, as a small set, are
+  in `nadv2_tf.search.choices`.
 
   Attributes:
     trains_samples: whether it makes sense with a `TrainingEvaluator` alone.

@@ -67,6 +67,15 @@ class TabularBenchmark:
     """See `ResourceMeter`."""
     return self.rows[self.space.encode(spec)][1]
 
+  def block_costs(self, spec: NetworkSpec) -> tuple[float, ...]:
+    """MACs of the stem, with the classifier, and of each layer; they add up to `measure`."""
+    row = self.space.encode(spec)
+    least = self.rows[(0,) * len(row)][1]
+    alone = (
+      (0,) * layer + (choice,) + (0,) * (len(row) - layer - 1) for layer, choice in enumerate(row)
+    )
+    return (least, *(self.rows[each][1] - least for each in alone))
+
   def problem(self, share: float) -> Problem:
     """Search for the best network of at most `share` of the largest network's MACs."""
     largest = self.space.largest()

@@ -9,6 +9,7 @@ import pytest
 from nadv2_tf import backbones
 from nadv2_tf.resources import MacsMeter
 from nadv2_tf.resources.custom import load_meter
+from nadv2_tf.search.needs import AdditiveMeter
 
 MODULE = """
   class Energy:
@@ -53,6 +54,12 @@ MODULE = """
 
     def measure(self, spec):
       return self.value
+
+  class Blockwise(Energy):
+    costs = [1.0, 2.0]
+
+    def block_costs(self, spec):
+      return self.costs
 
   not_a_class = 5
 """
@@ -114,6 +121,20 @@ def test_what_is_no_measurement_is_refused(value):
   with pytest.raises(ValueError, match=message) as refusal:
     meter.measure(SPEC)
   assert str(refusal.value).endswith(f"got {value!r} for {SPEC.name!r}.")
+
+
+def test_a_meter_that_adds_up_over_the_blocks_says_so():
+  assert not isinstance(load_meter("my_meters:Energy"), AdditiveMeter)
+  meter = load_meter("my_meters:Blockwise")
+  assert isinstance(meter, AdditiveMeter)
+  message = f"block_costs must return one number for each of the {len(SPEC.blocks)} blocks .* got 2"
+  with pytest.raises(ValueError, match=message):
+    meter.block_costs(SPEC)
+  sys.modules["my_meters"].Blockwise.costs = [0.5] * len(SPEC.blocks)
+  assert meter.block_costs(SPEC) == (0.5,) * len(SPEC.blocks)
+  sys.modules["my_meters"].Blockwise.costs = [0.5, -1] + [0.5] * (len(SPEC.blocks) - 2)
+  with pytest.raises(ValueError, match="block_costs must return a finite number .* got -1"):
+    meter.block_costs(SPEC)
 
 
 @pytest.mark.parametrize("value", [0, 5, 5.5])

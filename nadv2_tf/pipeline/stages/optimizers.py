@@ -11,6 +11,7 @@ from nadv2_tf.search import (
   MultiLayerCoordinateDescent,
   UnreachableTarget,
 )
+from nadv2_tf.search.needs import check_metric
 
 if TYPE_CHECKING:
   from nadv2_tf.options import SearchOptions
@@ -38,13 +39,16 @@ def optimizer_of(options: SearchOptions, problem: Problem) -> Optimizer:
 
   Raises:
     UnreachableTarget: if it knows already that it cannot reach the smallest target.
+    UnmetNeed: if the metric has not what it needs.
     ValueError: if its settings are out of range.
   """
   settings = _settings(options, options.search_optimizer)
   if options.search_optimizer == "random" and "samples" not in settings:
     settings["samples"] = samples_of_mcd(options, problem)
   optimizer = OPTIMIZERS[options.search_optimizer](**settings)
-  optimizer.check(problem)  # told before training, not after
+  # Told before training, not after.
+  check_metric(optimizer, problem)
+  optimizer.check(problem)
   return optimizer
 
 

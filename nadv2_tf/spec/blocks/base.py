@@ -115,5 +115,9 @@ class Block:
       field: getattr(self, field) for field in self.width_fields if getattr(self, field) is not None
     }
 
+  def leaving(self) -> tuple[str, ...]:
+    """Fields of the widths that leave the block; its other widths are seen by itself alone."""
+    return tuple(self.widths())[-1:]
+
   def wire(self, make: Maker, x: Any) -> Any:
     raise NotImplementedError

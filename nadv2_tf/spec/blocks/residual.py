@@ -63,6 +63,11 @@ class Residual(Block):
     if self.shortcut is None and (self.first_stride, self.second_stride) != (1, 1):
       raise ValueError("shortcut must have filters in a block of stride 2, got None.")
 
+  def leaving(self) -> tuple[str, ...]:
+    """See `Block.leaving`: the last convolution's, and the shortcut's that it is added to."""
+    last = "second" if self.third is None else "third"
+    return (last,) if self.shortcut is None else (last, "shortcut")
+
   def wire(self, make: Maker, x: Any) -> Any:
     if self.shortcut is not None:
       return self._sum(make, self._shortcut(make, x), x)
