@@ -127,9 +127,10 @@ def float64():
 
 @pytest.fixture
 def make_device():
-  """Function (milliseconds, most_files) -> a `Device` that measures nothing and counts files.
+  """Function (milliseconds, most_files, placement) -> a `Device` that only counts files.
 
   `milliseconds` makes a number of a file's bytes. After `most_files` files the device is gone.
+  `placement` is what it says of every file.
   """
   from nadv2_tf.benchmarks.timing.device import Device, Identity, Repeat
   from nadv2_tf.benchmarks.timing.errors import DeviceLost
@@ -138,8 +139,9 @@ def make_device():
     identity = Identity("fake: stop watch", "x86_64", None, "runtime 1")
     settling_seconds = 0.0
 
-    def __init__(self, milliseconds=len, most_files=float("inf")):
+    def __init__(self, milliseconds=len, most_files=float("inf"), placement=None):
       self._milliseconds, self._most_files = milliseconds, most_files
+      self._placement = placement
       self.contents, self.settings = [], []
 
     def measure(self, paths, settings):
@@ -151,7 +153,9 @@ def make_device():
         self.contents.append(path.read_bytes())
         values.append(self._milliseconds(self.contents[-1]))
       return [
-        [Repeat(value, value, settings.runs, "median")] * settings.repeats for value in values
+        [Repeat(value, value, settings.runs, "median", placement=self._placement)]
+        * settings.repeats
+        for value in values
       ]
 
   return CountingDevice

@@ -16,6 +16,7 @@ from nadv2_tf.benchmarks.tables.partial import PartialTable
 from nadv2_tf.benchmarks.tables.pieces import COPIES, piece_file
 from nadv2_tf.benchmarks.tables.plan import networks_over_range, planned_pieces
 from nadv2_tf.options import built_as
+from nadv2_tf.options.timing import OLD_DELEGATES
 from nadv2_tf.resources.latency_table import LatencyTable
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ PIECE_SPREAD = 0.2
 NETWORK_SECONDS = 0.05
 #: what tables were measured with whose header does not say
 EARLIER = {"precision": "float32"}
+#: of the largest network, if the device tells where its nodes ran
+PLACEMENT = ("nodes", "delegate_nodes", "partitions")
 
 
 def header_of(space: SearchSpace, device: Device, settings: TimingSettings) -> dict[str, str]:
@@ -59,6 +62,8 @@ def check_header(path: AnyPath, header: Mapping[str, str]) -> None:
   facts = LatencyTable.from_csv(path).facts
   for name, value in header.items():
     measured = facts.get(name, EARLIER.get(name))
+    if name == "delegate":
+      measured = OLD_DELEGATES.get(str(measured), measured)
     if measured != value:
       raise ValueError(
         f"{path} was measured with {name} = {measured}, now it is {value}: choose another "
@@ -135,7 +140,7 @@ class TableMeasurement:
     specs = [self._space.largest(), *specs]
     measured = self.networks(specs)
     table = calibrated(table, specs, measured)
-    facts = table.facts | {"largest_ms": f"{measured[0]:.6g}"}
+    facts = table.facts | {"largest_ms": f"{measured[0]:.6g}"} | self._placement(specs[0])
     if check_networks:
       specs = networks_over_range(self._space, check_networks, 2 * self._seed + 1, table.measure)
       found = agreement([table.measure(spec) for spec in specs], self.networks(specs))
@@ -171,6 +176,11 @@ class TableMeasurement:
       "network", specs, key, lambda batch: self._time("network", batch, network_file)
     )
 
+  def _placement(self, spec: NetworkSpec) -> dict[str, int]:
+    """{name: number} of `PLACEMENT` of a network that was timed; {} where the device tells none."""
+    keys = {name: (name, *self._space.encode(spec)) for name in PLACEMENT}
+    return {name: int(self._partial[key]) for name, key in keys.items() if key in self._partial}
+
   def _in_batches(
     self,
     kind: str,
@@ -198,4 +208,9 @@ class TableMeasurement:
         for path, item in zip(paths, items, strict=True):
           path.write_bytes(build(item, **built_as(self._settings[kind])))
       timings = self._device.time_files(paths, self._settings[kind])
+    if kind == "network":
+      for spec, timing in zip(items, timings, strict=True):
+        told = {(name, *self._space.encode(spec)): getattr(timing, name) for name in PLACEMENT}
+        if None not in told.values():
+          self._partial.add(told)
     return [timing.median_ms for timing in timings]

@@ -3,82 +3,59 @@
 The tool prints two stages of runs, the warm-up and the counted one, each with a line of statistics
 in microseconds, and a summary. What the many builds print of these was read in the sources of
 TensorFlow (tensorflow/lite/tools/benchmark) and LiteRT (litert/tools/benchmark_litert_model.h).
+LiteRT's builds also write files (`result_files`), which say the same more exactly.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
-import re
+import pathlib
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from nadv2_tf.benchmarks.timing import refusals
+from nadv2_tf.benchmarks.timing.builds import RESULT, RUNTIME_INFO, TFLITE
+from nadv2_tf.benchmarks.timing.delegates import check_delegate
 from nadv2_tf.benchmarks.timing.errors import NothingMeasured, TimingError
-from nadv2_tf.options.timing import DELEGATES
+from nadv2_tf.benchmarks.timing.placement import printed_placement
+from nadv2_tf.benchmarks.timing.printed import (
+  LITERT_ROUNDING,
+  ONLY_SUMMARY,
+  Reading,
+  check_agreement,
+  printed_reading,
+)
+from nadv2_tf.benchmarks.timing.result_files import read_result, read_runtime_info
+from nadv2_tf.options.timing import DELEGATES, OLD_DELEGATES
 
 if TYPE_CHECKING:
-  from collections.abc import Iterable, Sequence
+  from collections.abc import Callable, Sequence
 
+  from nadv2_tf.benchmarks.timing.builds import Build
+  from nadv2_tf.benchmarks.timing.result_files import Result
   from nadv2_tf.options import TimingSettings
+  from nadv2_tf.types import AnyPath
 
+T = TypeVar("T")
 #: more characters or bytes than this are no output of the tool
 MAX_OUTPUT = 4 * 2**20
 #: as much of the output goes into an error
 TAIL_CHARACTERS = 2000
-#: and as much of one line of it
-LINE_CHARACTERS = 160
-#: the tool prints six digits
-PRECISION = 1e-5
-
-# XNNPACK is named although TFLite takes it by itself: the tool then says whether it was applied.
-DELEGATE_FLAGS = {
-  "xnnpack": "--use_xnnpack=true",
-  "none": "--use_xnnpack=false",
-  "gpu": "--use_gpu=true",
-  "nnapi": "--use_nnapi=true",
-}
-
-_STAGE = re.compile(r"Running benchmark for (?:at least )?([0-9]{1,12}) iterations")
-# The profiler's lines, "Timings (microseconds): count=20 ...", belong to no stage.
-_COUNT = re.compile(r"(?!.*\((?:microseconds|bytes)\))(?:.*[:\]]\s+|\s*)(count=.*)")
-_FIELD = re.compile(r"(\w+)=([^\s(]+)")
-# "Inference timings in us: ..., Inference (avg): 375.233"; in 2019 "Average inference timings in
-# us: ..., Inference: 375.233", in 2018 "..., no stats: 375".
-_SUMMARY = re.compile(r"nference timings in us:.*(?:Inference(?: \(avg\))?|no stats): *([^\s,]+)")
-# LiteRT: "Inference (avg):      85.23 ms (50 runs)".
-_LITERT_SUMMARY = re.compile(r"Inference \(avg\): +(\S+) ms \((\S+) runs?\)")
-_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
-#: largest rounding of the summaries, in microseconds; 2018 cut them, LiteRT prints 0.01 ms
-_SUMMARY_ROUNDING = 1.0
-_LITERT_ROUNDING = 5.0
 
 
-@dataclasses.dataclass(frozen=True)
-class Reading:
-  """What `benchmark_model` measured; None where its build does not print it."""
-
-  median_ms: float | None
-  mean_ms: float
-  p95_ms: float | None
-  runs: int
-  notes: tuple[str, ...] = ()
-
-  @property
-  def statistic(self) -> str:
-    return "mean" if self.median_ms is None else "median"
-
-  @property
-  def value_ms(self) -> float:
-    return self.mean_ms if self.median_ms is None else self.median_ms
-
-
-def arguments(graph: str, settings: TimingSettings) -> list[str]:
+def arguments(
+  graph: str, settings: TimingSettings, build: Build = TFLITE, results: str | None = None
+) -> list[str]:
   """The tool's arguments, without the tool itself, for a file where the tool runs.
 
   Args:
     graph: path of the TFLite file there.
     settings: `TimingSettings`; what the tool cannot do itself, as `cpu_mask`, is left out.
+    build: the `Build` of the tool.
+    results: the folder there for the files that the build writes; None: it writes none.
+
+  Raises:
+    FlagError: if the build does not have the delegate.
   """
   return [
     f"--graph={graph}",
@@ -87,7 +64,8 @@ def arguments(graph: str, settings: TimingSettings) -> list[str]:
     f"--warmup_runs={settings.warmup_runs}",
     f"--min_secs={settings.seconds:g}",
     f"--warmup_min_secs={settings.warmup_seconds:g}",
-    DELEGATE_FLAGS[settings.delegate],
+    *build.delegate_flags(settings),
+    *(build.file_flags(results) if results else ()),
   ]
 
 
@@ -97,6 +75,8 @@ def read(
   exit_status: int,
   command: str | Sequence[str] | None,
   delegate: str | None = None,
+  results: AnyPath | None = None,
+  is_full: bool = False,
 ) -> Reading:
   """What a run of the tool measured, or the reason why it measured nothing.
 
@@ -105,6 +85,8 @@ def read(
     exit_status: its own, or that of the shell or `timeout` around it.
     command: what was run, a line or a list; errors show it.
     delegate: one of `DELEGATES`, as it was asked for; None: not checked.
+    results: a folder here with the files that it wrote; None: it wrote none.
+    is_full: whether a run is refused that the delegate did not do all of.
 
   Returns:
     A `Reading` of the counted runs.
@@ -113,6 +95,7 @@ def read(
     TimingError: of the kind that fits, if there is no measurement of what was asked for.
     ValueError: if there is no such delegate.
   """
+  delegate = OLD_DELEGATES.get(delegate, delegate) if delegate else delegate
   if delegate not in (None, *DELEGATES):
     raise ValueError(f"delegate must be one of {', '.join(DELEGATES)}; got {delegate!r}.")
   parts = stdout or "", stderr or ""
@@ -125,142 +108,40 @@ def read(
         "benchmark_model, and turn verbose output off."
       )
     notes = refusals.check(text, exit_status, delegate)
-    reading = _measured(text.splitlines())
+    folder = pathlib.Path(results) if results else None
+    result = _in(folder, RESULT, read_result)
+    placement = _in(folder, RUNTIME_INFO, read_runtime_info) or printed_placement(text)
+    notes += check_delegate(text, delegate, placement, is_full)
+    reading = _measured(text.splitlines(), result)
   except TimingError as error:
     line = command if command is None or isinstance(command, str) else shlex.join(command)
     raise type(error)(error.problem, line, text[-TAIL_CHARACTERS:]) from None
-  return dataclasses.replace(reading, notes=(*reading.notes, *notes))
+  return dataclasses.replace(reading, notes=(*reading.notes, *notes), placement=placement)
+
+
+def _in(folder: pathlib.Path | None, name: str, read: Callable[[pathlib.Path], T]) -> T | None:
+  """What a file in `folder` says; None if it is not there."""
+  return read(folder / name) if folder and (folder / name).is_file() else None
 
 
 def _text(part: str | bytes) -> str:
   return part if isinstance(part, str) else part.decode("utf-8", errors="replace")
 
 
-def _short(text: str) -> str:
-  return repr(text[:LINE_CHARACTERS])
-
-
-def _measured(lines: Sequence[str]) -> Reading:
-  """The `Reading` of the counted stage, checked against the summary."""
-  stages = _stages(lines)
-  if stages and len(stages) != 2:
-    raise NothingMeasured(
-      f"benchmark_model tells of {len(stages)} stage(s) of runs instead of a warm-up and a counted "
-      "one, so it was cut off or is another tool: time the file again."
-    )
-  summaries = [found for found in map(_SUMMARY.search, lines) if found]
-  litert_summaries = [found for found in map(_LITERT_SUMMARY.search, lines) if found]
-  if not summaries and not litert_summaries:
-    raise NothingMeasured(
-      "The output of benchmark_model breaks off before its summary: time the file again."
-    )
-  if not stages:
-    return _from_litert_summary(litert_summaries)
-  asked, counts = stages[1]
-  if len(counts) != 1:
-    raise NothingMeasured(
-      f"benchmark_model tells {len(counts)} results of its counted runs instead of one: time the "
-      "file again."
-    )
-  reading = _from_count_line(counts[0], asked)
-  for found in summaries:
-    _check_agreement(reading, _microseconds(found[1], "average", 0.0), _SUMMARY_ROUNDING)
-  for found in litert_summaries:
-    mean_us = _microseconds(found[1], "average", 0.0) * 1000
-    _check_agreement(reading, mean_us, _LITERT_ROUNDING, _runs(found[2]))
-  return reading
-
-
-def _stages(lines: Iterable[str]) -> list[tuple[int, list[str]]]:
-  """[(runs asked for, its lines of statistics)] of the stages that the tool announced."""
-  stages: list[tuple[int, list[str]]] = []
-  for line in lines:
-    stage = _STAGE.search(line)
-    count = _COUNT.match(line) if "count=" in line else None
-    if stage:
-      stages.append((int(stage[1]), []))
-    elif count and stages:
-      stages[-1][1].append(count[1])
-  return stages
-
-
-def _from_count_line(line: str, asked: int) -> Reading:
-  """The `Reading` of a line of statistics."""
-  fields = dict(_FIELD.findall(line))
-  runs = _runs(fields.get("count", ""))
-  # Where all runs took equally long, a build prints only that: "count=20 curr=505(all same)".
-  same = "avg" not in fields
-  if same and ("curr" not in fields or {"first", "min", "max", "std"} & set(fields)):
-    raise NothingMeasured(
-      f"The line {_short(line)} of benchmark_model is cut off: time the file again."
-    )
-  mean = _microseconds(fields["curr" if same else "avg"], "average")
-  median, p95 = (
-    _microseconds(fields[name], name) if name in fields else None for name in ("median", "p95")
+def _measured(lines: Sequence[str], result: Result | None) -> Reading:
+  """The `Reading` of the result file, checked against the print; without one of the print."""
+  reading = printed_reading(lines)
+  if result is None:
+    return reading
+  # A summary without a line of statistics is of fewer digits.
+  rounding = LITERT_ROUNDING if reading.median_ms is None else 0.0
+  check_agreement(reading, result.mean_ms * 1000, rounding, result.runs)
+  return dataclasses.replace(
+    reading,
+    median_ms=result.median_ms,
+    mean_ms=result.mean_ms,
+    p95_ms=result.p95_ms,
+    min_ms=result.min_ms,
+    memory_kb=result.memory_kb,
+    notes=tuple(note for note in reading.notes if note != ONLY_SUMMARY),
   )
-  # A run may be too short for the clock, the typical one may not.
-  least = mean if same else _microseconds(fields.get("min", ""), "min", 0.0)
-  most = mean if same else _microseconds(fields.get("max", ""), "max")
-  rounding = PRECISION * most
-  ordered = [value for value in (median, p95) if value is not None]
-  if ordered != sorted(ordered) or any(
-    not least - rounding <= value <= most + rounding for value in (mean, *ordered)
-  ):
-    raise NothingMeasured(
-      f"The numbers in the line {_short(line)} of benchmark_model contradict each other: time "
-      "the file again."
-    )
-  notes = []
-  if runs < asked:
-    notes.append(f"only {runs} of {asked} runs, because the tool's own time was up")
-  return Reading(
-    median_ms=None if median is None else median / 1000,
-    mean_ms=mean / 1000,
-    p95_ms=None if p95 is None else p95 / 1000,
-    runs=runs,
-    notes=tuple(notes),
-  )
-
-
-def _from_litert_summary(found: Sequence[re.Match[str]]) -> Reading:
-  """The `Reading` of LiteRT's summary, where no line of statistics was printed."""
-  if len(found) != 1:
-    raise NothingMeasured(
-      f"benchmark_model tells how many runs it counted {len(found)} times instead of once: give "
-      "another one with --benchmark_binary=FILE."
-    )
-  runs = _runs(found[0][2])
-  mean_us = _microseconds(found[0][1], "average") * 1000
-  return Reading(None, mean_us / 1000, None, runs, ("the build prints only 0.01 ms exactly",))
-
-
-def _runs(text: str) -> int:
-  if not re.fullmatch(r"[0-9]{1,12}", text) or int(text) < 1:
-    raise NothingMeasured(f"benchmark_model counted {_short(text)} runs: ask for one run at least.")
-  return int(text)
-
-
-def _microseconds(text: str, name: str, least: float | None = None) -> float:
-  """`text` as a number above 0, or of at least `least`."""
-  value = float(text) if _NUMBER.fullmatch(text) else math.nan
-  if not math.isfinite(value) or (value <= 0 if least is None else value < least):
-    raise NothingMeasured(
-      f"benchmark_model prints {_short(text)} as the {name} of its runs, which is no time: time "
-      "the file again."
-    )
-  return value
-
-
-def _check_agreement(
-  reading: Reading, mean_us: float, rounding: float, runs: int | None = None
-) -> None:
-  """Refuses a summary that tells another average or count than the line of statistics."""
-  stated = reading.mean_ms * 1000
-  # A little more than the rounding, for that of the six digits and of our own division.
-  allowed = rounding * 1.01 + PRECISION * stated
-  if abs(mean_us - stated) > allowed or runs not in (None, reading.runs):
-    raise NothingMeasured(
-      f"The summary of benchmark_model ({mean_us:g} us) contradicts its line of statistics "
-      f"({stated:g} us, {reading.runs} runs), so one of them was not read right: time the file "
-      "again."
-    )

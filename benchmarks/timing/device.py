@@ -17,6 +17,8 @@ from nadv2_tf.options import TimingSettings
 if TYPE_CHECKING:
   from collections.abc import Sequence
 
+  from nadv2_tf.benchmarks.timing.placement import Placement
+  from nadv2_tf.benchmarks.timing.printed import Reading
   from nadv2_tf.types import AnyPath
 
 
@@ -34,6 +36,24 @@ class Repeat:
   statistic: str
   conditions: dict[str, Any] = dataclasses.field(default_factory=dict)
   notes: tuple[str, ...] = ()
+  memory_kb: int | None = None
+  placement: Placement | None = None
+
+
+def repeat_of(
+  reading: Reading, conditions: dict[str, Any] | None = None, notes: Sequence[str] = ()
+) -> Repeat:
+  """The `Repeat` of what `benchmark_model` measured; `notes` stand before its own."""
+  return Repeat(
+    reading.value_ms,
+    reading.p95_ms,
+    reading.runs,
+    reading.statistic,
+    conditions or {},
+    (*notes, *reading.notes),
+    reading.memory_kb,
+    reading.placement,
+  )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +75,9 @@ class Timing:
 
   `spread` is (largest - smallest) / median of the repeats; `steady` whether that is within the
   `max_spread` asked for. `p95_ms` is None where the tool's build prints no percentiles.
-  `conditions` has those of every repeat, in order.
+  `conditions` has those of every repeat, in order. `nodes` are those of the file's main graph,
+  `delegate_nodes` those of them that ran on the delegate asked for, `partitions` the parts that the
+  graph fell into; None where the build does not tell. `memory_kb` is what the runs took in memory.
   """
 
   median_ms: float
@@ -70,6 +92,10 @@ class Timing:
   num_threads: int
   cpu_mask: str | None
   delegate: str
+  nodes: int | None
+  delegate_nodes: int | None
+  partitions: int | None
+  memory_kb: int | None
   device: str
   abi: str
   android: str | None
@@ -152,6 +178,8 @@ class Device(abc.ABC):
         "busy."
       )
     p95 = [repeat.p95_ms for repeat in repeats]
+    placement = repeats[0].placement
+    memory = [repeat.memory_kb for repeat in repeats if repeat.memory_kb is not None]
     return Timing(
       median_ms=statistics.median(repeat.value_ms for repeat in repeats),
       p95_ms=None if None in p95 else statistics.median(p95),
@@ -165,6 +193,10 @@ class Device(abc.ABC):
       num_threads=settings.num_threads,
       cpu_mask=settings.cpu_mask,
       delegate=settings.delegate,
+      nodes=placement and placement.nodes,
+      delegate_nodes=placement and placement.on(settings.delegate),
+      partitions=placement and placement.partitions,
+      memory_kb=max(memory, default=None),
       **dataclasses.asdict(self.identity),
       conditions=tuple(repeat.conditions for repeat in repeats),
       notes=tuple(notes),

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 #: as much of a line goes into an error
 QUOTED_CHARACTERS = 160
 
-_ANOTHER = "another benchmark_model with --benchmark_binary=FILE"
+#: what an error tells to give instead
+ANOTHER = "another benchmark_model with --benchmark_binary=FILE"
 
 # What shells and linkers say instead of starting the tool. In each table the first pattern that
 # fits counts; {0} is its first group.
@@ -54,7 +55,7 @@ _NO_START = (
     BinaryError,
     r"inaccessible or not found|No such file or directory|: not found",
     "benchmark_model is not where it was started, or is built for another ABI than the device's: "
-    f"put it there again, or give {_ANOTHER}.",
+    f"put it there again, or give {ANOTHER}.",
   ),
   (
     DeviceError,
@@ -68,12 +69,12 @@ _FAILURES = (
   (
     FlagError,
     r"Failed to parse flag '[^']*' against argv '([^']*)'",
-    "This build of benchmark_model refuses {0}: correct its value, or give " + _ANOTHER + ".",
+    "This build of benchmark_model refuses {0}: correct its value, or give " + ANOTHER + ".",
   ),
   (
     FlagError,
     r"Couldn't interpret value (.*)",
-    "This build of benchmark_model refuses the value {0}: correct it, or give " + _ANOTHER + ".",
+    "This build of benchmark_model refuses the value {0}: correct it, or give " + ANOTHER + ".",
   ),
   (
     FlagError,
@@ -84,23 +85,23 @@ _FAILURES = (
     ModelError,
     r"(?m)unresolved custom op: (.+?)\.?\s*$",
     "The model has the custom operator {0}, which this build lacks: export the model without it, "
-    f"or give {_ANOTHER}.",
+    f"or give {ANOTHER}.",
   ),
   (
     ModelError,
     r"Didn't find op for builtin opcode (.+?)(?:\. |\.?\s*\n)",
-    f"This build lacks the model's operator {{0}}: give {_ANOTHER}, a newer one.",
+    f"This build lacks the model's operator {{0}}: give {ANOTHER}, a newer one.",
   ),
   (
     ModelError,
     r"builtin_code out of range: (\d+)",
-    f"This build does not know the model's operator number {{0}}: give {_ANOTHER}, a newer one.",
+    f"This build does not know the model's operator number {{0}}: give {ANOTHER}, a newer one.",
   ),
   (
     ModelError,
     r"TensorFlow op(?:s are|\(s\).*) not supported by this interpreter",
     "The model has operators of TensorFlow itself, which this build lacks: export the model "
-    f"without them, or give {_ANOTHER}, one with Flex.",
+    f"without them, or give {ANOTHER}, one with Flex.",
   ),
   (
     NothingMeasured,
@@ -135,12 +136,12 @@ _FAILURES = (
   (
     ModelError,
     r"Node number \d+ \((.*)\) failed to prepare",
-    f"This build cannot prepare the model's operator {{0}}: export without it, or give {_ANOTHER}.",
+    f"This build cannot prepare the model's operator {{0}}: export without it, or give {ANOTHER}.",
   ),
   (
     ModelError,
     r"Failed to (?:allocate tensors|(?:initialize|construct) (?:the )?interpreter)",
-    f"This build cannot prepare the model: check the model, or give {_ANOTHER}.",
+    f"This build cannot prepare the model: check the model, or give {ANOTHER}.",
   ),
   (
     NothingMeasured,
@@ -154,18 +155,19 @@ _CRASHES = (
   (
     BinaryError,
     r"(?m)^(?!INFO|WARN).*\bIllegal instruction\b",
-    f"benchmark_model is built for another processor than the device's: give {_ANOTHER}.",
+    f"benchmark_model is built for another processor than the device's: give {ANOTHER}.",
   ),
   (
     NothingMeasured,
     r"(?m)^(?!INFO|WARN).*\b(Aborted|Segmentation fault|Bus error|Floating point exception)\b",
-    f"benchmark_model crashed ({{0}}): check the model, or give {_ANOTHER}.",
+    f"benchmark_model crashed ({{0}}): check the model, or give {ANOTHER}.",
   ),
 )
 
 _TERMINATED = {9, 15}  # by a timeout, or for lack of memory
 _ILLEGAL_INSTRUCTION = 4
-_CREATED_XNNPACK = "Created TensorFlow Lite XNNPACK delegate for CPU"
+#: what TensorFlow Lite says when it takes XNNPACK
+CREATED_XNNPACK = "Created TensorFlow Lite XNNPACK delegate for CPU"
 
 
 def check(text: str, exit_status: int, delegate: str | None) -> tuple[str, ...]:
@@ -174,7 +176,8 @@ def check(text: str, exit_status: int, delegate: str | None) -> tuple[str, ...]:
   Args:
     text: all that was printed.
     exit_status: of the tool, its shell or its `timeout`; below 0 the signal that ended it.
-    delegate: the delegate that was asked for, or None.
+    delegate: the delegate that was asked for, or None; whether it ran says
+      `delegates.check_delegate`.
   """
   signal = -exit_status if exit_status < 0 else exit_status - 128
   if exit_status == 124 or signal in _TERMINATED:
@@ -186,7 +189,7 @@ def check(text: str, exit_status: int, delegate: str | None) -> tuple[str, ...]:
     _raise_first(_NO_START, text)
   if exit_status in (126, 127):
     raise BinaryError(
-      f"benchmark_model does not start on the device (exit status {exit_status}): give {_ANOTHER}, "
+      f"benchmark_model does not start on the device (exit status {exit_status}): give {ANOTHER}, "
       "one for the device's ABI."
     )
   _raise_first(_FAILURES, text)
@@ -203,7 +206,7 @@ def check(text: str, exit_status: int, delegate: str | None) -> tuple[str, ...]:
     raise NothingMeasured(
       "benchmark_model printed nothing: check that the file is benchmark_model."
     )
-  return notes + _check_delegate(text, delegate)
+  return notes
 
 
 def _raise_first(table: Iterable[tuple[type[TimingError], str, str]], text: str) -> None:
@@ -218,52 +221,13 @@ def _check_flags(text: str, delegate: str | None) -> tuple[str, ...]:
   lines = re.findall(r"Unconsumed cmdline flags:[ \t]*(.*)", text)
   flags = [flag for line in lines for flag in line.split()]
   # LiteRT's own tool does not know this flag: it takes XNNPACK by itself, and says that.
-  if delegate == "xnnpack" and flags == ["--use_xnnpack=true"] and _CREATED_XNNPACK in text:
+  if delegate == "cpu" and flags == ["--use_xnnpack=true"] and CREATED_XNNPACK in text:
     return ("the build does not know --use_xnnpack, and says that it took XNNPACK by itself",)
   if lines:
     named = " ".join(flags)[:QUOTED_CHARACTERS] or "a flag"
     raise FlagError(
-      f"This build of benchmark_model does not know {named}: leave it out, or give {_ANOTHER}."
+      f"This build of benchmark_model does not know {named}: leave it out, or give {ANOTHER}."
     )
   if "Run w/o invoking kernels: [1]" in text:
     raise NothingMeasured("This was a dry run, which measures nothing: leave --dry_run out.")
   return ()
-
-
-def _check_delegate(text: str, delegate: str | None) -> tuple[str, ...]:
-  """Refuses a run without the delegate that was asked for; tuple of notes."""
-  if delegate is None:
-    return ()
-  wanted = None if delegate == "none" else delegate.upper()
-  # "Explicitly applied GPU delegate, and the model graph will be ..."; "Applied GPU delegate." in
-  # 2019; "Though GPU delegate is explicitly applied, the model graph will not be executed ...".
-  applied = dict(re.findall(r"(?i)\bapplied (\w+) delegate\b(.*)", text))
-  idle = re.findall(r"Though (\w+) delegate is", text)
-  strangers = sorted({*applied, *idle} - {wanted})
-  if wanted is None and _CREATED_XNNPACK in text:
-    strangers.append("XNNPACK")
-  if strangers:
-    raise NothingMeasured(
-      f"benchmark_model used {strangers[0]}, though the delegate asked for was {delegate}: give "
-      f"{_ANOTHER}."
-    )
-  if wanted in applied:
-    # Some builds spell it "paritally".
-    partly = re.search(r"(?i)par(?:ti|it)ally(?:.*w/ (\d+))?", applied[wanted])
-    if not partly:
-      return ()
-    parts = f", in {partly[1]} parts" if partly[1] else ""
-    return (f"{wanted} executes only a part of the model{parts}",)
-  if wanted == "XNNPACK" and re.search(r"Use xnnpack ?: \[0\]", text):
-    raise NothingMeasured("XNNPACK was turned off in this run: leave --use_xnnpack=false out.")
-  if wanted == "XNNPACK":
-    if idle:
-      return ("XNNPACK executes no part of the model",)
-    return () if _CREATED_XNNPACK in text else ("the build does not say that XNNPACK was used",)
-  if wanted is None:
-    return ()
-  raise NothingMeasured(
-    f"benchmark_model "
-    f"{'executed no part of the model with' if wanted in idle else 'does not say that it applied'} "
-    f"the delegate {wanted}: choose another delegate, or give {_ANOTHER}."
-  )

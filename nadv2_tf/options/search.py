@@ -63,6 +63,7 @@ class SearchOptions(timing.DeviceOptions):
   num_threads: int = timing.num_threads()
   cpu_mask: str | None = timing.cpu_mask()
   delegate: str = timing.delegate()
+  require_full_delegation: bool = timing.require_full_delegation()
   confirm_every: int = option(
     5,
     "The best sample of every n-th iteration, and the found network, are also measured on the "
@@ -97,6 +98,7 @@ class SearchOptions(timing.DeviceOptions):
 
   def __post_init__(self) -> None:
     super().__post_init__()
+    timing.rename_delegate(self)
     # A folder and a report say them all, and another version's defaults are other settings.
     settings = default_settings(self.search_optimizer) | dict(self.optimizer_settings)
     object.__setattr__(self, "optimizer_settings", settings)

@@ -5,7 +5,9 @@ import re
 
 from nadv2_tf.option import OptionGroup, option
 
-DELEGATES = ("xnnpack", "none", "gpu", "nnapi")
+DELEGATES = ("cpu", "gpu", "npu", "none", "nnapi")
+#: what delegates were called before -> now
+OLD_DELEGATES = {"xnnpack": "cpu"}
 ON_UNSTEADY = ("mark", "fail")
 PRECISIONS = ("float32", "int8")
 
@@ -30,10 +32,22 @@ def cpu_mask() -> str | None:
 
 def delegate() -> str:
   return option(
-    "xnnpack",
-    "What runs the timed networks; xnnpack is what TFLite takes by itself.",
-    choices=DELEGATES,
+    "cpu",
+    "What runs the timed networks: the processor with XNNPACK, which TFLite takes by itself; the "
+    "GPU; the NPU, with its maker's libraries; none, TFLite's own kernels; nnapi, which Android 15 "
+    "has deprecated. xnnpack is the old name of cpu.",
+    choices=(*DELEGATES, *OLD_DELEGATES),
   )
+
+
+def require_full_delegation() -> bool:
+  return option(False, "Fail where the delegate leaves nodes of a timed network to the processor.")
+
+
+def rename_delegate(group: object) -> None:
+  """Gives the delegate of an option group the name that it has now."""
+  name = vars(group)["delegate"]
+  object.__setattr__(group, "delegate", OLD_DELEGATES.get(name, name))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,13 +61,14 @@ class DeviceOptions(OptionGroup):
   )
   benchmark_binary: str | None = option(
     None,
-    "TFLite's benchmark_model for the device; default: LiteRT's interpreter on this machine, the "
-    "official build for a phone.",
+    "A benchmark_model for the device, of LiteRT or of TensorFlow Lite; default: LiteRT's "
+    "interpreter on this machine, the official build for a phone.",
   )
   benchmark_url: str | None = option(
     None,
-    "Where a phone's benchmark_model is fetched from, once; default: the official build for its "
-    "ABI.",
+    "Where a phone's benchmark_model is fetched from, once: an address, litert:VERSION, or "
+    "tensorflow for TensorFlow Lite's older one; default: LiteRT's official build for its ABI, "
+    "where there is one.",
   )
 
 
@@ -64,6 +79,7 @@ class TimingSettings(OptionGroup):
   num_threads: int = num_threads()
   cpu_mask: str | None = cpu_mask()
   delegate: str = delegate()
+  require_full_delegation: bool = require_full_delegation()
   runs: int = option(50, "Counted runs of one repeat, at least.", low=1)
   warmup_runs: int = option(10, "Runs before each repeat that do not count, at least.", low=0)
   seconds: float = option(0.2, "Least time of a repeat's counted runs.", low=0)
@@ -86,6 +102,9 @@ class TimingSettings(OptionGroup):
 
   def __post_init__(self) -> None:
     super().__post_init__()
+    rename_delegate(self)
+    if self.require_full_delegation and self.delegate == "none":
+      raise ValueError("--require_full_delegation needs a delegate, and --delegate is none.")
     if self.precision not in PRECISIONS:
       raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {self.precision!r}.")
 

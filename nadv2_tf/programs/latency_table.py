@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -14,15 +14,19 @@ from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
 
 if TYPE_CHECKING:
+  from collections.abc import Mapping
+
   from nadv2_tf.resources.latency_table import LatencyTable
 
 FLAGS = flags.FLAGS
+#: options of a search that its timings depend on
+TIMED_WITH = ("num_threads", "cpu_mask", "delegate", "require_full_delegation")
 
 
 def define_flags() -> None:
   define(NetworkOptions, "backbone", "image_size", "seed")
   define(DeviceOptions)
-  define(SearchOptions, "num_threads", "cpu_mask", "delegate", "search_precision")
+  define(SearchOptions, *TIMED_WITH, "search_precision")
   flags.DEFINE_integer(
     "classes", None, "Outputs of the classifier; default: the backbone's own.", lower_bound=2
   )
@@ -55,7 +59,11 @@ def main() -> None:
 
   space = read_space(FLAGS.classes, int(FLAGS.channels) if FLAGS.channels else None)
   settings = TimingSettings(
-    FLAGS.num_threads, FLAGS.cpu_mask, FLAGS.delegate, precision=FLAGS.search_precision
+    FLAGS.num_threads,
+    FLAGS.cpu_mask,
+    FLAGS.delegate,
+    FLAGS.require_full_delegation,
+    precision=FLAGS.search_precision,
   )
   progress = Progress()
   with open_device(FLAGS.device, FLAGS.benchmark_binary, FLAGS.benchmark_url) as device:
@@ -75,7 +83,7 @@ def main() -> None:
 def describe(path: pathlib.Path, table: LatencyTable) -> str:
   """What a table covers, and how well it predicts, in a few words."""
   facts = table.facts
-  text = f"{path}: {len(table.rows)} rows"
+  text = f"{path}: {len(table.rows)} rows{describe_placement(facts)}"
   if "check_networks" not in facts:
     return f"{text}; not checked on whole networks"
   text += (
@@ -85,6 +93,16 @@ def describe(path: pathlib.Path, table: LatencyTable) -> str:
   # One network has no order.
   spearman = facts.get("check_spearman")
   return f"{text}, Spearman {float(spearman):.3f}" if spearman else text
+
+
+def describe_placement(facts: Mapping[str, Any]) -> str:
+  """Words on a delegate that left nodes of the largest network to others; "" if it left none."""
+  if facts.get("delegate_nodes") == facts.get("nodes"):
+    return ""
+  return (
+    f"; {facts['delegate']} executes only {facts['delegate_nodes']} of {facts['nodes']} nodes of "
+    f"the largest network, in {facts['partitions']} partitions"
+  )
 
 
 def start() -> None:

@@ -47,6 +47,11 @@ def describe(path: pathlib.Path, timing: Timing) -> str:
     f"repeats {timing.spread:.1%}, {timing.num_threads} thread(s), {timing.runtime}, "
     f"{timing.device}"
   ]
+  if timing.nodes is not None:
+    lines.append(
+      f"  {timing.delegate}: {timing.delegate_nodes} of {timing.nodes} nodes, {timing.partitions} "
+      "partition(s)"
+    )
   if not timing.steady:
     lines.append("  unsteady: something else keeps the device busy")
   lines += [f"  {note}" for note in timing.notes]

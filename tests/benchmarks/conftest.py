@@ -129,6 +129,24 @@ class Phone:
     for part in ("stdout", "stderr", "rc"):
       shutil.copy(HERE / "recorded" / f"{name}.{part}", self.state / f"says.{part}")
 
+  def install(self, name, **writes):
+    """Puts another stand-in of `phone/` in the place of benchmark_model.
+
+    Args:
+      name: of the stand-in.
+      **writes: contents of the files that it writes, by their names without the ending .pb.
+    """
+    shutil.copy(HERE / "phone" / name, self.binary)
+    self.write(**writes)
+
+  def write(self, **writes):
+    """Lets what runs on the phone write these files."""
+    folder = self.state / "writes"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for name, content in writes.items():
+      (folder / f"{name}.pb").write_bytes(content)
+
   def say_clock(self, processor, current, allowed, possible):
     folder = self.state / "cpu" / processor / "cpufreq"
     folder.mkdir(parents=True, exist_ok=True)

@@ -58,7 +58,7 @@ def test_a_timing_tells_all_about_itself(phone, models):
   assert timing.repeats_ms == (0.354, 0.354) and timing.median_ms == 0.354
   assert (timing.p95_ms, timing.statistic, timing.runs) == (0.423, "median", 2629)
   assert (timing.spread, timing.steady) == (0, True)
-  assert (timing.num_threads, timing.cpu_mask, timing.delegate) == (2, "1", "xnnpack")
+  assert (timing.num_threads, timing.cpu_mask, timing.delegate) == (2, "1", "cpu")
   condition = {
     "thermal_status": 0,
     "thermal_status_after": 0,

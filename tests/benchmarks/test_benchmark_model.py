@@ -4,10 +4,12 @@
 other forms were composed after the sources of the builds that print them.
 """
 
+import dataclasses
+
 import pytest
 from benchmark_output import EXPECTED, RECORDED, SUMMARY, litert_block, printed, read, recorded
 
-from nadv2_tf.benchmarks.timing import benchmark_model, errors
+from nadv2_tf.benchmarks.timing import benchmark_model, builds, errors
 from nadv2_tf.options import TimingSettings
 
 # --- arguments ----------------------------------------------------------------------------------
@@ -29,17 +31,64 @@ def test_the_arguments_are_those_of_the_settings():
 
 
 @pytest.mark.parametrize(
-  ("delegate", "flag"),
+  ("build", "delegate", "is_full", "expected"),
   [
-    ("xnnpack", "--use_xnnpack=true"),
-    ("none", "--use_xnnpack=false"),
-    ("gpu", "--use_gpu=true"),
-    ("nnapi", "--use_nnapi=true"),
+    (builds.TFLITE, "cpu", False, ["--use_xnnpack=true"]),
+    (builds.TFLITE, "xnnpack", False, ["--use_xnnpack=true"]),
+    (builds.TFLITE, "none", False, ["--use_xnnpack=false"]),
+    (builds.TFLITE, "gpu", False, ["--use_gpu=true"]),
+    (builds.TFLITE, "nnapi", True, ["--use_nnapi=true", "--require_full_delegation=true"]),
+    (builds.LITERT, "cpu", True, ["--use_cpu=true"]),  # it refuses both together
+    (builds.LITERT, "gpu", False, ["--use_gpu=true"]),
+    (
+      builds.LITERT,
+      "npu",
+      True,
+      ["--use_npu=true", "--use_cpu=false", "--require_full_delegation=true"],
+    ),
   ],
 )
-def test_every_delegate_has_its_flag(delegate, flag):
-  arguments = benchmark_model.arguments("net.tflite", TimingSettings(delegate=delegate))
-  assert [argument for argument in arguments if argument.startswith("--use")] == [flag]
+def test_every_build_has_its_flags_for_a_delegate(build, delegate, is_full, expected):
+  settings = TimingSettings(delegate=delegate, require_full_delegation=is_full)
+  assert benchmark_model.arguments("net.tflite", settings, build)[6:] == expected
+
+
+@pytest.mark.parametrize(
+  ("build", "delegate", "says"),
+  [
+    (builds.TFLITE, "npu", "of TensorFlow Lite has no delegate 'npu', only cpu, gpu, none, nnapi"),
+    (builds.LITERT, "none", "of LiteRT has no delegate 'none', only cpu, gpu, npu"),
+    (builds.LITERT, "nnapi", "of LiteRT has no delegate 'nnapi'"),
+  ],
+)
+def test_a_delegate_that_a_build_lacks_is_refused(build, delegate, says):
+  with pytest.raises(errors.FlagError, match=says):
+    benchmark_model.arguments("net.tflite", TimingSettings(delegate=delegate), build)
+
+
+@pytest.mark.parametrize(
+  ("content", "name", "flags"),
+  [
+    (b"", "TensorFlow Lite", []),
+    (b"\x7fELF use_xnnpack use_gpu", "TensorFlow Lite", []),
+    (
+      b"use_xnnpack export_model_runtime_info\0model_runtime_info_output_file",
+      "TensorFlow Lite",
+      ["--export_model_runtime_info=true", "--model_runtime_info_output_file=r/runtime_info.pb"],
+    ),
+    (b"use_npu", "LiteRT", []),
+    (
+      b"use_npu\0result_file_path\0model_runtime_info_output_file\0",
+      "LiteRT",
+      ["--result_file_path=r/result.pb", "--model_runtime_info_output_file=r/runtime_info.pb"],
+    ),
+  ],
+)
+def test_a_build_is_told_by_the_flags_in_its_bytes(tmp_path, content, name, flags):
+  path = tmp_path / "benchmark_model"
+  path.write_bytes(content)
+  build = builds.build_of(path)
+  assert (build.name, build.file_flags("r"), build.writes_files) == (name, flags, bool(flags))
 
 
 # --- what the tool really printed ---------------------------------------------------------------
@@ -62,7 +111,9 @@ def test_a_recorded_measurement_is_read(name, delegate, median, mean, p95, runs)
     pytest.approx(mean, rel=1e-12),
     pytest.approx(p95, rel=1e-12),
     runs,
+    min_ms=reading.min_ms,
   )
+  assert 0 < reading.min_ms <= reading.median_ms
   assert (reading.statistic, reading.value_ms) == ("median", reading.median_ms)
 
 
@@ -160,7 +211,7 @@ SAME = benchmark_model.Reading(None, 0.505, None, 50)
 )
 def test_any_line_of_statistics_is_read(counted, average, expected):
   reading = read(printed(counted, SUMMARY + average, asked=1))
-  assert reading == expected
+  assert dataclasses.replace(reading, min_ms=None) == expected
   assert reading.statistic == ("median" if expected.median_ms else "mean")
   assert reading.value_ms == (expected.median_ms or expected.mean_ms)
 

@@ -242,16 +242,27 @@ def test_an_address_that_is_given_is_fetched(tmp_path, server):
   assert found.parent == tmp_path / "cache"
 
 
+TFLITE = (
+  "https://storage.googleapis.com/tensorflow-nightly-public/prod/tensorflow/release/lite/tools/"
+  "nightly/latest/{}_benchmark_model"
+)
+LITERT = "https://storage.googleapis.com/litert/binaries/{}/benchmark_model"
+
+
 @pytest.mark.parametrize(
-  ("system", "abi", "name"),
+  ("url", "system", "abi", "expected"),
   [
-    ("Android", "arm64-v8a", "android_aarch64"),
-    ("Android", "armeabi-v7a", "android_arm"),
-    ("Linux", "x86_64", "linux_x86-64"),
-    ("Linux", "aarch64", "linux_aarch64"),
+    (None, "Android", "arm64-v8a", LITERT.format("2.2.0/android_arm64")),
+    (None, "Android", "armeabi-v7a", TFLITE.format("android_arm")),
+    (None, "Linux", "x86_64", LITERT.format("2.2.0/linux_x86_64")),
+    (None, "Linux", "aarch64", LITERT.format("2.2.0/linux_arm64")),
+    ("litert", "Android", "arm64-v8a", LITERT.format("2.2.0/android_arm64")),
+    ("litert:2.1.6", "Android", "arm64-v8a", LITERT.format("2.1.6/android_arm64")),
+    ("tensorflow", "Android", "arm64-v8a", TFLITE.format("android_aarch64")),
+    ("tensorflow", "Linux", "x86_64", TFLITE.format("linux_x86-64")),
   ],
 )
-def test_without_an_address_the_official_build_is_fetched(cache, monkeypatch, system, abi, name):
+def test_the_official_build_is_fetched(cache, monkeypatch, url, system, abi, expected):
   asked = []
 
   def urlopen(url, timeout):
@@ -260,11 +271,58 @@ def test_without_an_address_the_official_build_is_fetched(cache, monkeypatch, sy
 
   monkeypatch.setattr(urllib.request, "urlopen", urlopen)
   with pytest.raises(BinaryError, match="no network here"):
-    binary.find_binary(abi=abi, cache=cache, system=system)
-  assert asked == [
-    "https://storage.googleapis.com/tensorflow-nightly-public/prod/tensorflow/release/lite/tools/"
-    f"nightly/latest/{name}_benchmark_model"
-  ]
+    binary.find_binary(url=url, abi=abi, cache=cache, system=system)
+  assert asked == [expected]
+
+
+@pytest.mark.parametrize(
+  ("url", "says"),
+  [
+    ("litert", "no official benchmark_model for Android armeabi-v7a, only for Android arm64-v8a"),
+    ("litert:../x", "must be such as litert:2.2.0, got 'litert:../x'"),
+  ],
+)
+def test_a_build_that_there_is_not_is_refused(cache, url, says):
+  with pytest.raises(BinaryError, match=says):
+    binary.find_binary(url=url, abi="armeabi-v7a", cache=cache)
+
+
+# --- one version, one content -------------------------------------------------------------------
+
+
+@pytest.fixture
+def versioned(server, monkeypatch):
+  """The server stands in for LiteRT's; its address is that of a version."""
+  monkeypatch.setattr(binary, "_LITERT", server.url.rpartition("/")[0] + "/{version}/{tool}")
+  return server.url.rpartition("/")[0] + "/2.2.0/benchmark_model"
+
+
+def test_what_changes_under_a_version_is_refused(server, cache, versioned):
+  path = binary.fetch(versioned, cache, "arm64-v8a")
+  path.unlink()
+  server.content = SCRIPT + b"# another\n"
+  digest = hashlib.sha256(SCRIPT).hexdigest()
+  with pytest.raises(BinaryError, match=f"should begin with {digest}.*--benchmark_binary=FILE"):
+    binary.fetch(versioned, cache, "arm64-v8a")
+  assert json.loads((cache / "index.json").read_text()) == {versioned: digest}
+  server.content = SCRIPT
+  assert binary.fetch(versioned, cache, "arm64-v8a").read_bytes() == SCRIPT
+
+
+def test_what_changes_every_night_may(server, cache, versioned):
+  nightly = versioned.replace("2.2.0", "latest")
+  binary.fetch(nightly, cache, "arm64-v8a").unlink()
+  server.content = SCRIPT + b"# another\n"
+  assert binary.fetch(nightly, cache, "arm64-v8a").read_bytes() == server.content
+
+
+def test_what_is_not_what_an_address_is_known_for_is_refused(server, cache, monkeypatch):
+  monkeypatch.setattr(binary, "_KNOWN", {server.url: "f3729eaf"})
+  with pytest.raises(BinaryError, match="should begin with f3729eaf"):
+    binary.fetch(server.url, cache, "arm64-v8a")
+  assert list(cache.iterdir()) == []
+  monkeypatch.setattr(binary, "_KNOWN", {server.url: hashlib.sha256(SCRIPT).hexdigest()[:8]})
+  assert binary.fetch(server.url, cache, "arm64-v8a").read_bytes() == SCRIPT
 
 
 @pytest.mark.parametrize("abi", ["x86_64", "x86", "mips"])

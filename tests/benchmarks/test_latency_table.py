@@ -13,7 +13,9 @@ from nadv2_tf.benchmarks.tables.measurement import TableMeasurement, check_heade
 from nadv2_tf.benchmarks.tables.plan import planned_pieces
 from nadv2_tf.benchmarks.timing.devices import open_device
 from nadv2_tf.benchmarks.timing.errors import DeviceLost
+from nadv2_tf.benchmarks.timing.placement import Placement
 from nadv2_tf.options import TimingSettings
+from nadv2_tf.programs.latency_table import describe_placement
 from nadv2_tf.resources.latency_table import LatencyTable
 from nadv2_tf.spec import NetworkSpec
 
@@ -64,7 +66,7 @@ def test_a_measured_table_covers_the_space_and_comes_back_from_its_file(
   facts = again.facts
   assert facts["backbone"] == "tiny" and facts["input_shape"] == "8x8x1"
   assert (facts["device"], facts["runtime"]) == (identity.device, identity.runtime)
-  assert (facts["num_threads"], facts["cpu_mask"], facts["delegate"]) == ("1", "-", "xnnpack")
+  assert (facts["num_threads"], facts["cpu_mask"], facts["delegate"]) == ("1", "-", "cpu")
   assert re.fullmatch(r"\d{4}-\d\d-\d\d", facts["date"]) and facts["rows"] == str(len(table.rows))
   assert float(facts["largest_ms"]) > 0
   assert facts["check_networks"] == "3"
@@ -153,7 +155,7 @@ def test_more_check_networks_time_only_those(tmp_path, tiny_space, make_device, 
 @pytest.mark.parametrize(
   ("name", "value", "told"),
   [("num_threads", 4, "'2', now it is '4'"), ("cpu_mask", None, "'3', now it is '-'")]
-  + [("delegate", "xnnpack", "'none', now it is 'xnnpack'")],
+  + [("delegate", "cpu", "'none', now it is 'cpu'")],
 )
 def test_what_was_begun_otherwise_is_refused(tmp_path, tiny_space, make_device, name, value, told):
   path = tmp_path / "table.csv"
@@ -181,3 +183,30 @@ def test_a_finished_table_of_something_else_is_refused(tmp_path, tiny_space, mak
   path.write_text(LatencyTable({piece: 1.0}).to_csv())  # one that says nothing of itself
   with pytest.raises(ValueError, match="was measured with backbone = None, now it is tiny"):
     check_header(path, header)
+
+
+@pytest.mark.parametrize(("taken", "words"), [(60, "executes only 60 of 62 nodes"), (62, "")])
+def test_a_table_says_what_ran_where(tmp_path, tiny_space, make_device, cheap_files, taken, words):
+  settings, path = dataclasses.replace(SETTINGS, delegate="gpu"), tmp_path / "table.csv"
+  placement = Placement(62, {"LITERT_CL": taken}, 3)
+  for _ in range(2):  # the second time from the partial file
+    device = make_device(milliseconds, placement=placement)
+    facts = TableMeasurement(tiny_space, device, settings, path).measure(0).facts
+    assert (facts["nodes"], facts["delegate_nodes"], facts["partitions"]) == (62, taken, 3)
+    assert words in describe_placement(facts) and bool(words) == bool(describe_placement(facts))
+
+
+def test_a_device_that_does_not_tell_leaves_it_out(tiny_space, make_device, cheap_files):
+  facts = TableMeasurement(tiny_space, make_device(milliseconds), SETTINGS).measure(0).facts
+  assert "nodes" not in facts and describe_placement(facts) == ""
+
+
+def test_a_table_with_the_old_name_of_a_delegate_goes_on(tmp_path, tiny_space, make_device):
+  path = tmp_path / "table.csv"
+  header = header_of(tiny_space, make_device(), TimingSettings(delegate="xnnpack"))
+  assert header["delegate"] == "cpu"
+  piece = planned_pieces(tiny_space)[0]
+  path.write_text(LatencyTable({piece: 1.0}, header | {"delegate": "xnnpack"}).to_csv())
+  check_header(path, header)
+  with pytest.raises(ValueError, match="delegate = cpu, now it is gpu"):
+    check_header(path, header | {"delegate": "gpu"})

@@ -228,6 +228,7 @@ def applied(name, how="completely executed by the delegate."):
 IDLE = (
   "Though {} delegate is explicitly applied, the model graph will not be executed by the delegate."
 )
+DEPRECATED = "Android 15 has deprecated NNAPI: --delegate=npu is what follows it"
 PARTLY = "partially executed by the delegate w/ 3 delegate kernels."
 
 
@@ -260,7 +261,7 @@ PARTLY = "partially executed by the delegate w/ 3 delegate kernels."
       "Applied GPU delegate, and the model graph will be paritally executed w/ the delegate.",
       ("GPU executes only a part of the model",),
     ),
-    ("nnapi", applied("NNAPI"), ()),
+    ("nnapi", applied("NNAPI"), (DEPRECATED,)),
   ],
 )
 def test_the_delegate_that_was_asked_for_is_proved_or_doubted(delegate, said, notes):
@@ -296,5 +297,5 @@ def test_a_run_with_another_delegate_is_refused(delegate, said):
 
 
 def test_an_unknown_delegate_is_the_callers_mistake():
-  with pytest.raises(ValueError, match="xnnpack, none, gpu, nnapi; got 'dsp'"):
+  with pytest.raises(ValueError, match="cpu, gpu, npu, none, nnapi; got 'dsp'"):
     read(MEASURED, delegate="dsp")

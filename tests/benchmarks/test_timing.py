@@ -166,7 +166,10 @@ def test_a_device_that_fails_gives_no_record(files):
     ({"cpu_mask": "0"}, "cpu_mask must be .* got '0'"),
     ({"cpu_mask": "-3"}, "cpu_mask must be .* got '-3'"),
     ({"cpu_mask": ""}, "cpu_mask must be .* got ''"),
-    ({"delegate": "tpu"}, "--delegate must be one of xnnpack, none, gpu, nnapi, got 'tpu'"),
+    (
+      {"delegate": "tpu"},
+      "--delegate must be one of cpu, gpu, npu, none, nnapi, xnnpack, got 'tpu'",
+    ),
     ({"on_unsteady": "ignore"}, "--on_unsteady must be one of mark, fail, got 'ignore'"),
   ],
 )

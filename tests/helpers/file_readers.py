@@ -5,10 +5,11 @@ import json
 
 import numpy as np
 from PIL import Image
+from result_messages import benchmark_result, runtime_info
 
 from nadv2_tf import backbones
 from nadv2_tf.benchmarks.tables.partial import PartialTable
-from nadv2_tf.benchmarks.timing import benchmark_model
+from nadv2_tf.benchmarks.timing import benchmark_model, result_files
 from nadv2_tf.options import FinetuneOptions
 from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.programs.count import load_network
@@ -188,6 +189,8 @@ READERS = {
   "image.jpg": (lambda _: png("JPEG"), lambda path: images.read_image(path, 8), 100),
   "image.gif": (lambda _: png("GIF"), lambda path: images.read_image(path, 8), 60),
   "photo": (lambda _: png(), _folder_of, 20),
+  "result.pb": (lambda _: benchmark_result(), result_files.read_result, 300),
+  "runtime_info.pb": (lambda _: runtime_info(), result_files.read_runtime_info, 300),
   "output.txt": (lambda _: OUTPUT.encode(), _read_output, 150),
   "step.npz": (_checkpoint, read_checkpoint, 150),
   "network.keras": (lambda folder: saved(folder, "sample.keras"), read_keras, 40),

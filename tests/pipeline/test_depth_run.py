@@ -118,7 +118,7 @@ def _search():
 
   values = {"metric": "macs", "target": "60%", "limit": "", "device": "host", "num_threads": 1}
   values |= {"benchmark_binary": None, "benchmark_url": None, "cpu_mask": None}
-  values |= {"delegate": "xnnpack", "confirm_every": 5, "tighten": 0, "search_optimizer": "mcd"}
+  values |= {"delegate": "cpu", "confirm_every": 5, "tighten": 0, "search_optimizer": "mcd"}
   settings = {"samples_per_iteration": 4, "layers_per_sample": 4, "initial_reduction": 0.2}
   return SearchOptions(**values, optimizer_settings=settings)
 

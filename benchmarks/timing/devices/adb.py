@@ -6,14 +6,16 @@ import contextlib
 import math
 import pathlib
 import shlex
+import tempfile
 import time
 from typing import TYPE_CHECKING, Any, Self
 
 from nadv2_tf.benchmarks.timing import benchmark_model
-from nadv2_tf.benchmarks.timing.device import Device, Identity, Repeat, sha256
+from nadv2_tf.benchmarks.timing.builds import build_of
+from nadv2_tf.benchmarks.timing.device import Device, Identity, Repeat, repeat_of, sha256
 from nadv2_tf.benchmarks.timing.devices import adb_client, phone_condition
 from nadv2_tf.benchmarks.timing.devices.binary import find_binary
-from nadv2_tf.benchmarks.timing.devices.phone_folder import PhoneFolder
+from nadv2_tf.benchmarks.timing.devices.phone_folder import CLEAR_RESULTS, RESULTS, PhoneFolder
 from nadv2_tf.benchmarks.timing.errors import DeviceLost, Hot, ModelError, TimedOut, TimingError
 
 if TYPE_CHECKING:
@@ -133,6 +135,7 @@ class AdbDevice(Device):
       self._client.fail("It does not say what it is: is it Android?", done, script)
     maker, model, abi, android, build = values
     binary = find_binary(**self._source, abi=abi)
+    self._build = build_of(binary)
     self.identity = Identity(
       device=f"adb: {maker} {model}",
       abi=abi,
@@ -156,14 +159,7 @@ class AdbDevice(Device):
       reading = self._run(model, settings)
       after = phone_condition.read_condition(self._client, settings.cpu_mask)
       if not after.trouble:
-        return Repeat(
-          reading.value_ms,
-          reading.p95_ms,
-          reading.runs,
-          reading.statistic,
-          phone_condition.record(before, after),
-          (*notes, *reading.notes),
-        )
+        return repeat_of(reading, phone_condition.record(before, after), notes)
       notes.append(f"a repeat that ended hot was not counted: {after.trouble}")
     raise Hot(
       f"The phone became hot {HOT_ATTEMPTS} times while {model} was timed ({after.trouble}). Let "
@@ -196,11 +192,12 @@ class AdbDevice(Device):
   def _run(self, model: str, settings: TimingSettings) -> benchmark_model.Reading:
     """The `Reading` of one run of the program."""
     limit = math.ceil(settings.timeout)
-    program = ["./benchmark_model", *benchmark_model.arguments(model, settings)]
+    flags = benchmark_model.arguments(model, settings, self._build, RESULTS)
+    program = ["./benchmark_model", *flags]
     mask = ["taskset", settings.cpu_mask] if settings.cpu_mask else []
     # The phone itself ends the program, because one that is cut off from adb goes on.
     words = ["timeout", "-s", "KILL", str(limit), *mask, *program]
-    script = f"cd {shlex.quote(self._folder.path)} && exec {shlex.join(words)}"
+    script = f"cd {shlex.quote(self._folder.path)} && {CLEAR_RESULTS} && exec {shlex.join(words)}"
     line = self._client.shell_line(script)
     problem = f"{model} did not end within {limit} s, and was ended on the phone."
     start = time.monotonic()
@@ -216,9 +213,18 @@ class AdbDevice(Device):
       raise
     if done.exit_status and time.monotonic() - start >= limit:
       raise TimedOut(problem, line, done.stdout + done.stderr)
-    return benchmark_model.read(
-      done.stdout, done.stderr, done.exit_status, line, delegate=settings.delegate
-    )
+    with tempfile.TemporaryDirectory() as results:
+      if not done.exit_status and self._build.writes_files:
+        self._folder.pull_results(results)
+      return benchmark_model.read(
+        done.stdout,
+        done.stderr,
+        done.exit_status,
+        line,
+        settings.delegate,
+        results,
+        settings.require_full_delegation,
+      )
 
   def _leave(self, error: BaseException | None) -> None:
     """Leaves the phone as it was; `error` is what is under way, or None."""

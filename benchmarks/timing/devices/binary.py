@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import tempfile
 import time
 import urllib.request
@@ -18,19 +19,37 @@ from nadv2_tf.benchmarks.timing.errors import BinaryError
 if TYPE_CHECKING:
   from nadv2_tf.types import AnyPath
 
+_LITERT = "https://storage.googleapis.com/litert/binaries/{version}/{system}/{tool}"
+#: The LiteRT whose builds are fetched. A version's files do not change: one that does is refused.
+LITERT_VERSION = "2.2.0"
+#: Folders of LiteRT's builds, by system and ABI; see "Benchmark CompiledModel API" in its guide.
+_LITERT_SYSTEMS = {
+  ("Android", "arm64-v8a"): "android_arm64",
+  ("Linux", "x86_64"): "linux_x86_64",
+  ("Linux", "aarch64"): "linux_arm64",
+}
 _NIGHTLY = (
   "https://storage.googleapis.com/tensorflow-nightly-public/prod/tensorflow/release/lite/tools/"
   "nightly/latest/{}_benchmark_model"
 )
-#: The official builds, by system and ABI; see "Performance measurement" in TensorFlow's guide.
-#: There is none for Android on x86.
-OFFICIAL_URLS = {
-  ("Android", "arm64-v8a"): _NIGHTLY.format("android_aarch64"),
-  ("Android", "armeabi-v7a"): _NIGHTLY.format("android_arm"),
-  ("Linux", "x86_64"): _NIGHTLY.format("linux_x86-64"),
-  ("Linux", "aarch64"): _NIGHTLY.format("linux_aarch64"),
-  ("Linux", "armv7l"): _NIGHTLY.format("linux_arm"),
+#: TensorFlow Lite's older builds; see "Performance measurement" in TensorFlow's guide. They change
+#: every night. There is none for Android on x86.
+_TFLITE_SYSTEMS = {
+  ("Android", "arm64-v8a"): "android_aarch64",
+  ("Android", "armeabi-v7a"): "android_arm",
+  ("Linux", "x86_64"): "linux_x86-64",
+  ("Linux", "aarch64"): "linux_aarch64",
+  ("Linux", "armv7l"): "linux_arm",
 }
+#: name for --benchmark_url -> which builds it means; LiteRT's may have a version: litert:2.1.6
+SOURCES = ("litert", "tensorflow")
+#: address -> how the SHA-256 of what lies there begins. LiteRT publishes no hashes; these digits
+#: are in the tests of LiteRT's own command-line program. What no hash is known of is trusted once:
+#: the cache's index keeps its hash, and other content at the same version's address is refused.
+_KNOWN = {
+  _LITERT.format(version="2.2.0", system="android_arm64", tool="benchmark_model"): "f3729eaf"
+}
+_CHANGING = re.compile(r"/(?:latest|nightly)/")
 SCHEMES = ("https", "http", "file")
 
 MAX_BYTES = 256 * 2**20
@@ -64,7 +83,7 @@ def find_binary(
 
   Args:
     binary: the user's own file; None: it is fetched, or was once.
-    url: where it is fetched from; None: the official build.
+    url: where it is fetched from, or one of `SOURCES`; None: the official build.
     abi: of the device, as Android ("arm64-v8a") or the kernel ("x86_64") names it.
     cache: folder where fetched files are kept; None: `default_cache()`.
     system: of the device, "Android" or "Linux".
@@ -73,7 +92,7 @@ def find_binary(
     BinaryError: if there is no such file, it cannot be fetched, or it is for another ABI.
   """
   if binary is None:
-    return fetch(url or _official_url(abi, system), cache or default_cache(), abi)
+    return fetch(address(url, abi, system), cache or default_cache(), abi)
   path = pathlib.Path(binary)
   if not path.is_file():
     raise BinaryError(f"There is no file {path}: correct --benchmark_binary.")
@@ -161,14 +180,40 @@ def check_abi(path: AnyPath, abi: str) -> None:
     )
 
 
-def _official_url(abi: str, system: str) -> str:
-  if (system, abi) not in OFFICIAL_URLS:
-    known = ", ".join(f"{name} {other}" for name, other in OFFICIAL_URLS)
-    raise BinaryError(
-      f"There is no official benchmark_model for {system} {abi}, only for {known}: give one with "
-      "--benchmark_binary=FILE."
+def address(
+  url: str | None, abi: str, system: str = "Android", tool: str = "benchmark_model"
+) -> str:
+  """Where a program is fetched from.
+
+  Args:
+    url: an address, which is taken as it is; "litert", "litert:VERSION" or "tensorflow"; None:
+      LiteRT's where it has a build for the device, else TensorFlow's.
+    abi, system: of the device.
+    tool: of LiteRT's builds; TensorFlow's are only of benchmark_model.
+
+  Raises:
+    BinaryError: if there is no such build.
+  """
+  source, _, version = (url or "").partition(":")
+  if url and source not in SOURCES:
+    return url
+  if version and not re.fullmatch(r"[\w.-]+", version):
+    raise BinaryError(f"--benchmark_url must be such as litert:{LITERT_VERSION}, got {url!r}.")
+  place = system, abi
+  if source != "tensorflow" and place in _LITERT_SYSTEMS:
+    return _LITERT.format(
+      version=version or LITERT_VERSION, system=_LITERT_SYSTEMS[place], tool=tool
     )
-  return OFFICIAL_URLS[system, abi]
+  if source != "litert" and place in _TFLITE_SYSTEMS and tool == "benchmark_model":
+    return _NIGHTLY.format(_TFLITE_SYSTEMS[place])
+  known = {"litert": _LITERT_SYSTEMS, "tensorflow": _TFLITE_SYSTEMS}.get(
+    source, _LITERT_SYSTEMS | _TFLITE_SYSTEMS
+  )
+  names = ", ".join(f"{name} {other}" for name, other in known)
+  raise BinaryError(
+    f"There is no official {tool} for {system} {abi}, only for {names}: give one with "
+    "--benchmark_binary=FILE."
+  )
 
 
 def _fetch(url: str, folder: pathlib.Path, abi: str) -> pathlib.Path:
@@ -186,12 +231,29 @@ def _fetch(url: str, folder: pathlib.Path, abi: str) -> pathlib.Path:
     check_abi(part, abi)
     part.chmod(0o755)
     digest = sha256(part)
+    _check_hash(url, digest, _read_index(folder).get(url))
     part.replace(folder / digest)
     # Read again, for what another process has fetched meanwhile.
     index = pathlib.Path(scratch) / "index"
     index.write_text(json.dumps(_read_index(folder) | {url: digest}, indent=2), encoding="utf-8")
     index.replace(folder / "index.json")
   return folder / digest
+
+
+def _check_hash(url: str, digest: str, before: str | None) -> None:
+  """Refuses content that is not what an address is known for, or had when it was fetched first."""
+  expected = _KNOWN.get(url)
+  if expected is None and _is_of_a_version(url) and re.fullmatch(r"[0-9a-f]{64}", before or ""):
+    expected = before
+  if expected and not digest.startswith(expected):
+    raise BinaryError(
+      f"What is at {url} has the SHA-256 {digest}, and it should begin with {expected}: something "
+      "changed it. If you trust it, download it and give it with --benchmark_binary=FILE."
+    )
+
+
+def _is_of_a_version(url: str) -> bool:
+  return url.startswith(_LITERT.partition("{")[0]) and not _CHANGING.search(url)
 
 
 def _download(url: str, part: pathlib.Path) -> None:

@@ -9,10 +9,12 @@ import platform
 import shlex
 import subprocess
 import sys
+import tempfile
 from typing import TYPE_CHECKING
 
 from nadv2_tf.benchmarks.timing import benchmark_model
-from nadv2_tf.benchmarks.timing.device import Device, Identity, Repeat, sha256
+from nadv2_tf.benchmarks.timing.builds import build_of
+from nadv2_tf.benchmarks.timing.device import Device, Identity, Repeat, repeat_of, sha256
 from nadv2_tf.benchmarks.timing.devices.binary import check_abi
 from nadv2_tf.benchmarks.timing.errors import (
   BinaryError,
@@ -60,6 +62,7 @@ class HostDevice(Device):
       if not self._binary.is_file():
         raise BinaryError(f"There is no benchmark_model at {binary}.")
       check_abi(self._binary, platform.machine())
+      self._build = build_of(self._binary)
       runtime = f"benchmark_model sha256:{sha256(self._binary)}"
     else:
       runtime = f"ai-edge-litert {importlib.metadata.version('ai-edge-litert')}"
@@ -69,8 +72,11 @@ class HostDevice(Device):
 
   def measure(self, paths: Sequence[pathlib.Path], settings: TimingSettings) -> list[list[Repeat]]:
     """See `Device.measure`."""
-    if settings.delegate not in ("xnnpack", "none"):
-      raise DeviceError(f"This machine has no delegate {settings.delegate!r}.")
+    if not self._binary and settings.delegate not in ("cpu", "none"):
+      raise DeviceError(
+        f"LiteRT's interpreter has no delegate {settings.delegate!r} on this machine: choose cpu "
+        "or none, or give a benchmark_model that has it with --benchmark_binary=FILE."
+      )
     for path in paths:
       if not path.is_file():
         raise ModelError(f"There is no file {path}.")
@@ -88,13 +94,15 @@ class HostDevice(Device):
 
   def _run_binary(self, path: pathlib.Path, settings: TimingSettings) -> Repeat:
     mask = ["taskset", settings.cpu_mask] if settings.cpu_mask else []
-    command = [*mask, str(self._binary), *benchmark_model.arguments(str(path), settings)]
-    line = shlex.join(command)
-    stdout, stderr, status = _run(command, settings.timeout)
-    reading = benchmark_model.read(stdout, stderr, status, line, settings.delegate)
-    return Repeat(
-      reading.value_ms, reading.p95_ms, reading.runs, reading.statistic, notes=reading.notes
-    )
+    with tempfile.TemporaryDirectory() as results:
+      flags = benchmark_model.arguments(str(path), settings, self._build, results)
+      command = [*mask, str(self._binary), *flags]
+      line = shlex.join(command)
+      stdout, stderr, status = _run(command, settings.timeout)
+      reading = benchmark_model.read(
+        stdout, stderr, status, line, settings.delegate, results, settings.require_full_delegation
+      )
+    return repeat_of(reading)
 
   def _run_worker(
     self, paths: Sequence[pathlib.Path], settings: TimingSettings
@@ -103,7 +111,7 @@ class HostDevice(Device):
     flags = {
       "threads": settings.num_threads,
       "cpu_mask": settings.cpu_mask or "",
-      "delegate": settings.delegate,
+      "delegate": "xnnpack" if settings.delegate == "cpu" else settings.delegate,
       "runs": settings.runs,
       "warmup_runs": settings.warmup_runs,
       "repeats": settings.repeats,

@@ -10,11 +10,20 @@ import socket
 import tempfile
 from typing import TYPE_CHECKING
 
+from nadv2_tf.benchmarks.timing.builds import RESULT, RUNTIME_INFO
+from nadv2_tf.benchmarks.timing.errors import NothingMeasured
+from nadv2_tf.benchmarks.timing.result_files import LARGEST_FILE
+
 if TYPE_CHECKING:
   from collections.abc import Mapping, Sequence
 
   from nadv2_tf.benchmarks.timing.devices.adb_client import AdbClient
   from nadv2_tf.types import AnyPath
+
+#: in the folder: what a run of the program writes into files of its own
+RESULTS = "results"
+#: Removes what an earlier run wrote; run in the folder.
+CLEAR_RESULTS = f"rm -rf {RESULTS} && mkdir {RESULTS}"
 
 #: Ends every program whose working folder is {folder}; the shell needs no other program for it.
 #: Twice, because a program may start another one during the first look.
@@ -75,6 +84,24 @@ class PhoneFolder:
 
   def remove_models(self) -> None:
     self._do(f"rm -rf {shlex.quote(self.path)}/models", "The models cannot be removed.")
+
+  def pull_results(self, folder: AnyPath) -> None:
+    """Copies the files that the last run wrote into `folder`, which exists.
+
+    Raises:
+      NothingMeasured: if one is larger than any that is read.
+    """
+    for name in (RESULT, RUNTIME_INFO):
+      path = f"{self.path}/{RESULTS}/{name}"
+      size = self._client.shell(f"wc -c < {shlex.quote(path)} 2>/dev/null").stdout.strip()
+      if not size.isdecimal():  # it is not there
+        continue
+      if int(size) > LARGEST_FILE:
+        raise NothingMeasured(
+          f"The file {path} that benchmark_model wrote has {size} bytes, more than {LARGEST_FILE}: "
+          "give another program with --benchmark_binary=FILE."
+        )
+      self._client.pull(path, pathlib.Path(folder) / name)
 
   def end_programs(self) -> None:
     """Ends what runs in the folder."""

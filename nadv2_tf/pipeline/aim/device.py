@@ -28,6 +28,7 @@ def timing_settings(options: SearchOptions, **changes: Any) -> TimingSettings:
     options.num_threads,
     options.cpu_mask,
     delegate=options.delegate,
+    require_full_delegation=options.require_full_delegation,
     precision=options.search_precision,
     **changes,
   )

@@ -8,6 +8,7 @@ import pathlib
 from typing import TYPE_CHECKING
 
 from nadv2_tf.options.search import LATENCY
+from nadv2_tf.options.timing import OLD_DELEGATES
 from nadv2_tf.pipeline.aim.counted import scaled_by
 from nadv2_tf.pipeline.aim.device import check_timing
 from nadv2_tf.pipeline.aim.ranges import costs_by
@@ -37,6 +38,17 @@ def read_table(device: str) -> BlockTable | LatencyTable:
   return BlockTable.from_json(path) if path.suffix == ".json" else LatencyTable.from_csv(path)
 
 
+def check_delegate(device: str, table: BlockTable | LatencyTable, delegate: str) -> None:
+  """Raises ValueError if a table says that it was measured with another delegate."""
+  facts = table.facts if isinstance(table, LatencyTable) else {}
+  measured = facts.get("delegate", delegate)
+  if OLD_DELEGATES.get(measured, measured) != delegate:
+    raise ValueError(
+      f"--device={device} was measured with --delegate={measured}, and the search is for "
+      f"{delegate}: give --delegate={measured}, or measure a table with {delegate}."
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class OfTable:
   """Latency as a table has it is the `Metric`; nothing is ever timed.
@@ -59,7 +71,7 @@ class OfTable:
 
   def check(self) -> None:
     check_timing(self.options, self.has_device)
-    read_table(self.device)
+    check_delegate(self.device, read_table(self.device), self.options.delegate)
 
   def costs(self, space: SearchSpace, folder: RunFolder) -> dict[str, float]:
     return costs_by(self._table, space)

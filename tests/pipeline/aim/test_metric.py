@@ -87,6 +87,28 @@ def test_range_of_a_table_file_needs_no_device(space, folder, tmp_path, monkeypa
   assert not metric_of(options("macs")).is_timed
 
 
+@pytest.mark.parametrize(
+  ("measured", "asked_for", "refused"),
+  [
+    (None, "gpu", False),  # a table that says nothing
+    ("gpu", "gpu", False),
+    ("xnnpack", "cpu", False),  # as tables had it before
+    ("cpu", "xnnpack", False),
+    ("cpu", "gpu", True),
+    ("gpu", "cpu", True),
+    ("npu", "gpu", True),
+  ],
+)
+def test_a_table_of_another_delegate_is_refused(tmp_path, options, measured, asked_for, refused):
+  path = tmp_path / "table.csv"
+  path.write_text(LatencyTable(ROWS, {"delegate": measured} if measured else {}).to_csv())
+  metric = metric_of(options(device=f"table:{path}", delegate=asked_for))
+  if not refused:
+    return metric.check()
+  with pytest.raises(ValueError, match=f"was measured with --delegate={measured}, and the search"):
+    metric.check()
+
+
 def test_a_published_table_is_read_by_its_ending(folder, tmp_path, options):
   blocks = (Conv(8, 3), InvertedResidual(24, 48, 8), Head(2))
   network = NetworkSpec("n", (4, 4, 1), blocks)
