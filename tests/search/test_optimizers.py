@@ -22,12 +22,14 @@ from nadv2_tf.search import (
   UnreachableTarget,
   minimize,
 )
+from nadv2_tf.search.fp_nas import FpNas
 
 MACS, PARAMETERS = MacsMeter().measure, ParametersMeter().measure
 LARGEST, SMALLEST = MACS(SPACE.largest()), MACS(SPACE.smallest())
 
 QUICK = {
   "evolution": Evolution(8, 3, 4, 0.2, 2, 5),
+  "fp_nas": FpNas(6, 0.5, step_size=1.0),
   "mcd": MultiLayerCoordinateDescent(6, 3, 0.1),
   "netadaptv1": NetAdaptV1(0.1, 0.98),
   "random": RandomSearch(40),
@@ -102,7 +104,8 @@ def test_of_what_meets_the_target_the_most_accurate_is_found(name):
 
     result = minimize(_problem(0.3), QUICK[name], Listening(), seed=seed)
     met = [score(spec) for spec in scored if MACS(spec) <= 0.3 * LARGEST]
-    if name != "netadaptv1":  # which looks at the resource as well
+    # One looks at the resource as well, the other finds the most probable network.
+    if name not in {"netadaptv1", "fp_nas"}:
       assert result.accuracy == max(met)
     if name in {"evolution", "random", "uniform"}:
       assert len(met) == len(scored)
@@ -241,6 +244,10 @@ def test_a_start_that_meets_the_target_is_the_answer(name, share):
     (lambda: Evolution(mutation_probability=0.0), "above 0 and at most 1, got 0.0"),
     (lambda: SingleLayerCoordinateDescent(initial_reduction=1.0), "between 0 and 1, got 1.0"),
     (lambda: SingleLayerCoordinateDescent(score="loss"), "'accuracy' or 'ratio', got 'loss'"),
+    (lambda: FpNas(search_steps=0), "search_steps must be at least 1 .*, got 0 and 0.5"),
+    (lambda: FpNas(joint_after=1.5), "joint_after between 0 and 1, got 400 and 1.5"),
+    (lambda: FpNas(step_size=0.0), "step_size .* must be above 0, got 0.25, 0.0 and 0.005"),
+    (lambda: FpNas(cost_weight=-1.0), "cost_weight must be at least 0, got -1.0"),
     (lambda: NetAdaptV1(reduction_decay=0.0), "above 0 and at most 1, got 0.0"),
   ],
 )

@@ -14,6 +14,7 @@ from nadv2_tf.search import (
   SingleLayerCoordinateDescent,
   minimize,
 )
+from nadv2_tf.search.fp_nas import FpNas
 from nadv2_tf.search.tabular import TabularBenchmark
 
 TABLE = pathlib.Path(__file__).with_name("data") / "nas_bench_macro_cifar10.csv"
@@ -88,6 +89,7 @@ def test_mcd_ranks_above_random_search_with_as_many_samples(bench, share):
 # How far from the best is tolerated, as a share of the networks within the target.
 OTHERS = {
   "evolution": (Evolution(20, 5, 10, 0.2, 10, 8), 0.02),
+  "fp_nas": (FpNas(200, 1.0), 0.1),
   "netadaptv1": (NetAdaptV1(0.03, 0.98), 0.25),
   "random": (RandomSearch(100), 0.05),
   "scd": (SingleLayerCoordinateDescent(), 0.02),

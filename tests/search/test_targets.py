@@ -21,6 +21,7 @@ from nadv2_tf.search import (
   UnreachableTarget,
   minimize,
 )
+from nadv2_tf.search.fp_nas import FpNas
 from nadv2_tf.search.problem import LimitedMeter
 from nadv2_tf.spec.sums import total
 
@@ -31,6 +32,7 @@ FULL = SPACE.encode(SPACE.largest())
 MCD = MultiLayerCoordinateDescent(10, 10, 0.05)
 OPTIMIZERS = {
   "evolution": Evolution(8, 3, 4, 0.2, 2, 3),
+  "fp_nas": FpNas(60, 0.1, step_size=1.0, joint_after=1.0, likelihood_scale=0.002),
   "mcd": MCD,
   "mcd by ratio": dataclasses.replace(MCD, score="ratio"),
   "netadaptv1": NetAdaptV1(0.05, 0.98),

@@ -1,0 +1,194 @@
+"""FP-NAS: a probability distribution over networks, trained by the likelihood of its samples.
+
+Source: FP-NAS: Fast Probabilistic Neural Architecture Search, Yan et al., CVPR 2021, section 3; its
+gradients and its number of samples as other authors note them, for there is no published program.
+"""
+
+import dataclasses
+import functools
+import math
+import random
+from collections.abc import Callable, Generator, Sequence
+from typing import ClassVar
+
+from nadv2_tf.option import option
+from nadv2_tf.search.distribution import Distribution, Draw
+from nadv2_tf.search.problem import Candidate, Problem, Round, most_accurate
+from nadv2_tf.search.registry import OPTIMIZERS
+from nadv2_tf.spec import NetworkSpec
+
+#: with one sample there is nothing to weigh it against
+FEWEST_SAMPLES = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+  """What a step began with: the distribution's entropy in nats, and the samples drawn for it."""
+
+  target: float
+  number: int
+  entropy: float
+  samples: int
+
+
+@OPTIMIZERS.register("fp_nas")
+@dataclasses.dataclass(frozen=True)
+class FpNas:
+  """Samples of a distribution pull it towards those that explain the hold-out best, and are cheap.
+
+  The distribution begins with networks near the target and every decision by itself; later the
+  decisions of a block are drawn together. A step draws K networks, K = `samples_per_nat` times
+  the entropy, so fewer and fewer. It follows the gradient of -log P(y|X) + `cost_weight` log C,
+  where C is the mean over the samples of max(0, resource / target - 1). The most probable network
+  is what is found, at every target by a distribution of its own.
+
+  Attributes:
+    search_steps: for each target.
+    samples_per_nat: lambda of the paper, whose value it has.
+    cost_weight: beta of the paper.
+    step_size: of the logits.
+    joint_after: share of the steps after which the decisions of a block are drawn together.
+    likelihood_scale: the accuracy that makes a network e times as likely.
+    start_near_target: whether larger values are as much more probable at first, or smaller ones,
+      as leads to the target; else all networks are equally probable.
+
+  Differs from the paper: the weights stay as they are (there they are trained in turn with the
+  distribution), and the distribution begins near the target: there networks are met in time that
+  neither exceed it by far nor waste it. The likelihood of a network is
+  exp(accuracy / likelihood_scale), because accuracy is what every task and table has; samples that
+  a `Race` did not let through have weight 0; and where the most probable network is above the
+  target, the size of options counts against their probability until one is not. Steps, beta, step
+  size and scale are not known and set here; the scale is one image of 200.
+  """
+
+  trains_samples: ClassVar[bool] = False
+  search_steps: int = option(400, "Steps of the distribution for each target.", low=1)
+  samples_per_nat: float = option(
+    0.25, "Networks scored in a step, for each nat of the distribution's entropy.", low=0
+  )
+  cost_weight: float = option(
+    2.0, "Weight of the logarithm of what samples exceed the target by.", low=0
+  )
+  step_size: float = option(0.5, "Step size of the distribution's logits.", low=0)
+  joint_after: float = option(
+    0.5,
+    "Share of the steps after which the decisions of a block are drawn together; 1: never.",
+    low=0,
+    high=1,
+  )
+  likelihood_scale: float = option(
+    0.005, "How much more accuracy makes a network e times as likely.", low=0
+  )
+  start_near_target: bool = option(
+    True, "Whether the first networks drawn are about as large as the target allows."
+  )
+
+  def __post_init__(self) -> None:
+    if self.search_steps < 1 or not 0 <= self.joint_after <= 1:
+      raise ValueError(
+        "search_steps must be at least 1 and joint_after between 0 and 1, got "
+        f"{self.search_steps} and {self.joint_after}."
+      )
+    if not min(self.samples_per_nat, self.step_size, self.likelihood_scale) > 0:
+      raise ValueError(
+        "samples_per_nat, step_size and likelihood_scale must be above 0, got "
+        f"{self.samples_per_nat}, {self.step_size} and {self.likelihood_scale}."
+      )
+    if not self.cost_weight >= 0:
+      raise ValueError(f"cost_weight must be at least 0, got {self.cost_weight}.")
+
+  def search(
+    self,
+    problem: Problem,
+    rng: random.Random,
+    watch: Callable[[Step], None] = lambda step: None,
+  ) -> Generator[Sequence[NetworkSpec], Round, NetworkSpec]:
+    """See `Optimizer.search`.
+
+    Args:
+      problem: see there.
+      rng: see there.
+      watch: called before every step.
+    """
+    found = problem.start
+    for target in problem.targets:
+      stage = problem.at(target)
+      distribution = self._first(stage)
+      for number in range(self.search_steps):
+        if number == math.ceil(self.joint_after * self.search_steps):
+          distribution = distribution.joint()
+        draws = [distribution.draw(rng) for _ in range(self._samples(distribution))]
+        watch(Step(target, number + 1, distribution.entropy(), len(draws)))
+        yield from self._step(stage, distribution, draws)
+      row = distribution.mode_within(functools.partial(_is_met_by, stage))
+      found = problem.space.decode(row)
+      yield (found,)
+    return found
+
+  def check(self, problem: Problem) -> None:
+    """See `Optimizer.check`: what the smallest network meets is reached."""
+
+  def amount(self, problem: Problem) -> tuple[int, int]:
+    """See `Optimizer.amount`; the samples as if the entropy fell evenly."""
+    first = self._samples(Distribution.factorised(problem.space))
+    targets = len(problem.targets)
+    return targets * (self.search_steps + 1), targets * math.ceil(self.search_steps * first / 2)
+
+  def choose(self, scored: Sequence[Candidate], previous: Candidate | None = None) -> Candidate:
+    """See `Optimizer.choose`: the most accurate of the step, or the mode that ends a target."""
+    return most_accurate(scored)
+
+  def pick(self, bests: Sequence[Candidate]) -> Candidate:
+    """See `Optimizer.pick`."""
+    return most_accurate(bests)
+
+  def _first(self, stage: Problem) -> Distribution:
+    if not self.start_near_target:
+      return Distribution.factorised(stage.space)
+    return Distribution.near(stage.space, functools.partial(_is_met_by, stage))
+
+  def _samples(self, distribution: Distribution) -> int:
+    """K."""
+    return max(round(self.samples_per_nat * distribution.entropy()), FEWEST_SAMPLES)
+
+  def _step(
+    self, stage: Problem, distribution: Distribution, draws: Sequence[Draw]
+  ) -> Generator[Sequence[NetworkSpec], Round, None]:
+    """Scores `draws` and moves the logits of `distribution`."""
+    space = stage.space
+    specs = [space.decode(distribution.row(draw)) for draw in draws]
+    keys = list(map(space.encode, specs))
+    scored = yield tuple(dict(zip(keys, specs, strict=True)).values())
+    accuracies = {space.encode(one.spec): one.accuracy for one in scored.candidates}
+    weights = likelihood_weights([accuracies.get(key) for key in keys], self.likelihood_scale)
+    costs = [max(stage.meter.measure(spec) / stage.target - 1, 0.0) for spec in specs]
+    pulls = [
+      likely - self.cost_weight * cost
+      for likely, cost in zip(weights, cost_weights(costs), strict=True)
+    ]
+    slopes = distribution.gradient(zip(draws, pulls, strict=True))
+    distribution.move(slopes, self.step_size)
+
+
+def likelihood_weights(accuracies: Sequence[float | None], scale: float) -> list[float]:
+  """m_k: the share of each sample in the likelihood of all; None has none.
+
+  The gradient of -log P(y|X), P the mean of the likelihoods of samples, with respect to the logits
+  is minus the sum of m_k times the gradients of the samples' log-probabilities.
+  """
+  best = max(accuracy for accuracy in accuracies if accuracy is not None)
+  likelihoods = [
+    0.0 if accuracy is None else math.exp((accuracy - best) / scale) for accuracy in accuracies
+  ]
+  whole = sum(likelihoods)
+  return [likelihood / whole for likelihood in likelihoods]
+
+
+def cost_weights(costs: Sequence[float]) -> list[float]:
+  """The share of each sample in the cost of all; all 0 if none has any."""
+  whole = sum(costs)
+  return [cost / whole if whole else 0.0 for cost in costs]
+
+
+def _is_met_by(stage: Problem, row: tuple[int, ...]) -> bool:
+  return stage.meter.measure(stage.space.decode(row)) <= stage.target
