@@ -7,6 +7,8 @@ from nadv2_tf.backbones import BACKBONES
 from nadv2_tf.option import OptionGroup, option
 
 INPUTS = ("auto", "memory", "stream")
+#: options that say which part of the data is the test part
+CUT_OPTIONS = ("test_split", "test_share")
 #: how the name of a network of keras.applications begins
 KERAS = "keras:"
 #: {--input_range: what a network takes for (black, white)}
@@ -34,9 +36,9 @@ class NetworkOptions(OptionGroup):
   data: str = option(
     "demo",
     "Images: demo (a part of Fashion-MNIST that comes with the package), tfds:NAME (TensorFlow "
-    "Datasets), folder:DIR (DIR/train and DIR/test with one sub-folder per class), npz:FILE "
-    "(x_train, y_train, x_test, y_test). For depth: tfds:NAME, folder:DIR (DIR/rgb/NAME.jpg or "
-    ".png, DIR/depth/NAME.png), rooms:COUNT (synthetic).",
+    "Datasets), folder:DIR (DIR/train and DIR/test, or DIR itself, with one sub-folder per class), "
+    "npz:FILE (x_train, y_train, x_test, y_test). For depth: tfds:NAME, folder:DIR "
+    "(DIR/rgb/NAME.jpg or .png, DIR/depth/NAME.png), rooms:COUNT (synthetic).",
   )
   holdout: int = option(1000, "Images cut from the training set to score samples with.", low=1)
   seed: int = option(0, "Of everything that is random.", low=0)
@@ -83,6 +85,18 @@ class NetworkOptions(OptionGroup):
     "FastDepth.",
     low=0,
     high=1,
+  )
+  test_split: str | None = option(
+    None,
+    "Which part of tfds: or folder: is the test part, such as validation or val; default: test, or "
+    "the first of val, validation and valid if test is not there or has no labels.",
+  )
+  test_share: float | None = option(
+    None,
+    "Of tfds: or folder: without a test part: how much is cut off for one, by a hash of the "
+    "images' names; default: 0.2.",
+    low=0.001,
+    high=0.999,
   )
 
   def __post_init__(self) -> None:

@@ -34,6 +34,7 @@ def train(output: AnyPath, options: RunOptions, progress: Progress) -> None:
   progress = workers.own_progress(bench.strategy, progress)
   bench.tell(progress)
   recipes.check_recipes(bench)
+  bench.look(progress)
   groups: dict[str, OptionGroup] = {"network": options.network, "train": bench.train_options}
   bench.folder.check(**groups)
   with bench.folder.locked():
@@ -72,6 +73,7 @@ def finetune(output: AnyPath, options: RunOptions, strategy: str, progress: Prog
     search_stage.Landing(place, place.read_spec("found")) for place in bench.folder.found_folders()
   ]
   recipes.check_recipes(bench, options.finetune)
+  bench.look(progress)
   with bench.folder.locked():
     go(FINETUNE, work, finetune=options.finetune)
     progress.line(tables.trust_line(bench.folder.metrics()))
@@ -108,6 +110,7 @@ def run(output: AnyPath, options: RunOptions, progress: Progress) -> None:
       groups: dict[str, OptionGroup]
       groups = {name: getattr(options, name) for name in ("network", "train", "finetune")}
       bench.folder.check(search=options.search, **groups)
+      bench.look(progress)
     with bench.folder.locked():
       with stopwatch.stage(START):
         countdown = first_lines.tell(options, bench, progress)

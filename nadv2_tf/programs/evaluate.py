@@ -11,7 +11,7 @@ from absl import flags
 
 from nadv2_tf.flags.define import define, read
 from nadv2_tf.options import NetworkOptions, TaskSettings
-from nadv2_tf.options.network import INPUT_RANGES
+from nadv2_tf.options.network import CUT_OPTIONS, INPUT_RANGES
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
 
@@ -33,7 +33,7 @@ def define_flags() -> None:
     required=True,
   )
   flags.DEFINE_string("run", None, "Folder of a run, for the super-network of a .json spec.")
-  define(NetworkOptions, "data", "input", "input_cache_gib", "input_range")
+  define(NetworkOptions, "data", "input", "input_cache_gib", "input_range", *CUT_OPTIONS)
   define(TaskSettings)
   flags.DEFINE_enum("part", "test", ["train", "test"], "Which images to evaluate on.")
   flags.DEFINE_bool("json", False, "Print JSON instead of a table.")
@@ -100,6 +100,7 @@ def main() -> None:
   import numpy as np
 
   from nadv2_tf import tasks
+  from nadv2_tf.tasks.cut import Cut
   from nadv2_tf.training.scoring.evaluation import measure
 
   predict, (height, width, channels) = predictor_of(pathlib.Path(FLAGS.network))
@@ -108,7 +109,8 @@ def main() -> None:
   shape = predict(np.zeros((1, height, width, channels), np.float32)).shape[1:]
   task_type, settings = tasks.task_type(shape), read(TaskSettings).given()
   tasks.check_settings(task_type, settings)
-  task = task_type(FLAGS.data, height, holdout=1, seed=0, how=FLAGS.input, **settings)
+  cut = Cut(FLAGS.test_split, FLAGS.test_share)
+  task = task_type(FLAGS.data, height, holdout=1, seed=0, how=FLAGS.input, cut=cut, **settings)
   data = task.source()
   examples = getattr(data, FLAGS.part)
   if examples.image_shape[-1] != channels:

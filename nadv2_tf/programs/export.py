@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from nadv2_tf.flags.define import define, define_output, read
-from nadv2_tf.options import ExportOptions, TaskSettings
+from nadv2_tf.options import ExportOptions, NetworkOptions, TaskSettings
+from nadv2_tf.options.network import CUT_OPTIONS
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
 
@@ -38,6 +39,7 @@ def define_flags() -> None:
     "With --network: images for calibration and comparison, as nadv2-run takes them; default: "
     "those of the run that --network is in, if it is in one.",
   )
+  define(NetworkOptions, *CUT_OPTIONS)
   define(TaskSettings)
   define(ExportOptions)
 
@@ -97,6 +99,7 @@ def _images_for(source: pathlib.Path, network: keras.Model) -> tuple[Any, Any, b
   from nadv2_tf import tasks
   from nadv2_tf.pipeline.run_folder.folder import RunFolder
   from nadv2_tf.pipeline.stages import workbench
+  from nadv2_tf.tasks.cut import Cut
 
   if FLAGS.data:
     height, width = network.inputs[0].shape[1:3]
@@ -104,7 +107,8 @@ def _images_for(source: pathlib.Path, network: keras.Model) -> tuple[Any, Any, b
       raise ValueError(f"The network takes {height}x{width} images; only squares can be read.")
     task_type, settings = tasks.task_type(network.outputs[0].shape[1:]), read(TaskSettings).given()
     tasks.check_settings(task_type, settings)
-    task = task_type(FLAGS.data, height, holdout=256, seed=0, how="auto", **settings)
+    cut = Cut(FLAGS.test_split, FLAGS.test_share)
+    task = task_type(FLAGS.data, height, holdout=256, seed=0, how="auto", cut=cut, **settings)
     return task, task.datasets(), True
   for place in (source.parent, source.parent.parent):
     if RunFolder(place).settings().get("network"):

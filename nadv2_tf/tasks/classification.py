@@ -12,6 +12,7 @@ from nadv2_tf.options.training import PLAIN
 from nadv2_tf.tasks import sources
 from nadv2_tf.tasks.augmentation import Augmentation
 from nadv2_tf.tasks.classification_measures import evaluate_logits
+from nadv2_tf.tasks.cut import USUAL
 from nadv2_tf.tasks.examples import Datasets, Examples, split_holdout
 from nadv2_tf.tasks.task import TASKS
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
   from nadv2_tf.options import TrainOptions
   from nadv2_tf.tasks.classification_measures import Evaluation
+  from nadv2_tf.tasks.cut import Cut
   from nadv2_tf.tasks.sources import Source
   from nadv2_tf.tasks.stream import StreamedExamples
   from nadv2_tf.types import AnyPath, Tensor
@@ -38,6 +40,7 @@ class Classification:
     how: "memory", "stream" or "auto"; see `sources.load`, also for the other two.
     whole_pictures: training wants pictures as they are in their files.
     cache_bytes: how much of streamed files is kept in memory.
+    cut: which part of the data is the test part.
   """
 
   name: ClassVar[str] = "classification"
@@ -56,11 +59,13 @@ class Classification:
     how: str = "memory",
     whole_pictures: bool = False,
     cache_bytes: int = 0,
+    cut: Cut = USUAL,
   ) -> None:
     self._loading: dict[str, Any] = {
       "how": how,
       "whole_pictures": whole_pictures,
       "cache_bytes": cache_bytes,
+      "cut": cut,
     }
     self._data = data
     self._image_size = image_size

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import itertools
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -82,6 +82,9 @@ class Examples(InMemory):
 
   images: np.ndarray
   labels: np.ndarray
+
+  #: whether `labels` are there without a file being read
+  knows_labels: ClassVar[bool] = True
 
   def __len__(self) -> int:
     return len(self.labels)

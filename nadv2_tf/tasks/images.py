@@ -2,32 +2,78 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, PngImagePlugin
 
 if TYPE_CHECKING:
+  from collections.abc import Callable, Sequence
+  from typing import BinaryIO, TypeVar
+
   from nadv2_tf.types import AnyPath
 
-#: larger images are refused before they are decoded (a decompression bomb is not a photograph)
-LARGEST_PIXELS = 100_000_000
+  Made = TypeVar("Made")
+
+#: larger images are refused before they are decoded (a decompression bomb is not a photograph);
+#: phones take up to 200 million
+LARGEST_PIXELS = 256_000_000
+#: of larger ones one is decoded at a time: on all cores at once they would fill the memory
+MANY_PIXELS = 50_000_000
 #: what photographs come in; others, such as EPS, Pillow hands to programs that it finds
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")
+#: Pillow's modes of bytes; what others hold above 255 it would turn to white
+BYTES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV")
 #: decoded data sets are kept in memory
 LARGEST_BYTES = 8 * 2**30
+#: bytes of a colour profile or a text in a PNG file, unpacked; Pillow's own limits are 1 and 64 MiB
+LARGEST_TEXT = 2**25
+#: {EXIF orientation: what turns such a picture upright}
+UPRIGHT = {
+  2: Image.Transpose.FLIP_LEFT_RIGHT,
+  3: Image.Transpose.ROTATE_180,
+  4: Image.Transpose.FLIP_TOP_BOTTOM,
+  5: Image.Transpose.TRANSPOSE,
+  6: Image.Transpose.ROTATE_270,
+  7: Image.Transpose.TRANSVERSE,
+  8: Image.Transpose.ROTATE_90,
+}
+AS_STORED = 1
+#: {kind: whether a file of it is all there, of its first and last bytes and its size}
+IS_WHOLE: dict[str, Callable[[bytes, bytes, int], bool]] = {
+  "JPEG": lambda first, last, size: last.endswith(b"\xff\xd9"),
+  "MPO": lambda first, last, size: last.endswith(b"\xff\xd9"),
+  "PNG": lambda first, last, size: last.endswith(b"IEND\xaeB`\x82"),
+  "GIF": lambda first, last, size: last.endswith(b";"),
+  "WEBP": lambda first, last, size: int.from_bytes(first[4:8], "little") + 8 <= size,
+  "BMP": lambda first, last, size: int.from_bytes(first[2:6], "little") <= size,
+}
+#: bytes at either end of a file that `IS_WHOLE` is asked with
+ENDS = 16
+
+# Pillow's own limits are those of the process, and below what phones and printers' profiles have.
+Image.MAX_IMAGE_PIXELS = LARGEST_PIXELS
+PngImagePlugin.MAX_TEXT_CHUNK = LARGEST_TEXT
+
+_one_at_a_time = threading.Lock()
 
 
 class TooLarge(ValueError):
   """A decoded data set would not fit the limit."""
 
 
+class Unreadable(ValueError):
+  """A picture cannot be read; the text names it."""
+
+
 def read_image(path: AnyPath, image_size: int) -> np.ndarray:
   """An image file as uint8 [image_size, image_size, 3]: scaled, centre crop.
 
   Raises:
-    ValueError: naming the path, if it is no readable image or too large.
+    Unreadable: naming the path, if it is no readable image or too large.
   """
   return square(read_picture(path), image_size)
 
@@ -41,22 +87,93 @@ def read_picture(path: AnyPath, content: bytes | None = None, mode: str = "RGB")
     mode: Pillow's, "RGB" or "L".
 
   Raises:
-    ValueError: naming the path, if it is no readable image or too large.
+    Unreadable: naming the path, if it is no readable image or too large.
+  """
+  file = None if content is None else io.BytesIO(content)
+  return opened(path, lambda image: upright(image).convert(mode), file)
+
+
+def opened(
+  path: AnyPath,
+  use: Callable[[Image.Image], Made],
+  file: BinaryIO | None = None,
+  formats: Sequence[str] = FORMATS,
+  modes: Sequence[str] | None = BYTES,
+) -> Made:
+  """What `use` makes of an image file, whose header has been read and whose pixels have not.
+
+  Args:
+    path: of the file, or what an error calls it.
+    use: function of the Pillow picture.
+    file: the open file, if it is another than that of the path.
+    formats: Pillow's names of what the file may be.
+    modes: Pillow's names of what its pixels may be; None: `use` looks at them.
+
+  Raises:
+    Unreadable: naming the path, for whatever a decoder raises, and for what is too large.
   """
   try:
     Image.init()  # a build of Pillow may lack some
-    formats = [kind for kind in FORMATS if kind in Image.OPEN]
-    with Image.open(path if content is None else io.BytesIO(content), formats=formats) as image:
-      width, height = image.size
-      if width * height > LARGEST_PIXELS:
-        raise ValueError(f"{width} x {height} pixels are more than {LARGEST_PIXELS}")
-      if image.mode.startswith(("I", "F")):  # Pillow would turn what is above 255 to white
+    known = [kind for kind in formats if kind in Image.OPEN]
+    with Image.open(path if file is None else file, formats=known) as image:
+      pixels = image.width * image.height
+      if pixels > LARGEST_PIXELS:
+        raise ValueError(f"{image.width} x {image.height} pixels are more than {LARGEST_PIXELS}")
+      if modes is not None and image.mode not in modes:
         raise ValueError(f"its pixels are of Pillow's mode {image.mode}, not bytes")
-      image.load()
-      return ImageOps.exif_transpose(image).convert(mode)
-  except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-    what = "cannot identify its kind" if content is not None and "BytesIO" in str(error) else error
-    raise ValueError(f"Cannot read the image {path}: {what}") from None
+      with _one_at_a_time if pixels > MANY_PIXELS else contextlib.nullcontext():
+        return use(image)
+  except Exception as error:  # decoders raise a dozen kinds, struct.error and TypeError among them
+    what = " ".join(str(error).split()) or type(error).__name__
+    if file is not None and isinstance(error, Image.UnidentifiedImageError):
+      what = "cannot identify its kind"
+    raise Unreadable(f"Cannot read the image {path}: {what}") from None
+
+
+def look(path: AnyPath, file: BinaryIO, mode: str = "RGB") -> None:
+  """Looks at an image file without decoding it: its header, its size, whether its end is there.
+
+  What does not say where it ends, or has something behind its end, is decoded.
+
+  Args:
+    path: of the file, or what an error calls it.
+    file: open, from its beginning; it may be read from anywhere afterwards.
+    mode: that it is going to be read in.
+
+  Raises:
+    Unreadable: naming the path, if it is not going to be readable.
+  """
+  first = file.read(ENDS)
+  size = file.seek(0, io.SEEK_END)
+  file.seek(max(size - ENDS, 0))
+  last = file.read(ENDS)
+  file.seek(0)
+
+  def use(image: Image.Image) -> None:
+    is_whole = IS_WHOLE.get(image.format or "")
+    if is_whole is None or not is_whole(first, last, size):
+      image.convert(mode)
+
+  opened(path, use, file)
+
+
+def orientation(image: Image.Image) -> int:
+  """The EXIF orientation, 2 to 8, of a picture that is to be turned before it is seen; else 1."""
+  try:
+    value = image.getexif().get(ExifTags.Base.Orientation, AS_STORED)
+    return value if value in UPRIGHT else AS_STORED
+  except Exception:  # malformed metadata; the pixels are as good as without
+    return AS_STORED
+
+
+def upright(image: Image.Image) -> Image.Image:
+  """The picture as it is to be seen.
+
+  `ImageOps.exif_transpose` would write the other metadata anew, and fail where one is malformed.
+  """
+  image.load()  # a TIFF file is turned here
+  turn = UPRIGHT.get(orientation(image))
+  return image if turn is None else image.transpose(turn)
 
 
 def square(picture: Image.Image, size: int) -> np.ndarray:

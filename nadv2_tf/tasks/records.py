@@ -1,13 +1,17 @@
 """Where streamed pictures lie: files of their own, or records of TFRecord files.
 
-Records have `source` (the value of --data), a length, `name(index)` for errors, `label(index)` and
-`read(index)`, which gives (the encoded picture's bytes, its label).
+Records have `source` (the value of --data), a length, `name(index)` for errors, `label(index)`,
+`read(index)`, which gives (the encoded picture's bytes, its label), `look(index, mode)`, which
+looks at a picture without decoding it and gives its label, and `knows_labels`: whether labels are
+there without a file being read.
 """
 
 from __future__ import annotations
 
 import bisect
 import concurrent.futures
+import contextlib
+import io
 import os
 import pathlib
 import struct
@@ -16,14 +20,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nadv2_tf.tasks import images
+
 if TYPE_CHECKING:
-  from collections.abc import Iterable, Sequence
+  from collections.abc import Callable, Iterable, Iterator, Sequence
   from typing import BinaryIO, TypeAlias
 
   from nadv2_tf.types import AnyPath
 
   #: what `StreamedExamples` read
-  Records: TypeAlias = "Files | TFRecords | CachedRecords"
+  Records: TypeAlias = "Files | TFRecords | Kept | CachedRecords"
 
 #: a TFRecord is its length (8 bytes), a checksum of it (4), the data, and a checksum of that (4)
 HEADER, FOOTER = 12, 4
@@ -39,25 +45,43 @@ class Files:
     paths, labels: of the pictures.
   """
 
+  knows_labels = True
+
   def __init__(self, source: str, paths: Sequence[str], labels: np.ndarray) -> None:
     self.source = source
-    self._paths, self._labels = paths, labels
+    self.paths, self.labels = paths, labels
 
   def __len__(self) -> int:
-    return len(self._paths)
+    return len(self.paths)
+
+  def take(self, indices: np.ndarray) -> Files:
+    """Some of them, as another one."""
+    return Files(self.source, [self.paths[index] for index in indices], self.labels[indices])
 
   def name(self, index: int) -> str:
-    return self._paths[index]
+    return self.paths[index]
 
   def label(self, index: int) -> int:
-    return self._labels[index]
+    return self.labels[index]
 
   def read(self, index: int) -> tuple[bytes, int]:
+    with self._open(index) as file:
+      return _bounded(file, LARGEST_PICTURE + 1), self.labels[index]
+
+  def look(self, index: int, mode: str) -> int:
+    with self._open(index) as file:
+      images.look(self.paths[index], file, mode)
+    return self.labels[index]
+
+  @contextlib.contextmanager
+  def _open(self, index: int) -> Iterator[BinaryIO]:
     try:
-      with pathlib.Path(self._paths[index]).open("rb") as file:
-        return _bounded(file, LARGEST_PICTURE + 1), self._labels[index]
+      with pathlib.Path(self.paths[index]).open("rb") as file:
+        yield file
+    except images.Unreadable:
+      raise
     except (OSError, ValueError) as error:
-      raise ValueError(f"Cannot read the image {self._paths[index]}: {error}") from None
+      raise images.Unreadable(f"Cannot read the image {self.paths[index]}: {error}") from None
 
 
 class TFRecords:
@@ -73,6 +97,8 @@ class TFRecords:
   Raises:
     ValueError: naming a file that cannot be read or is cut off.
   """
+
+  knows_labels = False
 
   def __init__(self, source: str, paths: Iterable[AnyPath], classes: int) -> None:
     self.source = source
@@ -92,6 +118,10 @@ class TFRecords:
     return self.read(index)[1]
 
   def read(self, index: int) -> tuple[bytes, int]:
+    return _checked(self, index, self._classes)
+
+  def unchecked(self, index: int) -> tuple[bytes, int]:
+    """What `read` gives, whatever its label is."""
     from tensorflow.train import Example
 
     path, offset = self._paths[self._file(index)], self._offsets[index]
@@ -104,16 +134,79 @@ class TFRecords:
       label = features["label"].int64_list.value[0]
     except Exception as error:  # protobuf's own kind among them
       line = str(error).partition("\n")[0] or type(error).__name__
-      raise ValueError(f"Cannot read the image {self.name(index)}: {line}") from None
-    if not 0 <= label < self._classes:
-      raise ValueError(
-        f"The image {self.name(index)} has the label {label}, which is outside the "
-        f"{self._classes} classes."
-      )
+      raise images.Unreadable(f"Cannot read the image {self.name(index)}: {line}") from None
     return content, label
+
+  def look(self, index: int, mode: str) -> int:
+    return _look_in_memory(self, index, mode)
 
   def _file(self, index: int) -> int:
     return bisect.bisect_right(self._starts, index) - 1
+
+
+class Kept:
+  """Pictures that are read all at once, and then kept in memory as they are in their files.
+
+  Args:
+    source: the value of --data.
+    part: what errors call them.
+    count: how many there are.
+    classes: number of classes; other labels are refused when they are read.
+    read: gives all, [(the encoded picture's bytes, its label)].
+  """
+
+  knows_labels = False
+
+  def __init__(
+    self,
+    source: str,
+    part: str,
+    count: int,
+    classes: int,
+    read: Callable[[], list[tuple[bytes, int]]],
+  ) -> None:
+    self.source = source
+    self._part, self._count, self._classes = part, count, classes
+    self._read, self._lock = read, threading.Lock()
+    self._all: list[tuple[bytes, int]] = []
+
+  def __len__(self) -> int:
+    return self._count
+
+  def name(self, index: int) -> str:
+    return f"in {self.source}, {self._part} example {index}"
+
+  def label(self, index: int) -> int:
+    return self.read(index)[1]
+
+  def read(self, index: int) -> tuple[bytes, int]:
+    return _checked(self, index, self._classes)
+
+  def unchecked(self, index: int) -> tuple[bytes, int]:
+    """What `read` gives, whatever its label is."""
+    with self._lock:
+      self._all = self._all or self._read()
+    return self._all[index]
+
+  def look(self, index: int, mode: str) -> int:
+    return _look_in_memory(self, index, mode)
+
+
+def _checked(records: TFRecords | Kept, index: int, classes: int) -> tuple[bytes, int]:
+  """A picture's bytes and its label; raises ValueError for a label that is none of the classes."""
+  content, label = records.unchecked(index)
+  if not 0 <= label < classes:
+    raise ValueError(
+      f"The image {records.name(index)} has the label {label}, which is outside the {classes} "
+      "classes."
+    )
+  return content, label
+
+
+def _look_in_memory(records: TFRecords | Kept, index: int, mode: str) -> int:
+  content, label = records.read(index)
+  images.look(records.name(index), io.BytesIO(content), mode)
+  return label
 
 
 def _bounded(file: BinaryIO, length: int) -> bytes:
@@ -149,8 +242,9 @@ class CachedRecords:
 
   _kept: dict[int, tuple[bytes, int]]
 
-  def __init__(self, records: Files | TFRecords, most_bytes: int) -> None:
+  def __init__(self, records: Files | TFRecords | Kept, most_bytes: int) -> None:
     self.source, self.name, self.label = records.source, records.name, records.label
+    self.look, self.knows_labels = records.look, records.knows_labels
     self._records, self._left = records, most_bytes
     self._kept, self._lock = {}, threading.Lock()
 

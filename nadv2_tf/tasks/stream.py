@@ -64,6 +64,11 @@ class StreamedExamples:
     return self.image_size, self.image_size, self.channels
 
   @property
+  def knows_labels(self) -> bool:
+    """Whether `labels` are there without a file being read."""
+    return self.records.knows_labels
+
+  @property
   def images(self) -> np.ndarray:
     """As `Examples` has them, decoded anew each time."""
     return self.decoded().images
@@ -85,6 +90,10 @@ class StreamedExamples:
     names = zlib.crc32("\n".join(map(self.records.name, self.indices)).encode())
     return [len(self), names, *self.take(slice(256)).decoded().digest()]
 
+  def check_memory(self) -> None:
+    """Raises `TooLarge` if the decoded images would not fit into memory."""
+    images.check_memory(len(self), self.image_size, self.channels, self.records.source)
+
   def decoded(self) -> Examples:
     """The same in memory, `Examples`.
 
@@ -92,15 +101,15 @@ class StreamedExamples:
       TooLarge: if they do not fit.
       ValueError: naming a picture that cannot be read.
     """
-    images.check_memory(len(self), self.image_size, self.channels, self.records.source)
+    self.check_memory()
     pixels = np.empty((len(self), *self.image_shape), np.uint8)
     labels = np.empty(len(self), np.int64)
 
     def decode(row):
-      picture, labels[row] = self._read(self.indices[row])
+      picture, labels[row] = self.decode(self.indices[row])
       pixels[row] = images.square(picture, self.image_size)
 
-    with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
+    with concurrent.futures.ThreadPoolExecutor(threads()) as pool:
       for _ in pool.map(decode, range(len(self))):
         pass
     return Examples(pixels, labels)
@@ -135,7 +144,7 @@ class StreamedExamples:
       if row not in wanted:
         return black, np.int64(0)
       try:
-        whole, label = self._read(index)
+        whole, label = self.decode(index)
         return augmentation.picture(whole, self.image_size, picture_rng(seed, at, row)), label
       except Exception as error:
         failures.append(((at, row), error))  # tf.data would keep its text alone, among much else
@@ -155,11 +164,11 @@ class StreamedExamples:
     data = tf.data.Dataset.from_generator(
       places, output_signature=tf.TensorSpec((batch_size, 3), tf.int64)
     )
-    data = data.unbatch().map(load, num_parallel_calls=_threads(), deterministic=True)
+    data = data.unbatch().map(load, num_parallel_calls=threads(), deterministic=True)
     data = data.batch(batch_size, drop_remainder=True).map(finish).prefetch(PREFETCHED)
     options = tf.data.Options()
     # Threads that wait for a file are not those that the training step runs on.
-    options.threading.private_threadpool_size = _threads()
+    options.threading.private_threadpool_size = threads()
     elements = [_elements(data.with_options(options))]
     # An iterator that is still there when Python ends would wait for ever for its own threads.
     atexit.register(elements.clear)
@@ -174,11 +183,15 @@ class StreamedExamples:
       atexit.unregister(elements.clear)
       elements.clear()
 
-  def _read(self, index: int) -> tuple[Image.Image, int]:
-    """(Pillow picture, label)."""
+  def decode(self, index: int) -> tuple[Image.Image, int]:
+    """(Pillow picture, label) of one of the records."""
     content, label = self.records.read(index)
     name = self.records.name(index)
     return images.read_picture(name, content, MODES[self.channels]), label
+
+  def look(self, index: int) -> int:
+    """The label of one of the records, whose picture's header and end are looked at."""
+    return self.records.look(index, MODES[self.channels])
 
 
 def streamed(records: Records, image_size: int, channels: int) -> StreamedExamples:
@@ -193,7 +206,8 @@ def _elements(data: Any) -> Iterator[Any]:
   return iter(data) if is_tensorflow else data.as_numpy_iterator()
 
 
-def _threads() -> int | None:
+def threads() -> int | None:
+  """As many as there are processors."""
   return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from nadv2_tf.options.training import PLAIN
 from nadv2_tf.spec.registry import Registry
+from nadv2_tf.tasks.cut import USUAL
 
 if TYPE_CHECKING:
   import dataclasses
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
   from nadv2_tf.options import TrainOptions
   from nadv2_tf.spec import NetworkSpec
+  from nadv2_tf.tasks.cut import Cut
   from nadv2_tf.tasks.examples import Datasets, Examples
   from nadv2_tf.tasks.sources import Source
   from nadv2_tf.tasks.stream import StreamedExamples
@@ -47,7 +49,7 @@ class TaskEvaluation(Protocol):
 
 class Task(Protocol):
   """A task; made with (data, image_size, holdout, seed, train, how, whole_pictures, cache_bytes,
-  **settings); a task refuses what it has no use for.
+  cut, **settings); a task refuses what it has no use for.
 
   Attributes:
     name: of the task.
@@ -74,6 +76,7 @@ class Task(Protocol):
     how: str = "memory",
     whole_pictures: bool = False,
     cache_bytes: int = 0,
+    cut: Cut = USUAL,
     **settings: Any,
   ) -> None: ...
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from nadv2_tf.models import check_widths
 from nadv2_tf.tasks.examples import InMemory
+from nadv2_tf.tasks.images import Unreadable
 from nadv2_tf.training import strategies
 from nadv2_tf.training.ahead import ahead
 from nadv2_tf.training.checkpoints.collapse import IMAGES, WINDOW, answers_alike
@@ -168,17 +169,30 @@ class TrainingLoop:
 
   def _train(self, examples, optimizer, checkpoints, report, report_every):
     """From the state's step to the last; raises `Diverged` for what must not go on."""
-    state, train_step = self.state, self._traced_step(optimizer)
+    train_step = self._traced_step(optimizer)
     try:
       with self._made_ahead(examples) as batches:
         self._steps(examples, train_step, batches, optimizer, checkpoints, report, report_every)
     except Stopped as stop:
-      # Of several workers the others go on, and to collect all variables all are needed.
-      if stop.is_clean and not strategies.is_multi_worker(self._strategy):
-        with contextlib.suppress(Diverged):  # then the checkpoint before is the good one
-          checkpoints.save(state.checkpoint(self._model, optimizer))
-          stop.saved = f"{state.place} is saved in {checkpoints.place}"
+      if stop.is_clean:
+        stop.saved = self._saved(optimizer, checkpoints)
       raise
+    except Unreadable as error:
+      saved = self._saved(optimizer, checkpoints)
+      if saved is None or isinstance(checkpoints, MemoryCheckpoints):
+        raise
+      raise Unreadable(
+        f"{error}; {saved}. When the file is whole again, the same command goes on from there."
+      ) from None
+
+  def _saved(self, optimizer, checkpoints):
+    """Saves where the training is, and says so; None where it cannot."""
+    # Of several workers the others go on, and to collect all variables all are needed.
+    if not strategies.is_multi_worker(self._strategy):
+      with contextlib.suppress(Diverged):  # then the checkpoint before is the good one
+        checkpoints.save(self.state.checkpoint(self._model, optimizer))
+        return f"{self.state.place} is saved in {checkpoints.place}"
+    return None
 
   def _made_ahead(self, examples):
     """A context manager that gives the batches from the state's step on."""

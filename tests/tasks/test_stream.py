@@ -70,7 +70,7 @@ def test_slow_files_keep_their_places(both, monkeypatch):
     return read(self, index)
 
   monkeypatch.setattr(type(both[1].records), "read", slow_read)
-  monkeypatch.setattr(stream, "_threads", lambda: 8)
+  monkeypatch.setattr(stream, "threads", lambda: 8)
   _assert_same(_batches(both[1], Augmentation("shift"), 4), expected)
 
 
@@ -172,7 +172,7 @@ def test_a_stream_that_is_left_open_does_not_keep_python_from_ending(folder):
 import time
 from nadv2_tf.tasks import sources, stream
 from nadv2_tf.tasks.augmentation import Augmentation
-stream._threads = lambda: 8
+stream.threads = lambda: 8
 examples = sources.load("folder:{folder}", 8, "stream").train
 read = type(examples.records).read
 type(examples.records).read = lambda self, index: time.sleep(0.02) or read(self, index)
@@ -189,7 +189,7 @@ print("left open")
 def test_cache_holds_what_fits(both):
   class Counting:
     source, reads = "x", 0
-    name = label = None
+    name = label = look = knows_labels = None
 
     def read(self, index):
       self.reads += 1

@@ -104,8 +104,8 @@ def test_tfds_error_names_a_label_that_is_no_class(tfds, load_tiny):
 
 
 def test_tfds_error_names_the_missing_split(tfds, load_tiny):
-  with pytest.raises(ValueError, match="tfds:tiny_pictures has the splits train; 'train' and"):
-    load_tiny(_features(tfds), {"train": "train"})
+  with pytest.raises(ValueError, match="tfds:tiny_pictures has the splits test; 'train' is needed"):
+    load_tiny(_features(tfds), {"test": "test"})
 
 
 def test_tfds_refuses_more_than_memory_holds(tfds, load_tiny, monkeypatch):

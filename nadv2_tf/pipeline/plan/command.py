@@ -60,6 +60,7 @@ def plan(output: AnyPath, given: RunOptions, progress: Progress) -> tuple[Stage,
       bench.folder.check(
         search=given.search, network=given.network, train=given.train, finetune=given.finetune
       )
+      bench.look(progress)
     started = sum(seconds for seconds, _ in watch.read()["start"].values())
     probed = probe(bench, given, started, progress.line)
   images = {name: len(getattr(bench.datasets, name)) for name in ("train", "holdout", "test")}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from nadv2_tf import backbones, tasks
 from nadv2_tf.options.training import PLAIN
 from nadv2_tf.tasks.augmentation import Augmentation
+from nadv2_tf.tasks.cut import Cut
 
 if TYPE_CHECKING:
   from nadv2_tf.options import NetworkOptions, TrainOptions
@@ -45,5 +46,6 @@ def make_task(
     how=options.input,
     whole_pictures=Augmentation(train.augmentation).is_by_picture,
     cache_bytes=round(options.input_cache_gib * 2**30),
+    cut=Cut(options.test_split, options.test_share),
     **settings,
   )

@@ -13,6 +13,8 @@ from nadv2_tf.options.settled import settled_train
 from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.pipeline.stages import workers
 from nadv2_tf.pipeline.stages.data import make_task
+from nadv2_tf.tasks.look import look_through
+from nadv2_tf.tasks.stream import StreamedExamples
 from nadv2_tf.training import strategies
 
 if TYPE_CHECKING:
@@ -51,6 +53,19 @@ class Workbench:
     if self.given:
       self.given.keep(folder)
     return folder
+
+  def look(self, progress: Progress) -> None:
+    """Looks at what is streamed, so that none of it ends the run late; tells how long it took.
+
+    Raises:
+      ValueError: naming a picture that cannot be read.
+    """
+    parts = (self.datasets.train, self.datasets.test)
+    count = sum(len(part) for part in parts if isinstance(part, StreamedExamples))
+    with progress.bar("looking at the data", count, "pictures") as bar:
+      notes = look_through(self.datasets, bar)
+    for note in notes:
+      progress.line(note)
 
   def tell(self, progress: Progress) -> None:
     """Prints what the user should know about the data, and about a given network."""

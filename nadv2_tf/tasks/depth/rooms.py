@@ -16,6 +16,7 @@ from nadv2_tf.tasks.depth.maps import fit_image, fit_map
 from nadv2_tf.tasks.examples import Examples
 
 if TYPE_CHECKING:
+  from nadv2_tf.tasks.cut import Cut
   from nadv2_tf.tasks.depth.map_format import MapFormat, Part
 
 WIDTH, HEIGHT = 128, 96
@@ -25,12 +26,15 @@ FURNITURE = 4
 
 
 @DEPTH_SOURCES.register("rooms")
-def load(count: str, image_size: int, map_format: MapFormat) -> list[Part]:
+def load(
+  count: str, image_size: int, map_format: MapFormat, cut: Cut
+) -> tuple[list[Part], list[str]]:
   """`count` rooms; --depth_* flags say nothing about them."""
   if not count.isdecimal() or not 10 <= int(count) <= 100_000:
     raise ValueError(f"--data=rooms:COUNT needs a COUNT from 10 to 100000, got {count!r}.")
   if map_format != type(map_format)():
     raise ValueError("--depth_* flags are for maps in files; synthetic rooms are in metres.")
+  cut.check(f"rooms:{count}", ["train", "test"])
   examples = reserve(int(count), image_size, f"rooms:{count}")
   for index in range(int(count)):
     image, depth = cast_room(np.random.default_rng([7, index]))
@@ -38,10 +42,11 @@ def load(count: str, image_size: int, map_format: MapFormat) -> list[Part]:
     examples.labels[index] = fit_map(depth, image_size)
   test = int(count) // TEST_SHARE
   names = [f"room {index}" for index in range(int(count))]
-  return [
+  parts: list[Part] = [
     (title, Examples(examples.images[part], examples.labels[part]), names[part])
     for title, part in (("training", slice(test, None)), ("test", slice(test)))
   ]
+  return parts, []
 
 
 def cast_room(

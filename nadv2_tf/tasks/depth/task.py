@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from nadv2_tf.options.training import PLAIN
+from nadv2_tf.tasks.cut import USUAL
 from nadv2_tf.tasks.depth import map_format, picture, sources
 from nadv2_tf.tasks.depth.augmentation import DepthAugmentation
 from nadv2_tf.tasks.depth.measures import FACTOR, SMALLEST_M, evaluate_maps
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
   from collections.abc import Callable, Iterable, Sequence
 
   from nadv2_tf.options import TrainOptions
+  from nadv2_tf.tasks.cut import Cut
   from nadv2_tf.tasks.depth.measures import DepthEvaluation
   from nadv2_tf.tasks.examples import Examples
   from nadv2_tf.tasks.sources import Source
@@ -39,6 +41,7 @@ class Depth:
     seed: of the order of the training images.
     train: `TrainOptions`, of which nothing is for its loss.
     how, whole_pictures, cache_bytes: must not ask for streamed images.
+    cut: which part of the data is the test part.
     **settings: fields of `map_format.MapFormat`.
   """
 
@@ -58,6 +61,7 @@ class Depth:
     how: str = "memory",
     whole_pictures: bool = False,
     cache_bytes: int = 0,
+    cut: Cut = USUAL,
     **settings: Any,
   ) -> None:
     if how == "stream" or cache_bytes:
@@ -67,7 +71,10 @@ class Depth:
       )
     if whole_pictures:
       raise ValueError(f"--augmentation must be shift for depth: {OWN_AUGMENTATION}.")
+    if cut.share is not None:
+      raise ValueError("--test_share is for classification; --depth_test says how many pairs.")
     self._data = data
+    self._cut = cut
     self._image_size = image_size
     self._holdout = holdout
     self._seed = seed
@@ -79,7 +86,7 @@ class Depth:
     return len(output_shape) == 3 and output_shape[-1] == 1
 
   def source(self) -> Source:
-    return sources.load(self._data, self._image_size, self._format)
+    return sources.load(self._data, self._image_size, self._format, self._cut)
 
   def datasets(self) -> Datasets:
     """`Datasets`; raises ValueError if the data cannot be used."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,9 @@ LARGEST_CLASSES = LARGEST_WIDTH
 
 
 @SOURCES.register("npz")
-def load(path: str, image_size: int) -> Source:
+def load(place: str, image_size: int) -> Source:
+  path = pathlib.Path(place).expanduser()
+
   def fit(array):
     images.check_memory(len(array), image_size, array.shape[-1], f"npz:{path}")
     return images.resize(array, image_size)
@@ -35,7 +38,7 @@ def load(path: str, image_size: int) -> Source:
       f"{path}: labels count from 0, and at most {LARGEST_CLASSES} classes are possible; y_train "
       f"has the label {classes - 1}."
     )
-  return Source(train, test, tuple(str(label) for label in range(classes)))
+  return Source(train, test, tuple(str(label) for label in range(classes)), (), True)
 
 
 def read(path: AnyPath, fit: Callable[[np.ndarray], np.ndarray]) -> tuple[Examples, ...]:

@@ -5,22 +5,29 @@ The folder is TFDS's own (`~/tensorflow_datasets`, or the variable TFDS_DATA_DIR
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nadv2_tf.tasks import images
-from nadv2_tf.tasks.examples import Examples
-from nadv2_tf.tasks.records import TFRecords
-from nadv2_tf.tasks.sources.registry import SOURCES, STREAMS, Source
+from nadv2_tf.tasks.cut import TEST_PARTS
+from nadv2_tf.tasks.records import Kept, TFRecords
+from nadv2_tf.tasks.sources.registry import STREAMS, Found
 
 if TYPE_CHECKING:
-  from collections.abc import Sequence
+  from collections.abc import Callable, Sequence
   from typing import Any
 
+  from nadv2_tf.tasks.cut import Cut
 
-def prepared(name: str, task: str, features: Sequence[str]) -> tuple[Any, str]:
-  """(builder, its test split) of a data set, fetched first if it is not there.
+#: labels of a part that are looked at to learn whether it has any
+LOOKED_AT = 64
+#: what a data set has where nobody knows the label
+UNKNOWN = -1
+
+
+def prepared(name: str, task: str, features: Sequence[str]) -> Any:
+  """The builder of a data set, fetched first if it is not there.
 
   Args:
     name: of the data set.
@@ -28,7 +35,7 @@ def prepared(name: str, task: str, features: Sequence[str]) -> tuple[Any, str]:
     features: two names of features that it must have.
 
   Raises:
-    ValueError: if it cannot be had, or lacks a feature or a split.
+    ValueError: if it cannot be had, or lacks a feature or a training part.
   """
   import tensorflow_datasets as tfds  # seconds to import, and only needed here
 
@@ -44,59 +51,87 @@ def prepared(name: str, task: str, features: Sequence[str]) -> tuple[Any, str]:
       f"--data=tfds:{name} has the features {', '.join(sorted(info.features or ()))}; {task} needs "
       f"{features[0]!r} and {features[1]!r}."
     )
-  test = next((split for split in ("test", "validation") if split in info.splits), None)
-  if "train" not in info.splits or test is None:
+  if "train" not in info.splits:
     raise ValueError(
-      f"--data=tfds:{name} has the splits {', '.join(sorted(info.splits))}; 'train' and 'test' "
-      "or 'validation' are needed."
+      f"--data=tfds:{name} has the splits {', '.join(sorted(info.splits))}; 'train' is needed, and "
+      "a test part such as 'test' or 'validation'."
     )
-  return builder, test
+  return builder
 
 
-@SOURCES.register("tfds")
-def load(name: str, image_size: int) -> Source:
-  import tensorflow_datasets as tfds
+def test_split(
+  name: str, builder: Any, cut: Cut, is_good: Callable[[str], bool]
+) -> tuple[str | None, list[str]]:
+  """(name of the test part, notes): the first that has examples and `is_good`; None without any.
 
-  builder, splits, channels, class_names = _open(name)
-  # Files one after the other, which is the order of the stream.
-  reading = tfds.ReadConfig(interleave_cycle_length=1)
-  parts = []
-  for split in splits:
-    count = builder.info.splits[split].num_examples
-    images.check_memory(count, image_size, channels, f"tfds:{name}")
-    parts.append(_read(builder.as_dataset(split=split, read_config=reading), image_size))
-  train, test = parts
-  return Source(train, test, class_names)
+  Raises:
+    ValueError: if another one is asked for than there is, or none of those that are there is good.
+  """
+  splits = builder.info.splits
+  named = [split for split in TEST_PARTS if split in splits]
+  cut.check(f"tfds:{name}", sorted({"train", *(splits if cut.split else named)}))
+  named = [cut.split] if cut.split else named
+  for number, split in enumerate(named):
+    if splits[split].num_examples and is_good(split):
+      others = ", ".join(named[:number])
+      told = f"--data=tfds:{name}: {others} has no labels; the test part is {split}"
+      return split, [told] if others else []
+  if named:
+    raise ValueError(
+      f"--data=tfds:{name}: {' and '.join(named)} has no labels, and cannot be the test part. "
+      f"--test_split may name another one of its splits: {', '.join(sorted(splits))}."
+    )
+  return None, []
 
 
 @STREAMS.register("tfds")
-def find(name: str) -> tuple[Any, ...]:
-  """(training `TFRecords`, test `TFRecords`, channels, class names)."""
-  builder, splits, channels, class_names = _open(name)
+def find(name: str, cut: Cut) -> Found:
+  builder, channels, class_names = _open(name)
+  parts: dict[str, TFRecords | Kept] = {}
+
+  def is_labelled(split: str) -> bool:
+    parts[split] = records = _records(name, builder, split, class_names)
+    first = range(min(LOOKED_AT, len(records)))
+    return any(records.unchecked(index)[1] != UNKNOWN for index in first)
+
+  split, notes = test_split(name, builder, cut, is_labelled)
+  why_not = ""
   kind = builder.info.file_format.value
   if kind != "tfrecord":
-    raise ValueError(
+    why_not = (
       f"--data=tfds:{name} is stored as {kind}; only tfrecord can be streamed. Prepare it anew "
       "with --file_format=tfrecord, or use --input=memory."
     )
-  parts = []
-  for split in splits:
-    info = builder.info.splits[split]
-    records = TFRecords(f"tfds:{name}", info.filepaths, len(class_names))
-    if len(records) != info.num_examples:
-      raise ValueError(
-        f"--data=tfds:{name}: the files of {split!r} hold {len(records)} examples, and TFDS "
-        f"counted {info.num_examples}."
-      )
-    parts.append(records)
-  return *parts, channels, class_names
+  train = _records(name, builder, "train", class_names)
+  if split:
+    test, places = parts[split], None
+  else:
+    test, count = train, len(train)
+    is_test = cut.is_test([str(index) for index in range(count)], np.zeros(count, np.int64))
+    places = (np.flatnonzero(~is_test), np.flatnonzero(is_test))
+    notes = [cut.told(f"tfds:{name}", is_test)]
+  return Found(train, test, channels, class_names, tuple(notes), places, why_not, True)
 
 
-def _open(name: str) -> tuple[Any, tuple[str, str], int, tuple[str, ...]]:
-  """(builder, names of the training and test splits, channels, class names)."""
+def _records(name: str, builder: Any, split: str, class_names: Sequence[str]) -> TFRecords | Kept:
+  info = builder.info.splits[split]
+  if builder.info.file_format.value != "tfrecord":
+    read = functools.partial(_read, name, builder, split)
+    return Kept(f"tfds:{name}", split, info.num_examples, len(class_names), read)
+  records = TFRecords(f"tfds:{name}", info.filepaths, len(class_names))
+  if len(records) != info.num_examples:
+    raise ValueError(
+      f"--data=tfds:{name}: the files of {split!r} hold {len(records)} examples, and TFDS counted "
+      f"{info.num_examples}."
+    )
+  return records
+
+
+def _open(name: str) -> tuple[Any, int, tuple[str, ...]]:
+  """(builder, channels, class names)."""
   import tensorflow_datasets as tfds
 
-  builder, test = prepared(name, "classification", ("image", "label"))
+  builder = prepared(name, "classification", ("image", "label"))
   info = builder.info
   for feature, kind in (("image", tfds.features.Image), ("label", tfds.features.ClassLabel)):
     if not isinstance(info.features[feature], kind):
@@ -104,15 +139,24 @@ def _open(name: str) -> tuple[Any, tuple[str, str], int, tuple[str, ...]]:
         f"--data=tfds:{name}: {feature!r} must be of the type {kind.__name__}, it is "
         f"{type(info.features[feature]).__name__}."
       )
-  channels = info.features["image"].shape[-1] or 3
-  return builder, ("train", test), channels, tuple(info.features["label"].names)
+  image = info.features["image"]
+  if image.dtype != np.uint8:
+    raise ValueError(f"--data=tfds:{name}: 'image' must be of bytes, it is of {image.dtype}.")
+  # Others are colours with transparency, or as many as the file has.
+  return builder, 1 if image.shape[-1] == 1 else 3, tuple(info.features["label"].names or ())
 
 
-def _read(dataset: Any, image_size: int) -> Examples:
-  pictures, labels = [], []
-  for example in dataset.as_numpy_iterator():
-    pictures.append(images.resize(example["image"][None], image_size)[0])
-    labels.append(example["label"])
-  if not pictures:
-    return Examples(np.zeros((0, image_size, image_size, 1), np.uint8), np.zeros(0, np.int64))
-  return Examples(np.stack(pictures), np.array(labels, np.int64))
+def _read(name: str, builder: Any, split: str) -> list[tuple[bytes, int]]:
+  """[(picture as it is in the file, label)] in the order of the files."""
+  import tensorflow_datasets as tfds
+
+  try:
+    examples = builder.as_dataset(
+      split=split,
+      read_config=tfds.ReadConfig(interleave_cycle_length=1),
+      decoders={"image": tfds.decode.SkipDecoding()},
+    )
+    return [(each["image"], int(each["label"])) for each in examples.as_numpy_iterator()]
+  except Exception as error:  # of TensorFlow, TFDS, and of what reads the format
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    raise ValueError(f"--data=tfds:{name}: {split!r} cannot be read: {line}") from None
