@@ -26,24 +26,23 @@ import itertools
 import json
 import os
 import pathlib
-import queue
 import statistics
-import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
 
 from absl import app, flags
 
+from nadv2_tf.benchmarks.studies.cells import call, cell, free_cores, python_call
 from nadv2_tf.benchmarks.timing.devices.host import processor_name
 from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.programs import presets
 
 if TYPE_CHECKING:
-  from collections.abc import Callable, Iterator, Mapping, Sequence
-  from typing import Any, TypeAlias
+  from collections.abc import Iterator, Mapping, Sequence
+  from typing import Any
 
-  Cores: TypeAlias = queue.SimpleQueue[int]
+  from nadv2_tf.benchmarks.studies.cells import Cores
 
 FLAGS = flags.FLAGS
 #: learning rates of a training from scratch
@@ -56,7 +55,6 @@ TITLES = {
   "uniform": "uniformly scaled, scratch",
   "found": "found network, scratch",
 }
-CELL = "import sys; from nadv2_tf.benchmarks.studies import scratch; scratch.cell(sys.argv[1])"
 
 
 def define_flags() -> None:
@@ -74,9 +72,7 @@ def main(arguments: list[str]) -> None:
   folder.mkdir(parents=True, exist_ok=True)
   _check_same(folder, given)
   given = _with_table(folder, given)
-  cores: Cores = queue.SimpleQueue()
-  for core in sorted(os.sched_getaffinity(0))[: FLAGS.cores]:
-    cores.put(core)
+  cores = free_cores(FLAGS.cores)
   pairs = list(itertools.product(FLAGS.targets, FLAGS.seeds))
   with concurrent.futures.ThreadPoolExecutor(FLAGS.cores) as pool:
     runs = list(pool.map(lambda pair: _run(folder, given, cores, *pair), pairs))
@@ -84,14 +80,14 @@ def main(arguments: list[str]) -> None:
     rates = dict(
       zip(jobs, pool.map(lambda job: _best_rate(folder, cores, *job), jobs), strict=True)
     )
-    cells = [(target, seed, arm) for target, seed in pairs for arm in ARMS]
+    jobs_of_seeds = [(target, seed, arm) for target, seed in pairs for arm in ARMS]
 
-    def scratch(cell: tuple[str, str, str]) -> dict[str, Any]:
-      target, seed, arm = cell
+    def scratch(job: tuple[str, str, str]) -> dict[str, Any]:
+      target, seed, arm = job
       return _scratch(folder, cores, target, seed, arm, rates[target, arm])
 
-    done = pool.map(scratch, cells)
-    results = dict(zip(cells, done, strict=True))
+    done = pool.map(scratch, jobs_of_seeds)
+    results = dict(zip(jobs_of_seeds, done, strict=True))
   for (target, seed), run in zip(pairs, runs, strict=True):
     results[target, seed, "run"] = run
   for line in lines(results, FLAGS.targets, FLAGS.seeds, rates):
@@ -156,7 +152,7 @@ def _with_table(folder: pathlib.Path, given: list[str]) -> list[str]:
     kept = [one for one in given if one.split("=")[0] in ("--backbone", "--image_size")]
     if FLAGS.channels:
       kept.append(f"--channels={FLAGS.channels}")
-    _call([sys.executable, "-m", "nadv2_tf.programs.latency_table", *kept, f"--output={path}"])
+    call([sys.executable, "-m", "nadv2_tf.programs.latency_table", *kept, f"--output={path}"])
   return [*given, f"--device=table:{path}"]
 
 
@@ -169,37 +165,6 @@ def _metric(given: list[str]) -> str:
     words += pathlib.Path(value).read_text().split() if is_file else [one]
   metrics = [one.partition("=")[2] for one in words if one.lstrip("-").startswith("metric=")]
   return metrics[-1] if metrics else "latency_ms"
-
-
-def _call(command, core=None):
-  """Runs a command, on one core if one is given; its output is shown if it fails."""
-
-  def pin():
-    os.sched_setaffinity(0, {core})
-
-  done = subprocess.run(
-    command, capture_output=True, text=True, check=False, preexec_fn=None if core is None else pin
-  )
-  if done.returncode:
-    raise RuntimeError(
-      f"{command} ended with {done.returncode}: {done.stdout[-800:]} {done.stderr[-2000:]}"
-    )
-
-
-def _cell(
-  path: pathlib.Path, make: Callable[[int], dict[str, Any]], cores: Cores
-) -> dict[str, Any]:
-  """What stands in `path`, made by `make(core)` if nothing does."""
-  if not path.exists():
-    core = cores.get()
-    try:
-      start = time.time()
-      found = make(core)
-    finally:
-      cores.put(core)
-    path.write_text(json.dumps(found))
-    print(f"# {path.stem}: {time.time() - start:.0f} s, {found}", file=sys.stderr, flush=True)
-  return json.loads(path.read_text())
 
 
 def _name(target: str, seed: str) -> str:
@@ -215,7 +180,7 @@ def _run(
   def make(core):
     command = [sys.executable, "-m", "nadv2_tf.programs.run", *presets.expanded(given)]
     start = time.monotonic()
-    _call([*command, f"--target={target}", f"--seed={seed}", f"--output={output}"], core)
+    call([*command, f"--target={target}", f"--seed={seed}", f"--output={output}"], core)
     seconds = time.monotonic() - start
     return {
       "test_accuracy": RunFolder(output).network_metrics("found").test_accuracy,
@@ -223,7 +188,7 @@ def _run(
       **_shares(output),
     }
 
-  return _cell(folder / f"cell_run_{_name(target, seed)}.json", make, cores)
+  return cell(folder / f"cell_run_{_name(target, seed)}.json", make, cores)
 
 
 def _shares(output: pathlib.Path) -> dict[str, float]:
@@ -248,10 +213,7 @@ def _job(folder: pathlib.Path, target: str, seed: str, arm: str, **more: Any) ->
 
 
 def _train(job: dict[str, Any], path: pathlib.Path, core: int) -> dict[str, Any]:
-  asked = path.with_suffix(".asked")
-  asked.write_text(json.dumps(job | {"result": str(path.with_suffix(".made"))}))
-  _call([sys.executable, "-c", CELL, str(asked)], core)
-  return json.loads(path.with_suffix(".made").read_text())
+  return python_call("scratch:cell", job, path, core)
 
 
 def _best_rate(folder: pathlib.Path, cores: Cores, target: str, arm: str) -> float:
@@ -264,7 +226,7 @@ def _best_rate(folder: pathlib.Path, cores: Cores, target: str, arm: str) -> flo
       job = _job(folder, target, FLAGS.seeds[0], arm, rate=rate, holdout=True)
       return _train(job | {"seconds": job["seconds"] * SHARE}, path, core)
 
-    found[rate] = _cell(path, make, cores)["holdout_accuracy"]
+    found[rate] = cell(path, make, cores)["holdout_accuracy"]
   return max(found, key=found.__getitem__)
 
 
@@ -276,7 +238,7 @@ def _scratch(
   def make(core):
     return _train(_job(folder, target, seed, arm, rate=rate, holdout=False), path, core)
 
-  return _cell(path, make, cores)
+  return cell(path, make, cores)
 
 
 if __name__ == "__main__":

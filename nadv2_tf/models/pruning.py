@@ -118,6 +118,8 @@ class _TyingMaker(LayerMaker):
       (index, shape.field): shape for index, layers in enumerate(spec.layers()) for shape in layers
     }
     self.made: list[_Channels] = []
+    #: what comes out of each layer: {(block index, field): channels}
+    self.outputs: dict[tuple[int, str], _Channels] = {}
 
   def _layer(self, field: str) -> Any:
     return self._model.get_layer(self.name(field))
@@ -143,6 +145,7 @@ class _TyingMaker(LayerMaker):
     out.producers.append((layer.kernel, shape.in_channels, shape.kept))
     out.norms += [layer.norm] if layer.norm is not None else []
     self.made.append(out)
+    self.outputs[self.block_index, filters.field] = out
     return out
 
   def depthwise(self, x: _Value, filters: Filters) -> _Scaled:
@@ -150,6 +153,7 @@ class _TyingMaker(LayerMaker):
     searched = filters.field in self._model.space.columns(self.block_index)
     self._meets_bypass(x, filters.field, shape.bypassed > 0 or (searched and self._refuses_bypass))
     x.all().axes += [(layer.kernel, 2), *_vectors(layer)]
+    self.outputs[self.block_index, filters.field] = x.all()
     return _Scaled(x.all(), list(x.norms) if layer.norm is None else [layer.norm])
 
   def norm(self, x: _Value, activation: str) -> _Scaled:
@@ -251,6 +255,27 @@ def order_by_importance(super_model: SuperNetwork) -> None:
   """
   maker = _TyingMaker(super_model, super_model.space.largest(), False)
   _order(super_model, maker, _Channels.norms_of_readers)
+
+
+def channel_importance(super_model: SuperNetwork) -> dict[tuple[int, str], np.ndarray]:
+  """How much the full network makes of each channel, as `order_by_importance` sees it.
+
+  Args:
+    super_model: a `SuperNetwork` with the weights of a trained full network.
+
+  Returns:
+    {(block index, field): [channels], float64} of every searched width; layers that are added up,
+    and a depthwise layer and the one before it, have the same channels.
+  """
+  maker = _TyingMaker(super_model, super_model.space.largest(), False)
+  wire(super_model.space.largest(), maker, _Channels(is_fixed=True))
+  places = {
+    (index, decision.field)
+    for decision in super_model.space.decisions
+    if decision.kind == "width"
+    for index in decision.blocks
+  }
+  return {place: maker.outputs[place].all().norms_of_readers() for place in sorted(places)}
 
 
 def _order(

@@ -8,7 +8,7 @@ import pytest
 
 from nadv2_tf import backbones
 from nadv2_tf.models import slice_network, stand_alone, super_network
-from nadv2_tf.models.pruning import order_by_importance, order_by_norm
+from nadv2_tf.models.pruning import channel_importance, order_by_importance, order_by_norm
 from nadv2_tf.models.slicing import fill_super_network
 from nadv2_tf.spec import NetworkSpec, SearchSpace, Skip, space_of
 from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head, InvertedResidual, Norm, Upsample
@@ -226,3 +226,17 @@ def test_a_super_network_takes_the_weights_of_a_full_network(name, randomise):
     slice_network(model, space.largest()).get_weights(), full.get_weights(), strict=True
   ):
     np.testing.assert_array_equal(one, other)
+
+
+def test_importance_of_channels_is_that_of_their_order(randomise):
+  space = space_of(RESIDUAL, 4)
+  model = randomise(super_network(space), seed=5)
+  before = channel_importance(model)
+  widths = {(i, one.field) for one in space.decisions if one.kind == "width" for i in one.blocks}
+  assert set(before) == widths
+  np.testing.assert_array_equal(before[1, "expansion"], before[1, "depthwise"])
+  assert before[1, "expansion"].shape == (16,) and before[1, "expansion"].std() > 0
+  order_by_importance(model)
+  after = channel_importance(model)
+  for place in ((1, "expansion"), (3, "expansion"), (5, "hidden")):
+    np.testing.assert_allclose(after[place], np.sort(before[place])[::-1], rtol=1e-6)

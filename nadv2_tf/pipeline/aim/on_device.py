@@ -13,7 +13,7 @@ from nadv2_tf.resources.latency_table import LatencyTable
 from nadv2_tf.search.uniform import scaled_to
 
 if TYPE_CHECKING:
-  from collections.abc import Mapping
+  from collections.abc import Callable, Mapping
 
   from nadv2_tf.benchmarks.tables.meter import DeviceMeter
   from nadv2_tf.options import SearchOptions
@@ -144,17 +144,29 @@ def timed_equally_fast(options: SearchOptions, problem: Problem, found: NetworkS
   from nadv2_tf.benchmarks.tables.meter import DeviceMeter
 
   goal = problem.meter.measure(found)
+
+  def narrowed(goal: float) -> NetworkSpec:
+    return scaled_to(problem.space, problem.meter.measure, goal)
+
   with device_of(options) as device:
     settings = timing_settings(options, repeats=7, seconds=0.1)
-    return _corrected(problem, found, goal, DeviceMeter(device, settings))
+    return as_fast_as(found, goal, narrowed, DeviceMeter(device, settings))
 
 
-def _corrected(
-  problem: Problem, found: NetworkSpec, goal: float, meter: DeviceMeter
+def as_fast_as(
+  found: NetworkSpec, goal: float, narrowed: Callable[[float], NetworkSpec], meter: DeviceMeter
 ) -> NetworkSpec:
+  """The network of one family that is as fast as `found`, or the nearest of a few rounds.
+
+  Args:
+    found: is timed in every round, in turns with the other.
+    goal: what a table says of it, in milliseconds.
+    narrowed: the family: the network that the table gives about so many milliseconds.
+    meter: `DeviceMeter`.
+  """
   best: Any = None
   for _ in range(SCALING_ROUNDS):
-    candidate = scaled_to(problem.space, problem.meter.measure, goal)
+    candidate = narrowed(goal)
     found_ms, candidate_ms = meter.measure_all([found, candidate])
     ratio = candidate_ms / found_ms
     if best is None or abs(ratio - 1) < best[0]:
