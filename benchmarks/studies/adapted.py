@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> None:
     list(pool.map(lambda seed: _run(folder, given, cores, seed), FLAGS.seeds))
     rate = _best_rate(folder, cores) if "scratch" in FLAGS.arms else None
     jobs = [(seed, arm) for seed in FLAGS.seeds for arm in FLAGS.arms]
-    list(pool.map(lambda job: _arm(folder, cores, *job, rate), jobs))
+    list(pool.map(lambda job: _arm(folder, cores, job[0], job[1], rate), jobs))
   results = {seed: _results(folder, cores, seed) for seed in FLAGS.seeds}
   command = " ".join(one for one in sys.argv[1:] if not one.startswith("--output="))
   print(f"$ python -m nadv2_tf.benchmarks.studies.adapted {command}")

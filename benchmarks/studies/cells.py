@@ -36,12 +36,11 @@ def call(command: Sequence[str], core: int | None = None) -> None:
     RuntimeError: with the end of what it printed, if it fails.
   """
 
-  def pin():
-    os.sched_setaffinity(0, {core})
+  def pin() -> None:
+    if core is not None:
+      os.sched_setaffinity(0, {core})
 
-  done = subprocess.run(
-    command, capture_output=True, text=True, check=False, preexec_fn=None if core is None else pin
-  )
+  done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=pin)
   if done.returncode:
     raise RuntimeError(
       f"{command} ended with {done.returncode}: {done.stdout[-800:]} {done.stderr[-2000:]}"

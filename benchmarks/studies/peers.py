@@ -178,7 +178,7 @@ def _threshold(setting: Setting) -> dict[str, Peer]:
   from nadv2_tf.models.pruning import channel_importance
   from nadv2_tf.pipeline.aim.device import device_of, timing_settings
   from nadv2_tf.pipeline.aim.on_device import as_fast_as
-  from nadv2_tf.pipeline.stages import training as training_stages
+  from nadv2_tf.pipeline.stages import plain_training, transfer
 
   space, table = setting.bench.space, _table(setting)
   importance = channel_importance(_filled(setting.bench.space, setting.full))
@@ -192,7 +192,8 @@ def _threshold(setting: Setting) -> dict[str, Peer]:
     for place in setting.folder.found_folders():
       found = place.read_spec("found")
       spec = as_fast_as(found, table.measure(found), narrowed, meter)
-      model = training_stages.begun(setting.bench, None, spec, setting.finetune, setting.full)
+      model = transfer.cut_down(setting.full, spec)
+      plain_training.recalibrate_on(setting.bench, model)
       peers[place.path.name] = Peer(spec, model)
   return peers
 
