@@ -12,103 +12,33 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from keras import ops
 
+from nadv2_tf.models.importance import DEFAULT, IMPORTANCES, Channels, norms_of_filters
 from nadv2_tf.models.wiring import LayerMaker, wire
 
 if TYPE_CHECKING:
   from collections.abc import Callable
   from typing import Any, TypeAlias
 
+  from nadv2_tf.models.importance import Slopes
   from nadv2_tf.models.super_network import SuperNetwork
   from nadv2_tf.spec import NetworkSpec
   from nadv2_tf.spec.blocks import Filters, Window
 
-  _Value: TypeAlias = "_Channels | _Scaled"
-
-
-class _Channels:
-  """Channels that must keep one common order.
-
-  Attributes:
-    axes: pairs (variable, axis) that run over them.
-    producers: triples (kernel, live inputs, kept filters) of the convolutions they come out of.
-    readers: pairs (kernel, norms) of the convolutions that read them, as [..., channels, outputs],
-      and the batch norms that they came through.
-    is_fixed: the order is given: the images' or the network's outputs'.
-  """
-
-  def __init__(self, is_fixed: bool = False) -> None:
-    self.axes: list[tuple[Any, int]] = []
-    self.producers: list[tuple[Any, int, int]] = []
-    self.readers: list[tuple[Any, list[Any]]] = []
-    self.is_fixed = is_fixed
-    #: batch norms that gave the channels their present scale
-    self.norms: list[Any] = []
-    self._joined_to: _Channels | None = None
-
-  def all(self) -> _Channels:
-    """What stands for these channels and those that they were joined with."""
-    return self if self._joined_to is None else self._joined_to.all()
-
-  def join(self, other: _Channels) -> _Channels:
-    one, other = self.all(), other.all()
-    if one is not other:
-      one.axes += other.axes
-      one.producers += other.producers
-      one.readers += other.readers
-      one.norms += other.norms
-      one.is_fixed |= other.is_fixed
-      other._joined_to = one
-    return one
-
-  def norms_of_producers(self) -> np.ndarray:
-    """Of each channel: the sum of the L2 norms of the filters that it comes out of."""
-    norms = np.zeros(max(kernel.shape[-1] for kernel, _, _ in self.producers))
-    for kernel, live, kept in self.producers:
-      filters = ops.convert_to_numpy(kernel)[:, :, :live, :kept]
-      norms[:kept] += np.sqrt(np.sum(np.square(filters, dtype=np.float64), axis=(0, 1, 2)))
-    return norms
-
-  def norms_of_readers(self) -> np.ndarray:
-    """Of each channel: the L2 norms of the weights that read it, times how large it is."""
-    norms = np.zeros(max(kernel.shape[-1] for kernel, _, _ in self.producers))
-    for kernel, scales in self.readers:
-      rows = ops.convert_to_numpy(kernel)
-      rows = np.sqrt(np.sum(np.square(rows, dtype=np.float64), axis=(*range(rows.ndim - 2), -1)))
-      size = np.zeros(len(rows)) if scales else np.ones(len(rows))  # without a norm: alike
-      for norm in scales:
-        own = sum(np.abs(ops.convert_to_numpy(part)) for part in (norm.gamma, norm.beta))
-        size[: len(own)] += own[: len(size)]
-      norms[: len(rows)] += rows * size
-    return norms
-
-  def order(self, norms: np.ndarray) -> np.ndarray:
-    """Old positions in their new order: the largest of `norms` first.
-
-    Where producers have different widths, positions stay among those that the same producers have.
-    """
-    widths = {0}
-    for kernel, _, kept in self.producers:
-      widths |= {kept, kernel.shape[-1]}
-    ends = sorted(widths)
-    parts = [
-      low + np.argsort(-norms[low:high], kind="stable")
-      for low, high in zip(ends, ends[1:], strict=False)
-    ]
-    return np.concatenate(parts)
+  _Value: TypeAlias = "Channels | _Scaled"
 
 
 class _Scaled(NamedTuple):
   """Channels behind a depthwise layer, whose norm scales them for those that read them there."""
 
-  channels: _Channels
+  channels: Channels
   norms: list[Any]
 
-  def all(self) -> _Channels:
+  def all(self) -> Channels:
     return self.channels.all()
 
 
 class _TyingMaker(LayerMaker):
-  """Maker whose values are `_Channels`."""
+  """Maker whose values are `Channels`."""
 
   def __init__(self, super_model: SuperNetwork, spec: NetworkSpec, refuses_bypass: bool) -> None:
     super().__init__()
@@ -117,9 +47,9 @@ class _TyingMaker(LayerMaker):
     self._shapes = {
       (index, shape.field): shape for index, layers in enumerate(spec.layers()) for shape in layers
     }
-    self.made: list[_Channels] = []
+    self.made: list[Channels] = []
     #: what comes out of each layer: {(block index, field): channels}
-    self.outputs: dict[tuple[int, str], _Channels] = {}
+    self.outputs: dict[tuple[int, str], Channels] = {}
 
   def _layer(self, field: str) -> Any:
     return self._model.get_layer(self.name(field))
@@ -134,15 +64,17 @@ class _TyingMaker(LayerMaker):
     x.all().is_fixed |= passes
     return passes
 
-  def convolution(self, x: _Value, filters: Filters) -> _Channels:
+  def convolution(self, x: _Value, filters: Filters) -> Channels:
     layer, shape = self._layer(filters.field), self._shapes[self.block_index, filters.field]
     passes = filters.bypass_cap != 0 if self._refuses_bypass else shape.bypassed > 0
-    norms, x, out = list(x.norms), x.all(), _Channels()
+    norms, x, out = list(x.norms), x.all(), Channels()
     out.is_fixed = self._meets_bypass(x, filters.field, passes)
     x.axes.append((layer.kernel, 2))
     x.readers.append((layer.kernel, norms))
     out.axes += [(layer.kernel, 3), *_vectors(layer)]
     out.producers.append((layer.kernel, shape.in_channels, shape.kept))
+    out.norms_of_filters.append(layer.norm)
+    out.gates.append(_gate(layer, 3))
     out.norms += [layer.norm] if layer.norm is not None else []
     self.made.append(out)
     self.outputs[self.block_index, filters.field] = out
@@ -153,12 +85,14 @@ class _TyingMaker(LayerMaker):
     searched = filters.field in self._model.space.columns(self.block_index)
     self._meets_bypass(x, filters.field, shape.bypassed > 0 or (searched and self._refuses_bypass))
     x.all().axes += [(layer.kernel, 2), *_vectors(layer)]
+    x.all().gates.append(_gate(layer, 2))
     self.outputs[self.block_index, filters.field] = x.all()
     return _Scaled(x.all(), list(x.norms) if layer.norm is None else [layer.norm])
 
   def norm(self, x: _Value, activation: str) -> _Scaled:
     layer = self._layer("norm")
     x.all().axes += _vectors(layer)
+    x.all().gates.append(_gate(layer, 0))
     return _Scaled(x.all(), [layer.norm])
 
   def squeeze_excite(
@@ -173,7 +107,7 @@ class _TyingMaker(LayerMaker):
     x.all().axes += [(layer.reduce.kernel, 0), (layer.expand.kernel, 1), (layer.expand.bias, 0)]
     return x
 
-  def add(self, shortcut: _Value, x: _Value) -> _Channels:
+  def add(self, shortcut: _Value, x: _Value) -> Channels:
     return shortcut.all().join(x.all())
 
   def upsample(self, x: _Value, factor: int) -> _Value:
@@ -194,11 +128,11 @@ class _TyingMaker(LayerMaker):
   def dropout(self, x: _Value, rate: float) -> _Value:
     return x
 
-  def classifier(self, x: _Value, classes: int) -> _Channels:
+  def classifier(self, x: _Value, classes: int) -> Channels:
     layer = self._layer("classes")
     x.all().axes.append((layer.kernel, len(layer.kernel.shape) - 2))
     x.all().readers.append((layer.kernel, list(x.norms)))
-    return _Channels(is_fixed=True)
+    return Channels(is_fixed=True)
 
   def all_removed(self, fields: tuple[str, ...]) -> None:
     return None
@@ -215,6 +149,13 @@ def _vectors(layer: Any) -> list[tuple[Any, int]]:
     return [(layer.bias, 0)]
   norm = layer.norm
   return [(array, 0) for array in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)]
+
+
+def _gate(layer: Any, axis: int) -> list[tuple[Any, int]]:
+  """(variable, axis) of what scales a layer's outputs: the batch norm, where there is one."""
+  if layer.norm is None:
+    return [(layer.kernel, axis), (layer.bias, 0)]
+  return [(layer.norm.gamma, 0), (layer.norm.beta, 0)]
 
 
 def order_by_norm(super_model: SuperNetwork, spec: NetworkSpec) -> None:
@@ -237,51 +178,50 @@ def order_by_norm(super_model: SuperNetwork, spec: NetworkSpec) -> None:
 
   Source: NetAdapt, Yang et al., ECCV 2018, section 3.3 (which filters to keep).
   """
-  _order(super_model, _TyingMaker(super_model, spec, True), _Channels.norms_of_producers)
+  _order(super_model, _TyingMaker(super_model, spec, True), norms_of_filters)
 
 
-def order_by_importance(super_model: SuperNetwork) -> None:
+def order_by_importance(super_model: SuperNetwork, by: str = DEFAULT, slopes: Slopes = ()) -> None:
   """Orders the channels of every layer by how much the full network makes of them; it stays as is.
 
-  A channel matters as much as the weights that read it are large (their L2 norm), times how large
-  it is itself: |gamma| + |beta| of the batch norms that it came through last. Layers that are added
-  up share one order.
-
   In the full network nothing passes a bypass, so any order of its channels leaves it what it is;
-  channels that do pass one there keep their places.
+  channels that do pass one there keep their places. Layers that are added up share one order.
 
   Args:
     super_model: a `SuperNetwork` with the weights of a trained full network; changed in place.
+    by: one of `IMPORTANCES`.
+    slopes: for "taylor", see there.
   """
   maker = _TyingMaker(super_model, super_model.space.largest(), False)
-  _order(super_model, maker, _Channels.norms_of_readers)
+  _order(super_model, maker, lambda channels: IMPORTANCES[by](channels, slopes))
 
 
-def channel_importance(super_model: SuperNetwork) -> dict[tuple[int, str], np.ndarray]:
+def channel_importance(
+  super_model: SuperNetwork, by: str = DEFAULT, slopes: Slopes = ()
+) -> dict[tuple[int, str], np.ndarray]:
   """How much the full network makes of each channel, as `order_by_importance` sees it.
 
-  Args:
-    super_model: a `SuperNetwork` with the weights of a trained full network.
+  Args: as there.
 
   Returns:
     {(block index, field): [channels], float64} of every searched width; layers that are added up,
     and a depthwise layer and the one before it, have the same channels.
   """
   maker = _TyingMaker(super_model, super_model.space.largest(), False)
-  wire(super_model.space.largest(), maker, _Channels(is_fixed=True))
+  wire(super_model.space.largest(), maker, Channels(is_fixed=True))
   places = {
     (index, decision.field)
     for decision in super_model.space.decisions
     if decision.kind == "width"
     for index in decision.blocks
   }
-  return {place: maker.outputs[place].all().norms_of_readers() for place in sorted(places)}
+  return {place: IMPORTANCES[by](maker.outputs[place].all(), slopes) for place in sorted(places)}
 
 
 def _order(
-  super_model: SuperNetwork, maker: _TyingMaker, importance: Callable[[_Channels], np.ndarray]
+  super_model: SuperNetwork, maker: _TyingMaker, importance: Callable[[Channels], np.ndarray]
 ) -> None:
-  images = _Channels(is_fixed=True)
+  images = Channels(is_fixed=True)
   outputs = wire(super_model.space.largest(), maker, images)
   outputs.all().is_fixed = True
   free = {id(group): group for group in (made.all() for made in maker.made) if not group.is_fixed}

@@ -12,6 +12,8 @@ AUGMENTATIONS = ("shift", "inception", "autoaugment")
 EXECUTIONS = ("masked", "sliced")
 PRECISIONS = ("none", "bfloat16", "float16")
 STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
+#: how much the full network makes of a channel, see nadv2_tf/models/importance.py
+IMPORTANCES = ("readers", "unscaled_readers", "filters", "scaled_filters", "taylor")
 AUGMENTED = (
   "shift (mirrored, moved by a pixel), inception (mirrored, a crop of random size and aspect), or "
   "autoaugment (the ImageNet policy of AutoAugment after that)."
@@ -160,6 +162,14 @@ class TrainOptions(OptionGroup):
     "How many sub-networks of a batch are the full network with a few layers cut, as the search "
     "proposes them; default: half of them, and none with --order=paper.",
     low=0,
+  )
+  importance: str = option(
+    "readers",
+    "What the full network's channels are ordered by, of which narrower networks keep the first: "
+    "the L2 norms of the weights that read a channel, times the scale of its batch norm or alone; "
+    "of the filters that make it, alone or times that scale; or by how much the loss would change "
+    "without it, to first order.",
+    choices=IMPORTANCES,
   )
   head_epochs: float = option(
     3.0,

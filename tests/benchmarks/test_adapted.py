@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nadv2_tf.benchmarks.studies import adapted
-from nadv2_tf.benchmarks.studies.peers import above_threshold
+from nadv2_tf.benchmarks.studies.peer_networks import above_threshold
 from nadv2_tf.resources import COUNTS
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head, InvertedResidual

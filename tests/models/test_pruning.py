@@ -8,8 +8,10 @@ import pytest
 
 from nadv2_tf import backbones
 from nadv2_tf.models import slice_network, stand_alone, super_network
+from nadv2_tf.models.importance import IMPORTANCES
 from nadv2_tf.models.pruning import channel_importance, order_by_importance, order_by_norm
 from nadv2_tf.models.slicing import fill_super_network
+from nadv2_tf.options.training import IMPORTANCES as OFFERED
 from nadv2_tf.spec import NetworkSpec, SearchSpace, Skip, space_of
 from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head, InvertedResidual, Norm, Upsample
 
@@ -240,3 +242,41 @@ def test_importance_of_channels_is_that_of_their_order(randomise):
   after = channel_importance(model)
   for place in ((1, "expansion"), (3, "expansion"), (5, "hidden")):
     np.testing.assert_allclose(after[place], np.sort(before[place])[::-1], rtol=1e-6)
+
+
+def test_every_importance_has_a_value_for_every_channel_and_one_alone_its_formula(randomise):
+  space = space_of(RESIDUAL, 4)
+  model = randomise(super_network(space), seed=6)
+  rng = np.random.default_rng(0)
+  slopes = [
+    {one.path: rng.normal(size=one.shape) for one in model.trainable_variables} for _ in range(2)
+  ]
+  assert tuple(IMPORTANCES) == OFFERED
+  for by in IMPORTANCES:
+    found = channel_importance(model, by, slopes)
+    assert all(np.all(values >= 0) and values.std() > 0 for values in found.values()), by
+  by_hand = {}
+  # This expansion is made by one layer, scaled by two norms, and read by one layer.
+  made, passed, read = (
+    model.get_layer(f"block04_{field}") for field in ("expansion", "depthwise", "projection")
+  )
+  filters = np.sqrt((np.asarray(made.kernel) ** 2).sum((0, 1, 2)))
+  rows = np.sqrt((np.asarray(read.kernel) ** 2).sum((0, 1, 3)))
+  scale = sum(np.abs(np.asarray(one)) for one in (passed.norm.gamma, passed.norm.beta))
+  by_hand["filters"] = filters
+  by_hand["scaled_filters"] = filters * np.abs(np.asarray(made.norm.gamma))
+  by_hand["unscaled_readers"], by_hand["readers"] = rows, rows * scale
+  by_hand["taylor"] = sum(
+    np.abs(batch[layer.norm.gamma.path] + batch[layer.norm.beta.path]) / 2
+    for batch in slopes
+    for layer in (made, passed)
+  )
+  for by, values in by_hand.items():
+    found = channel_importance(model, by, slopes)[3, "expansion"]
+    np.testing.assert_allclose(found, values, rtol=1e-5, err_msg=by)
+
+
+def test_taylor_without_gradients_is_refused(randomise):
+  model = super_network(space_of(RESIDUAL, 4))
+  with pytest.raises(ValueError, match="needs gradients"):
+    order_by_importance(model, "taylor")

@@ -19,10 +19,12 @@ from nadv2_tf.pipeline.stages.recipes import full_recipe, is_full_first
 from nadv2_tf.pipeline.stages.training_checkpoints import training_checkpoints
 from nadv2_tf.training.network_files import load_keras, save_atomically
 from nadv2_tf.training.scoring.evaluation import keras_predictor
+from nadv2_tf.training.slopes import weight_slopes
 
 if TYPE_CHECKING:
   from collections.abc import Callable
 
+  from nadv2_tf.models.importance import Slopes
   from nadv2_tf.models.super_network import SuperNetwork
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.pipeline.stages.workbench import Workbench
@@ -89,7 +91,7 @@ def train_full(
     )
   folder.log_training(TITLE, done.reports, done.setbacks)
   fill_super_network(super_model, model)
-  order_by_importance(super_model)
+  order(bench, super_model)
   set_sliced_weights(super_model, model, spec)
   training_stages.record(bench, keras_predictor(model), spec, training_stages.FULL, {})
   folder.update_metrics(seconds={"full": time.monotonic() - start})
@@ -100,6 +102,17 @@ def train_full(
   for each in (checkpoints, *before):
     each.clear()
   return Trained(model, super_model)
+
+
+def order(bench: Workbench, super_model: SuperNetwork) -> None:
+  """Orders the channels of a super-network with the full network's weights by --importance."""
+  by = bench.train_options.importance
+  slopes: Slopes = ()
+  if by == "taylor":
+    slopes = weight_slopes(
+      super_model, bench.task, bench.datasets.train, bench.train_options.batch_size, bench.seed
+    )
+  order_by_importance(super_model, by, slopes)
 
 
 def _begun(
