@@ -72,13 +72,21 @@ def python_call(
 
 def cell(path: pathlib.Path, make: Callable[[int], dict[str, Any]], cores: Cores) -> dict[str, Any]:
   """What stands in `path`, made by `make(core)` if nothing does."""
-  if not path.exists():
+
+  def on_a_core() -> dict[str, Any]:
     core = cores.get()
     try:
-      start = time.time()
-      found = make(core)
+      return make(core)
     finally:
       cores.put(core)
+
+  return in_file(path, on_a_core)
+
+
+def in_file(path: pathlib.Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+  """What stands in `path`, made in this process if nothing does."""
+  if not path.exists():
+    start, found = time.time(), make()
     path.write_text(json.dumps(found))
     print(f"# {path.stem}: {time.time() - start:.0f} s, {found}", file=sys.stderr, flush=True)
   return json.loads(path.read_text())

@@ -35,7 +35,7 @@ def cell(path: AnyPath) -> None:
   to write: {folder of a target: {"test_accuracy", "macs", "spec", "seconds"}}.
   """
   job = json.loads(pathlib.Path(path).read_text())
-  setting = _open(job["run"])
+  setting = opened(job["run"])
   begun = time.monotonic()
   peers = ARMS[job["arm"]](setting)
   searched = time.monotonic() - begun
@@ -78,7 +78,8 @@ def _options(run: AnyPath) -> tuple[FinetuneOptions, SearchOptions]:
   return finetune, folder.options("search", SearchOptions)
 
 
-def _open(run: AnyPath) -> Setting:
+def opened(run: AnyPath) -> Setting:
+  """A finished run's folder; starts TensorFlow as the run did."""
   from nadv2_tf.pipeline.run_folder.folder import RunFolder
   from nadv2_tf.pipeline.stages import workbench
   from nadv2_tf.programs import threads

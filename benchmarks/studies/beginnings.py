@@ -1,0 +1,186 @@
+"""How a search with given weights should begin: which order of channels, how much training.
+
+  python -m nadv2_tf.benchmarks.studies.beginnings --run=RUN --output=FOLDER
+
+RUN is a finished run that began with a trained network. Two tables come of it, both measured on the
+hold-out alone:
+
+- for every --importance the mean accuracy of 50 sub-networks, before any training of the
+  super-network and after one epoch of it;
+- for several epochs of the super-network's training: Kendall's tau between the scores of 20
+  sub-networks and their accuracy when each was cut out of the full network and trained.
+
+The sub-networks are samples of the run's search, spread over its range. What stands in --output is
+not measured again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import pathlib
+import statistics
+import tempfile
+import time
+from typing import TYPE_CHECKING
+
+from absl import app, flags
+
+from nadv2_tf.benchmarks.studies.cells import in_file
+from nadv2_tf.benchmarks.timing.devices.host import processor_name
+from nadv2_tf.options.training import IMPORTANCES
+
+if TYPE_CHECKING:
+  from collections.abc import Iterator, Mapping, Sequence
+  from typing import Any
+
+  from nadv2_tf.benchmarks.studies.peer_networks import Setting
+  from nadv2_tf.models.super_network import SuperNetwork
+  from nadv2_tf.search.entries import SampleEntry
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+  flags.DEFINE_string("run", None, "Folder of a finished run with --network.", required=True)
+  flags.DEFINE_string("output", None, "Folder of what was measured.", required=True)
+  flags.DEFINE_integer("samples", 50, "Sub-networks for the order of channels.", lower_bound=2)
+  flags.DEFINE_integer("trained", 20, "Sub-networks that are trained for tau.", lower_bound=3)
+  flags.DEFINE_float("trained_epochs", 2.0, "Epochs of each of these.", lower_bound=0)
+  flags.DEFINE_multi_float("epochs", [0, 1, 2, 4], "Of the super-network, for tau.")
+
+
+def main(arguments: list[str]) -> None:
+  del arguments
+  from nadv2_tf.benchmarks.studies import peers
+
+  folder = pathlib.Path(FLAGS.output)
+  folder.mkdir(parents=True, exist_ok=True)
+  setting = peers.opened(FLAGS.run)
+  samples = _samples(setting, FLAGS.samples)
+
+  def scored(name: str, ones: Sequence[SampleEntry], by: str, epochs: float) -> dict[str, Any]:
+    path = folder / f"{name}_{epochs:g}.json"
+    return in_file(path, lambda: _scored(setting, ones, by, epochs))
+
+  def trained(number: int, one: SampleEntry) -> float:
+    return in_file(folder / f"trained_{number}.json", lambda: _trained(setting, one))["accuracy"]
+
+  scores = {
+    (by, epochs): scored(by, samples, by, epochs)["scores"]
+    for by in IMPORTANCES
+    for epochs in (0.0, 1.0)
+  }
+  chosen = _samples(setting, FLAGS.trained)
+  truths = [trained(number, one) for number, one in enumerate(chosen)]
+  by = setting.bench.train_options.importance
+  over = {epochs: scored("tau", chosen, by, epochs) for epochs in FLAGS.epochs}
+  print(
+    f"$ python -m nadv2_tf.benchmarks.studies.beginnings (--samples={FLAGS.samples} "
+    f"--trained={FLAGS.trained} --trained_epochs={FLAGS.trained_epochs:g})"
+  )
+  print(f"{datetime.date.today()}, {processor_name()}")
+  for line in [*order_lines(scores), "", *tau_lines(over, truths)]:
+    print(line)
+
+
+def order_lines(scores: Mapping[tuple[str, float], Sequence[float]]) -> Iterator[str]:
+  """The table of orders; `scores`: {(importance, epochs): accuracy of each sub-network}."""
+  count = len(next(iter(scores.values())))
+  yield f"hold-out accuracy of {count} sub-networks, mean and standard error; epochs of training"
+  yield f"{'':20s}{'0':>16s}{'1':>16s}"
+  for by in dict.fromkeys(name for name, _ in scores):
+    shown = ""
+    for epochs in (0.0, 1.0):
+      values = scores[by, epochs]
+      error = statistics.stdev(values) / len(values) ** 0.5
+      shown += f"{statistics.mean(values):9.2%} ±{100 * error:4.2f}"
+    yield f"{by:20s}{shown}"
+
+
+def tau_lines(
+  over: Mapping[float, Mapping[str, list[float]]], trained: Sequence[float]
+) -> Iterator[str]:
+  """The table of epochs.
+
+  Args:
+    over: {epochs of the super-network: {"scores" of the sub-networks, "seconds" [of training]}}.
+    trained: accuracy of each sub-network when it was trained.
+  """
+  from nadv2_tf.training.scoring.rank_correlation import kendall_tau, tau_interval
+
+  yield f"Kendall's tau of {len(trained)} sub-networks' scores with their trained accuracy"
+  yield f"{'epochs':>8s}{'tau':>8s}{'95 % interval':>18s}{'mean score':>12s}{'seconds':>9s}"
+  for epochs, made in over.items():
+    low, high = tau_interval(made["scores"], trained)
+    yield (
+      f"{epochs:8g}{kendall_tau(made['scores'], trained):8.2f}{f'{low:.2f} to {high:.2f}':>18s}"
+      f"{statistics.mean(made['scores']):12.2%}{made['seconds'][0]:9.0f}"
+    )
+  yield f"mean accuracy when trained: {statistics.mean(trained):.2%}"
+
+
+def _samples(setting: Setting, count: int) -> list[SampleEntry]:
+  from nadv2_tf.pipeline.stages import trust
+  from nadv2_tf.search import journal
+  from nadv2_tf.search.entries import SampleEntry
+
+  entries = journal.read_all(setting.folder.journals())
+  found = trust.spread([one for one in entries if isinstance(one, SampleEntry)], count)
+  return [SampleEntry(1, one.widths, one.first, one.resource) for one in found]
+
+
+def _scored(
+  setting: Setting, samples: Sequence[SampleEntry], by: str, epochs: float
+) -> dict[str, list[float]]:
+  """Scores with a super-network ordered by `by` and trained for `epochs` from the full network."""
+  from nadv2_tf.training.scoring.shared_weights import SharedWeightsEvaluator
+
+  model, seconds = _super_network(setting, by, epochs)
+  bench = setting.bench
+  calibration = bench.datasets.train.take(slice(256))
+  evaluator = SharedWeightsEvaluator(model, bench.task, bench.datasets.holdout, calibration)
+  specs = [bench.space.decode(one.widths) for one in samples]
+  return {"scores": [float(one) for one in evaluator.accuracy(specs)], "seconds": [seconds]}
+
+
+def _super_network(setting: Setting, by: str, epochs: float) -> tuple[SuperNetwork, float]:
+  from nadv2_tf.models.slicing import fill_super_network
+  from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.run_folder.folder import RunFolder
+  from nadv2_tf.pipeline.stages import full as full_stage
+  from nadv2_tf.pipeline.stages import super_network as super_stage
+
+  options = dataclasses.replace(setting.bench.train_options, importance=by, epochs=epochs)
+  with tempfile.TemporaryDirectory() as folder:
+    bench = dataclasses.replace(
+      setting.bench, train_options=options, folder=RunFolder(pathlib.Path(folder))
+    )
+    model = super_stage.new_super_network(bench)
+    fill_super_network(model, setting.full)
+    full_stage.order(bench, model)
+    begun = time.monotonic()
+    super_stage.train_super_network(bench, Progress(), setting.full, model=model)
+    return model, time.monotonic() - begun
+
+
+def _trained(setting: Setting, sample: SampleEntry) -> dict[str, float]:
+  """Accuracy on the hold-out of a sub-network that was cut out and trained without it."""
+  from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.stages import plain_training, transfer
+  from nadv2_tf.pipeline.stages.recipes import finetune_recipe, imitation
+  from nadv2_tf.training.scoring.evaluation import keras_predictor, measure
+
+  bench, spec = setting.bench, setting.bench.space.decode(sample.widths)
+  model = transfer.cut_down(setting.full, spec)
+  plain_training.recalibrate_on(bench, model)
+  recipe = finetune_recipe(bench.train_options, setting.finetune)
+  recipe = dataclasses.replace(recipe, epochs=FLAGS.trained_epochs)
+  teacher = plain_training.teacher_of(bench, setting.full, imitation(setting.finetune))
+  plain_training.train_on(bench, model, spec, recipe, "sample", Progress(), None, teacher)
+  return {"accuracy": measure(bench.task, keras_predictor(model), bench.datasets.holdout).accuracy}
+
+
+if __name__ == "__main__":
+  define_flags()
+  app.run(main)
