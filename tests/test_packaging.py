@@ -206,7 +206,7 @@ def test_a_command_lists_its_flags_and_loads_nothing_heavy(installed, command):
   ("arguments", "said"),
   [
     (["--output=x", "--optimizer=adagrad"], "adagrad"),
-    (["--output=x", "--search_optimizer=hill"], "must be one of evolution, "),
+    (["--output=x", "--search_optimizer=hill"], "uniform, got 'hill'"),
     (["--output=x", "--metric=watts"], "must be one of latency_ms"),
     (["--output=x", "--epoch=3"], "Unknown command line flag 'epoch'"),
     (["--output=x", "demo"], "unexpected argument 'demo'"),

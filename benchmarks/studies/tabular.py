@@ -4,7 +4,8 @@
 
 The table is read from the tests' folder: run it from the root of the repository, or give --table.
 Rank 1 is the most accurate of the networks within the target. Random search and evolution score as
-many networks as MCD did with the same seed, whose settings stand above them.
+many networks as MCD did with the same seed, whose settings stand above them. --only=LayerNAS leaves
+all rows out but those whose names begin so.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from absl import app, flags
 
 from nadv2_tf.search import (
   Evolution,
+  LayerNAS,
   MultiLayerCoordinateDescent,
   NetAdaptV1,
   RandomSearch,
@@ -26,7 +28,7 @@ from nadv2_tf.search import (
 from nadv2_tf.search.tabular import TabularBenchmark
 
 if TYPE_CHECKING:
-  from collections.abc import Callable, Iterator, Sequence
+  from collections.abc import Callable, Iterator, Mapping, Sequence
   from typing import Any
 
   from nadv2_tf.search.problem import Optimizer
@@ -36,6 +38,8 @@ TABLE = flags.DEFINE_string(
 )
 SEEDS = flags.DEFINE_integer("seeds", 50, "Seeds of each optimizer.", lower_bound=1)
 
+ONLY = flags.DEFINE_list("only", [], "How the rows to run begin, such as MCD,LayerNAS; all.")
+
 SHARES = (0.3, 0.5, 0.7)
 MCD: dict[str, Optimizer] = {
   "MCD J=200 L=10 3 % x0.98 (published)": MultiLayerCoordinateDescent(),
@@ -43,6 +47,8 @@ MCD: dict[str, Optimizer] = {
   "MCD J=10 L=4 10 % x0.98": MultiLayerCoordinateDescent(10, 4, 0.1),
 }
 ALONE: dict[str, Optimizer] = {
+  "LayerNAS H=100 (published)": LayerNAS(),
+  "LayerNAS H=10": LayerNAS(10),
   "SCD 3 % x0.98": SingleLayerCoordinateDescent(),
   "NetAdaptV1 3 % x0.98, by ratio": NetAdaptV1(0.03, 0.98),
 }
@@ -74,7 +80,18 @@ def line(
   )
 
 
-def study(bench: TabularBenchmark, share: float, seeds: int) -> Iterator[str]:
+def chosen(optimizers: Mapping[str, Optimizer], only: Sequence[str]) -> dict[str, Optimizer]:
+  """Those whose names begin like one of `only`, all if there are none."""
+  return {
+    name: optimizer
+    for name, optimizer in optimizers.items()
+    if not only or name.startswith(tuple(only))
+  }
+
+
+def study(
+  bench: TabularBenchmark, share: float, seeds: int, only: Sequence[str] = ()
+) -> Iterator[str]:
   """The lines of one target."""
   problem = bench.problem(share)
   rank_of, feasible = bench.ranks(problem.target)
@@ -90,7 +107,7 @@ def study(bench: TabularBenchmark, share: float, seeds: int) -> Iterator[str]:
     accuracies: list[Any] = [result.accuracy for result in found]
     return line(name, accuracies, samples, rank_of, feasible), samples
 
-  for name, optimizer in MCD.items():
+  for name, optimizer in chosen(MCD, only).items():
     text, samples = run(name, [optimizer] * seeds)
     yield text
     yield run("  random search, as many samples", map(RandomSearch, samples))[0]
@@ -98,7 +115,7 @@ def study(bench: TabularBenchmark, share: float, seeds: int) -> Iterator[str]:
     drawn = [max(rng.sample(within, count)) for rng, count in zip(rngs, samples, strict=True)]
     yield line("  drawn uniformly from those within", drawn, samples, rank_of, feasible)
     yield run("  evolution, about as many samples", map(evolution, samples))[0]
-  for name, optimizer in ALONE.items():
+  for name, optimizer in chosen(ALONE, only).items():
     yield run(name, [optimizer] * seeds)[0]
 
 
@@ -110,7 +127,7 @@ def main(_: list[str]) -> None:
     f"{'in 1 %':>9s}{'accuracy':>9s}"
   )
   for share in SHARES:
-    for text in study(bench, share, SEEDS.value):
+    for text in study(bench, share, SEEDS.value, ONLY.value):
       print(text, flush=True)
 
 

@@ -3,6 +3,7 @@
 from nadv2_tf.search.driver import Found, Iteration, SearchResult, minimize
 from nadv2_tf.search.evolution import Evolution
 from nadv2_tf.search.journal import JournalError
+from nadv2_tf.search.layernas import LayerNAS
 from nadv2_tf.search.mcd import MultiLayerCoordinateDescent
 from nadv2_tf.search.needs import UnmetNeed
 from nadv2_tf.search.netadaptv1 import NetAdaptV1
@@ -37,6 +38,7 @@ __all__ = [
   "Found",
   "Iteration",
   "JournalError",
+  "LayerNAS",
   "MultiLayerCoordinateDescent",
   "NetAdaptV1",
   "Optimizer",

@@ -49,6 +49,10 @@ class Need:
   what: str
   remedy: str
 
+  def is_met_by(self, asked: object) -> bool:
+    """Whether `asked` has it; a meter must be exact besides, or each block would be measured."""
+    return isinstance(asked, self.kind) and bool(getattr(asked, "is_exact", True))
+
 
 #: a cost for each block
 ADDITIVE = Need(
@@ -85,7 +89,7 @@ def check_evaluator(optimizer: Optimizer, evaluator: Evaluator | None) -> None:
 
 def _check(of: str, optimizer: Optimizer, asked: object, title: str) -> None:
   for need in getattr(optimizer, "needs", ()):
-    if need.of == of and not isinstance(asked, need.kind):
+    if need.of == of and not need.is_met_by(asked):
       raise UnmetNeed(
         f"--search_optimizer={name_of(optimizer)} needs {need.what}, which {title} is not. "
         f"{need.remedy}"

@@ -48,6 +48,13 @@ def test_a_metric_that_is_no_sum_is_refused_before_anything_is_scored(tmp_path):
   assert minimize(_problem(MacsMeter()), Exacting(5), evaluator).samples_scored == 5
 
 
+def test_costs_that_would_be_measured_for_every_block_are_none():
+  class Wattmeter(MacsMeter):
+    is_exact = False
+
+  assert ADDITIVE.is_met_by(MacsMeter()) and not ADDITIVE.is_met_by(Wattmeter())
+
+
 def test_a_need_of_the_evaluator():
   class Patient(Evaluator):
     def wait(self): ...

@@ -13,12 +13,14 @@ from nadv2_tf.search import (
   OPTIMIZERS,
   Candidate,
   Evolution,
+  LayerNAS,
   MultiLayerCoordinateDescent,
   NetAdaptV1,
   Problem,
   RandomSearch,
   SingleLayerCoordinateDescent,
   UniformScaling,
+  UnmetNeed,
   UnreachableTarget,
   minimize,
 )
@@ -30,6 +32,7 @@ LARGEST, SMALLEST = MACS(SPACE.largest()), MACS(SPACE.smallest())
 QUICK = {
   "evolution": Evolution(8, 3, 4, 0.2, 2, 5),
   "fp_nas": FpNas(6, 0.5, step_size=1.0),
+  "layernas": LayerNAS(6, 2, 3),
   "mcd": MultiLayerCoordinateDescent(6, 3, 0.1),
   "netadaptv1": NetAdaptV1(0.1, 0.98),
   "random": RandomSearch(40),
@@ -38,7 +41,7 @@ QUICK = {
 }
 NAMES = sorted(QUICK)
 #: those that draw nothing
-DETERMINISTIC = {"netadaptv1", "uniform"}
+DETERMINISTIC = {"layernas", "netadaptv1", "uniform"}
 #: those whose networks need not lie on the grid
 OFF_GRID = {"uniform"}
 
@@ -74,6 +77,15 @@ class Stopwatch:
 
 def _problem(share=0.4, meter=None, **details):
   return Problem(SPACE, SPACE.largest(), meter or MacsMeter(), share * LARGEST, **details)
+
+
+#: (optimizer, what makes its meter): all that go together
+METERED = [
+  (name, make_meter)
+  for name in NAMES
+  for make_meter in (MacsMeter, Stopwatch)
+  if make_meter is MacsMeter or not getattr(OPTIMIZERS[name], "needs", ())
+]
 
 
 def test_every_optimizer_stands_in_the_table():
@@ -129,7 +141,7 @@ def test_no_network_is_scored_twice_or_proposed_twice_in_a_round(name):
   assert rounds == len(result.iterations)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted({name for name, meter in METERED if meter is Stopwatch}))
 def test_no_network_is_measured_twice(name):
   meter = Stopwatch()
   result = minimize(_problem(0.2, meter), QUICK[name], Evaluator())
@@ -137,8 +149,7 @@ def test_no_network_is_measured_twice(name):
   assert result.resource <= 0.2 * LARGEST
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("make_meter", [MacsMeter, Stopwatch])
+@pytest.mark.parametrize(("name", "make_meter"), METERED)
 def test_the_seed_decides_everything(name, make_meter, tmp_path):
   texts = []
   for number, seed in enumerate([7, 7, 9]):
@@ -151,8 +162,7 @@ def test_the_seed_decides_everything(name, make_meter, tmp_path):
   assert same == (name in DETERMINISTIC)
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("make_meter", [MacsMeter, Stopwatch])
+@pytest.mark.parametrize(("name", "make_meter"), METERED)
 def test_cut_anywhere_the_search_goes_on_as_if_nothing_had_happened(name, make_meter, tmp_path):
   details = {
     "larger_targets": (0.6 * LARGEST, 0.45 * LARGEST),
@@ -175,6 +185,16 @@ def test_cut_anywhere_the_search_goes_on_as_if_nothing_had_happened(name, make_m
     if make_meter is Stopwatch:
       known = _rows(cut, "measurement")
       assert sorted([*known, *meter.asked]) == sorted(_rows(text, "measurement"))
+
+
+@pytest.mark.parametrize(
+  "name", sorted(set(NAMES) - {name for name, m in METERED if m is Stopwatch})
+)
+def test_what_needs_a_sum_over_blocks_refuses_a_stopwatch(name):
+  evaluator = Evaluator()
+  with pytest.raises(UnmetNeed, match=f"--search_optimizer={name} needs .* ms .Stopwatch. is not"):
+    minimize(_problem(0.3, Stopwatch()), QUICK[name], evaluator)
+  assert evaluator.asked == []
 
 
 class Replay(Stopwatch):
@@ -248,6 +268,9 @@ def test_a_start_that_meets_the_target_is_the_answer(name, share):
     (lambda: FpNas(joint_after=1.5), "joint_after between 0 and 1, got 400 and 1.5"),
     (lambda: FpNas(step_size=0.0), "step_size .* must be above 0, got 0.25, 0.0 and 0.005"),
     (lambda: FpNas(cost_weight=-1.0), "cost_weight must be at least 0, got -1.0"),
+    (lambda: LayerNAS(buckets=0), "at least 1, got 0, 1 and 4"),
+    (lambda: LayerNAS(kept_per_bucket=0), "at least 1, got 100, 0 and 4"),
+    (lambda: LayerNAS(width_levels=0), "at least 1, got 100, 1 and 0"),
     (lambda: NetAdaptV1(reduction_decay=0.0), "above 0 and at most 1, got 0.0"),
   ],
 )

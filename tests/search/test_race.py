@@ -11,6 +11,7 @@ from nadv2_tf.resources import MacsMeter, ParametersMeter
 from nadv2_tf.search import (
   OPTIMIZERS,
   Evolution,
+  LayerNAS,
   MultiLayerCoordinateDescent,
   Problem,
   Race,
@@ -31,6 +32,7 @@ SIZES = (100, 200, 100)
 QUICK = {
   "evolution": Evolution(8, 3, 4, 0.2, 2, 5),
   "fp_nas": FpNas(6, 1.0, step_size=1.0),
+  "layernas": LayerNAS(6, 2, 3),
   "mcd": MultiLayerCoordinateDescent(12, 3, 0.1),
   "random": RandomSearch(40),
   "scd": SingleLayerCoordinateDescent(0.1, 0.98),

@@ -8,6 +8,7 @@ import pytest
 from nadv2_tf.search import (
   OPTIMIZERS,
   Evolution,
+  LayerNAS,
   MultiLayerCoordinateDescent,
   NetAdaptV1,
   RandomSearch,
@@ -90,6 +91,7 @@ def test_mcd_ranks_above_random_search_with_as_many_samples(bench, share):
 OTHERS = {
   "evolution": (Evolution(20, 5, 10, 0.2, 10, 8), 0.02),
   "fp_nas": (FpNas(200, 1.0), 0.1),
+  "layernas": (LayerNAS(10), 0.01),
   "netadaptv1": (NetAdaptV1(0.03, 0.98), 0.25),
   "random": (RandomSearch(100), 0.05),
   "scd": (SingleLayerCoordinateDescent(), 0.02),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nadv2_tf.search import (
   Evolution,
+  LayerNAS,
   MultiLayerCoordinateDescent,
   NetAdaptV1,
   RandomSearch,
@@ -59,6 +60,7 @@ METHODS = {
   "uniform": Method("uniform scaling", "uniform", has_bypass=False),
   "random": Method("random search", "random"),
   "evolution": Method("evolution", "evolution"),
+  "layernas": Method("LayerNAS", "layernas"),
   "netadaptv1": Method("NetAdaptV1", "netadaptv1", has_bypass=False, trains_samples=True),
   "scd": Method("without MCD (SCD)", "scd"),
   "no_cbc": Method("without CBC", "mcd", has_bypass=False),
@@ -93,6 +95,8 @@ def make_optimizer(name: str, plan: Plan) -> Optimizer:
       crossovers=size // 2,
       generations=max(plan.samples // size, 1),
     )
+  if name == "layernas":
+    return LayerNAS(plan.buckets)
   return UniformScaling()
 
 

@@ -25,6 +25,7 @@ class Plan:
     distillation: share of the loss that compares a batch's sub-networks with the full network.
     scd_reduction: initial reduction of SCD, smaller: one layer alone has to bring it.
     samples: of random search and evolution, for each target.
+    buckets: of LayerNAS; with 4 a space of eight blocks takes some 200 samples for all targets.
     netadaptv1_steps: training steps of each of NetAdaptV1's samples.
     netadaptv1_reduction, netadaptv1_decay: its schedule. That of its authors, 0.025 and 0.96, ends
       at 0.375 of the initial resource, and so takes some 80 iterations down to 0.4.
@@ -55,6 +56,7 @@ class Plan:
   netadaptv1_steps: int = 20
   netadaptv1_reduction: float = 0.04
   netadaptv1_decay: float = 0.98
+  buckets: int = 4
 
 
 PRESETS = {
@@ -122,6 +124,7 @@ PRESETS = {
     initial_reduction=0.2,
     reduction_decay=0.98,
     samples=6,
+    buckets=1,
     scd_reduction=0.2,
     netadaptv1_steps=2,
     netadaptv1_reduction=0.2,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nadv2_tf.benchmarks.tables.plan import planned_pieces
 from nadv2_tf.pipeline.aim.ranges import middle
 from nadv2_tf.pipeline.stages import optimizers
 from nadv2_tf.resources import COUNTS
 from nadv2_tf.resources.latency_table import LatencyTable
-from nadv2_tf.search import MultiLayerCoordinateDescent, Problem, minimize
+from nadv2_tf.search import LayerNAS, MultiLayerCoordinateDescent, Problem, minimize
 from nadv2_tf.search.uniform import scaled_to
 from nadv2_tf.spec import NetworkSpec
 
@@ -25,8 +25,12 @@ if TYPE_CHECKING:
   from nadv2_tf.search.problem import ResourceMeter
   from nadv2_tf.spec import SearchSpace
 
-#: of mcd; the number of iterations hardly depends on how many samples each of them has
-SAMPLES_PER_ITERATION = 8
+#: {optimizer: (setting, the most of it that is simulated)}; what a search takes grows with it as
+#: its own `amount` does, and the networks that it meets hardly depend on it
+SIMULATED: dict[type, tuple[str, int]] = {
+  MultiLayerCoordinateDescent: ("samples_per_iteration", 8),
+  LayerNAS: ("buckets", 4),
+}
 #: a call of an operator costs about as much as so many multiply-accumulates
 OPERATOR_MACS = 2e4
 
@@ -88,23 +92,29 @@ def simulate(
   """
   *larger, target = targets
   problem = Problem(space, space.largest(), meter, target, tuple(larger), tuple(limits))
-  optimizer, factor = optimizers.optimizer_of(options, problem), 1.0
-  if isinstance(optimizer, MultiLayerCoordinateDescent):
-    asked = optimizer.samples_per_iteration
-    fewer = min(asked, SAMPLES_PER_ITERATION)
-    factor = asked / fewer
-    optimizer = dataclasses.replace(optimizer, samples_per_iteration=fewer)
+  optimizer, iterations, samples = _with_less(optimizers.optimizer_of(options, problem), problem)
   start = time.monotonic()
   result = minimize(problem, optimizer, _Capacity(space.largest()), seed=seed)
   seconds = time.monotonic() - start
   return Simulation(
-    iterations=len(result.iterations),
-    samples=round(result.samples_scored * factor),
+    iterations=round(len(result.iterations) * iterations),
+    samples=round(result.samples_scored * samples),
     propose=seconds / max(result.samples_scored, 1),
     trajectory=result.trajectory,
     found=tuple(found.spec for found in result.found),
     uniform=scaled_to(space, meter.measure, result.resource),
   )
+
+
+def _with_less(optimizer: Any, problem: Problem) -> tuple[Any, float, float]:
+  """(an optimizer that takes less, how many times as many iterations and samples the own takes)."""
+  if type(optimizer) not in SIMULATED:
+    return optimizer, 1.0, 1.0
+  setting, most = SIMULATED[type(optimizer)]
+  less = dataclasses.replace(optimizer, **{setting: min(getattr(optimizer, setting), most)})
+  pairs = zip(optimizer.amount(problem), less.amount(problem), strict=True)
+  iterations, samples = (whole / max(part, 1) for whole, part in pairs)
+  return less, iterations, samples
 
 
 def likely_table(

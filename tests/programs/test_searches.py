@@ -1,0 +1,45 @@
+"""Every way to search, by command, from a trained super-network to a found network's file."""
+
+import json
+import shutil
+
+import pytest
+import short_backbone
+
+#: {--search_optimizer: its smallest settings}; those that other tests of commands run are not here
+SEARCHES = {
+  "layernas": ["--buckets=2", "--width_levels=2"],
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+  """The folder that one `nadv2-train` left, for all; empty before the first of them ran it."""
+  return tmp_path_factory.mktemp("trained") / "run"
+
+
+@pytest.mark.parametrize("name", sorted(SEARCHES))
+def test_a_search_ends_with_a_file(name, run_command, small, output, trained):
+  def does(command, *flags, path=output):
+    status, stdout, stderr = run_command(command, f"--output={path}", *flags, short=True)
+    assert status == 0, stderr
+    return stdout
+
+  if not trained.exists():
+    flags = ("--epochs=0", "--full_epochs=0")
+    does("train", short_backbone.FLAG, *_embedded(small), *flags, path=trained)
+  shutil.copytree(trained, output)
+  search = ["--metric=macs", "--target=60%", f"--search_optimizer={name}", *SEARCHES[name]]
+  assert "the found network is in" in does("search", *search)
+  does("finetune", "--finetune_epochs=0")
+  does("export")
+  assert (output / "found.tflite").stat().st_size > 0
+  settings = json.loads((output / "run.json").read_text())["search"]
+  assert settings["search_optimizer"] == name
+  metric = json.loads((output / "metrics.json").read_text())["metric"]
+  assert metric["predicted"] <= metric["target"]
+
+
+def _embedded(small):
+  """The flags with the images that come with the package instead of a file's."""
+  return ["--data=demo" if flag.startswith("--data=") else flag for flag in small]
