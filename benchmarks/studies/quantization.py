@@ -134,9 +134,9 @@ def print_table(
   )
   first = {"accuracy": rows[0][1], "size_bytes": rows[0][2]["size_bytes"]}
   for (title, accuracy, record), timing in zip(rows, timings, strict=True):
-    print(row_text(title, accuracy, record, first, timing.median_ms))
+    print(row_text(title, accuracy, record, first, timing.latency_ms))
     if not timing.steady:
-      print(f"  (unsteady: repeats {timing.spread:.0%} apart)")
+      print(f"  (unsteady: {timing.doubt})")
   for title, _, record in rows:
     if record.get("layer_errors") and not record.get("float_layers"):
       print(f"{title}: error of each layer alone, over its outputs' spread:")

@@ -213,4 +213,4 @@ class TableMeasurement:
         told = {(name, *self._space.encode(spec)): getattr(timing, name) for name in PLACEMENT}
         if None not in told.values():
           self._partial.add(told)
-    return [timing.median_ms for timing in timings]
+    return [timing.latency_ms for timing in timings]

@@ -46,4 +46,4 @@ class DeviceMeter:
       with stopwatch.part("files"):
         for path, spec in zip(paths, specs, strict=True):
           path.write_bytes(network_file(spec, **built_as(self._settings)))
-      return [timing.median_ms for timing in self._device.time_files(paths, self._settings)]
+      return [timing.latency_ms for timing in self._device.time_files(paths, self._settings)]

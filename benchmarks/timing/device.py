@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 class Repeat:
   """One repeat of one file, as measured.
 
-  `statistic` is what `value_ms` is of the runs: "median", or "mean" where the tool's build prints
-  nothing better. `conditions` is what a phone said of itself: {"thermal_status": 0, ...}.
+  `statistic` is what `value_ms` is of the runs: "undisturbed", the tenth percentile of those that
+  nobody disturbed, where wall and CPU time of each are known (`undisturbed.py`); else "median", or
+  "mean" where the tool's build prints nothing better. `conditions` is what a phone said of itself:
+  {"thermal_status": 0, ...}. `median_ms`, `p95_ms` and `smallest_ms` are of all runs and
+  `disturbed` is the share of those that were, each None where it is not known. `doubt` says why
+  the value is not to be trusted, "" if it is.
   """
 
   value_ms: float
@@ -38,6 +42,10 @@ class Repeat:
   notes: tuple[str, ...] = ()
   memory_kb: int | None = None
   placement: Placement | None = None
+  median_ms: float | None = None
+  smallest_ms: float | None = None
+  disturbed: float | None = None
+  doubt: str = ""
 
 
 def repeat_of(
@@ -53,6 +61,9 @@ def repeat_of(
     (*notes, *reading.notes),
     reading.memory_kb,
     reading.placement,
+    reading.median_ms,
+    reading.min_ms,
+    doubt=reading.doubt,
   )
 
 
@@ -73,17 +84,24 @@ class Identity:
 class Timing:
   """One file's timing: the median over its repeats, and how far they lie apart.
 
-  `spread` is (largest - smallest) / median of the repeats; `steady` whether that is within the
-  `max_spread` asked for. `p95_ms` is None where the tool's build prints no percentiles.
-  `conditions` has those of every repeat, in order. `nodes` are those of the file's main graph,
-  `delegate_nodes` those of them that ran on the delegate asked for, `partitions` the parts that the
-  graph fell into; None where the build does not tell. `memory_kb` is what the runs took in memory.
+  `latency_ms` is the timing: `statistic` says what it is of the runs, as in `Repeat`. `median_ms`,
+  `p95_ms` and `smallest_ms` of all runs and the share `disturbed` of them stand beside it, None
+  where the tool's build does not print them. `spread` is (largest - smallest) / median of the
+  repeats; `steady` whether that is within the `max_spread` asked for and nothing else speaks
+  against the timing; `doubt` says what does. `conditions` has those of every repeat, in order.
+  `nodes` are those of the file's main graph, `delegate_nodes` those of them that ran on the delegate
+  asked for, `partitions` the parts that the graph fell into; None where the build does not tell.
+  `memory_kb` is what the runs took in memory.
   """
 
-  median_ms: float
+  latency_ms: float
+  median_ms: float | None
   p95_ms: float | None
+  smallest_ms: float | None
+  disturbed: float | None
   spread: float
   steady: bool
+  doubt: str
   statistic: str
   repeats_ms: tuple[float, ...]
   repeats: int
@@ -152,39 +170,40 @@ class Device(abc.ABC):
     measured = list(self.measure(paths, settings))
     attempts = [1] * len(paths)
     for _ in range(settings.attempts - 1):
-      again = [i for i, repeats in enumerate(measured) if _spread(repeats) > settings.max_spread]
+      again = [i for i, repeats in enumerate(measured) if _doubt(repeats, settings.max_spread)]
       if not again:
         break
       fresh = self.measure([paths[index] for index in again], settings)
       for index, repeats in zip(again, fresh, strict=True):
         attempts[index] += 1
         # The steadiest attempt counts: what another job spoils only ever lies further apart.
-        measured[index] = min(measured[index], repeats, key=_spread)
+        measured[index] = min(measured[index], repeats, key=lambda taken: _rank(taken, settings))
     return [
       self._timing(path, repeats, settings, tries)
       for path, repeats, tries in zip(paths, measured, attempts, strict=True)
     ]
 
   def _timing(self, path, repeats, settings, attempts):
-    spread = _spread(repeats)
-    steady = spread <= settings.max_spread
+    doubt = _doubt(repeats, settings.max_spread)
     notes = list(dict.fromkeys(note for repeat in repeats for note in repeat.notes))
     if attempts > 1:
-      notes.append(f"taken {attempts} times, because the repeats lay too far apart")
-    if not steady and settings.on_unsteady == "fail":
+      notes.append(f"taken {attempts} times, because the repeats were unsteady")
+    if doubt and settings.on_unsteady == "fail":
       raise Unsteady(
-        f"The repeats of {path} lie {spread:.1%} apart, more than the {settings.max_spread:.1%} "
-        f"allowed, in the best of {attempts} attempts: something else keeps {self.identity.device} "
-        "busy."
+        f"The timing of {path} is unsteady in the best of {attempts} attempts: {doubt}. Something "
+        f"else keeps {self.identity.device} busy."
       )
-    p95 = [repeat.p95_ms for repeat in repeats]
     placement = repeats[0].placement
     memory = [repeat.memory_kb for repeat in repeats if repeat.memory_kb is not None]
     return Timing(
-      median_ms=statistics.median(repeat.value_ms for repeat in repeats),
-      p95_ms=None if None in p95 else statistics.median(p95),
-      spread=spread,
-      steady=steady,
+      latency_ms=statistics.median(repeat.value_ms for repeat in repeats),
+      median_ms=_median_of(repeats, "median_ms"),
+      p95_ms=_median_of(repeats, "p95_ms"),
+      smallest_ms=_median_of(repeats, "smallest_ms"),
+      disturbed=_median_of(repeats, "disturbed"),
+      spread=_spread(repeats),
+      steady=not doubt,
+      doubt=doubt,
       statistic=repeats[0].statistic,
       repeats_ms=tuple(repeat.value_ms for repeat in repeats),
       repeats=len(repeats),
@@ -207,3 +226,24 @@ class Device(abc.ABC):
 
 def _spread(repeats: Sequence[Repeat]) -> float:
   return spread_of([repeat.value_ms for repeat in repeats])
+
+
+def _doubt(repeats: Sequence[Repeat], max_spread: float) -> str:
+  """What speaks against a timing, "" if nothing does.
+
+  One repeat in doubt among others that it agrees with is none: the median leaves it out.
+  """
+  spread, doubts = _spread(repeats), [repeat.doubt for repeat in repeats if repeat.doubt]
+  if spread > max_spread:
+    return f"its repeats lie {spread:.1%} apart, more than the {max_spread:.1%} allowed"
+  return doubts[0] if 2 * len(doubts) > len(repeats) else ""
+
+
+def _rank(repeats: Sequence[Repeat], settings: TimingSettings) -> tuple[bool, float]:
+  """The smaller, the more an attempt is to be trusted."""
+  return bool(_doubt(repeats, settings.max_spread)), _spread(repeats)
+
+
+def _median_of(repeats: Sequence[Repeat], name: str) -> float | None:
+  values = [getattr(repeat, name) for repeat in repeats]
+  return None if None in values else statistics.median(values)

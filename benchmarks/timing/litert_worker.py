@@ -11,27 +11,66 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from nadv2_tf.benchmarks.timing import undisturbed
 
 if TYPE_CHECKING:
   from collections.abc import Callable
+
+  from nadv2_tf.benchmarks.timing.undisturbed import Run
 
 #: exit status when a file cannot be loaded
 UNUSABLE_FILE = 3
 
 
-def time_runs(invoke: Callable[[], object], runs: int, seconds: float) -> list[float]:
-  """Sorted seconds of single runs: at least `runs` of them, and at least `seconds` in all."""
-  times: list[float] = []
+#: a repeat that too few runs were undisturbed of goes on until it has taken this many times as long
+PATIENCE = 5.0
+
+
+def time_runs(
+  invoke: Callable[[], object],
+  runs: int,
+  seconds: float,
+  cpu_time: Callable[[], float] = time.process_time,
+) -> list[Run]:
+  """Single runs in their order: at least `runs` of them, and at least `seconds` in all.
+
+  Args:
+    invoke: runs the file once.
+    runs, seconds: the least of each.
+    cpu_time: function () -> CPU seconds of the threads that run it.
+  """
+  times: list[Run] = []
   end = time.perf_counter() + seconds
   while len(times) < runs or time.perf_counter() < end:
-    start = time.perf_counter()
+    # The CPU clock is read outside: waiting may only be missed, not made, by reading clocks.
+    cpu_start, start = cpu_time(), time.perf_counter()
     invoke()
-    times.append(time.perf_counter() - start)
-  return sorted(times)
+    wall = time.perf_counter() - start
+    times.append((wall, cpu_time() - cpu_start))
+  return times
+
+
+def time_repeat(
+  invoke: Callable[[], object], arguments: argparse.Namespace
+) -> dict[str, float | int | str]:
+  """One repeat of one file: what `undisturbed.summary` says of its runs."""
+  threads, asked = arguments.threads, max(arguments.runs, 1)
+  working = undisturbed.WorkingThreads(threads)
+  time_runs(invoke, arguments.warmup_runs, arguments.warmup_seconds)
+  cpu_time = working.found()
+  start = time.perf_counter()
+  runs = time_runs(invoke, asked, arguments.seconds, cpu_time)
+  most = PATIENCE * (time.perf_counter() - start)
+  while True:
+    quiet = undisturbed.undisturbed(runs, threads)
+    missing = min(undisturbed.FEWEST, asked) - len(quiet)
+    if missing <= 0 or time.perf_counter() - start >= most:
+      return undisturbed.summary(runs, threads, asked)
+    runs += time_runs(invoke, missing, 0.0, cpu_time)
 
 
 def main() -> None:
@@ -63,18 +102,10 @@ def main() -> None:
       print(f"{file}: {error}", file=sys.stderr)
       sys.exit(UNUSABLE_FILE)
     interpreters.append(made)
-  repeats: list[list[dict[str, float]]] = [[] for _ in interpreters]
+  repeats: list[list[dict[str, Any]]] = [[] for _ in interpreters]
   for _ in range(arguments.repeats):
     for made, results in zip(interpreters, repeats, strict=True):
-      time_runs(made.invoke, arguments.warmup_runs, arguments.warmup_seconds)
-      times = time_runs(made.invoke, max(arguments.runs, 1), arguments.seconds)
-      results.append(
-        {
-          "value_ms": 1e3 * statistics.median(times),
-          "p95_ms": 1e3 * times[int(0.95 * len(times))],
-          "runs": len(times),
-        }
-      )
+      results.append(time_repeat(made.invoke, arguments))
   for file, results in zip(arguments.files, repeats, strict=True):
     print(json.dumps({"file": file, "repeats": results}), flush=True)
 

@@ -29,6 +29,9 @@ _SUMMARY = re.compile(r"nference timings in us:.*(?:Inference(?: \(avg\))?|no st
 # LiteRT: "Inference (avg):      85.23 ms (50 runs)".
 _LITERT_SUMMARY = re.compile(r"Inference \(avg\): +(\S+) ms \((\S+) runs?\)")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
+#: a median this many times the smallest run is a sign of load: with nothing beside it was 1.1 times
+#: (tests/benchmarks/recorded/ok), on a loaded machine 1.7 to 2.2 times
+LOADED = 1.25
 #: largest rounding of the summaries, in microseconds; 2018 cut them, LiteRT prints 0.01 ms
 _SUMMARY_ROUNDING = 1.0
 LITERT_ROUNDING = 5.0
@@ -55,6 +58,14 @@ class Reading:
   @property
   def value_ms(self) -> float:
     return self.mean_ms if self.median_ms is None else self.median_ms
+
+  @property
+  def doubt(self) -> str:
+    """Why the value is not to be trusted, else "": something ran beside it."""
+    median, smallest = self.median_ms, self.min_ms
+    if not median or not smallest or median <= LOADED * smallest:
+      return ""
+    return f"its median lies {median / smallest - 1:.0%} above its smallest run"
 
 
 def printed_reading(lines: Sequence[str]) -> Reading:

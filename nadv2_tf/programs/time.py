@@ -42,8 +42,10 @@ def main() -> None:
 def describe(path: pathlib.Path, timing: Timing) -> str:
   """A timing in a few lines."""
   p95 = "" if timing.p95_ms is None else f", {timing.p95_ms:.4g} ms p95"
+  if timing.statistic == "undisturbed":
+    p95 = f" (all runs: median {timing.median_ms:.4g} ms{p95}, {timing.disturbed:.1%} disturbed)"
   lines = [
-    f"{path}: {timing.median_ms:.4g} ms {timing.statistic}{p95}, spread of {timing.repeats} "
+    f"{path}: {timing.latency_ms:.4g} ms {timing.statistic}{p95}, spread of {timing.repeats} "
     f"repeats {timing.spread:.1%}, {timing.num_threads} thread(s), {timing.runtime}, "
     f"{timing.device}"
   ]
@@ -53,7 +55,7 @@ def describe(path: pathlib.Path, timing: Timing) -> str:
       "partition(s)"
     )
   if not timing.steady:
-    lines.append("  unsteady: something else keeps the device busy")
+    lines.append(f"  unsteady: something else keeps the device busy: {timing.doubt}")
   lines += [f"  {note}" for note in timing.notes]
   return "\n".join(lines)
 

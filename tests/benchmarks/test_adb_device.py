@@ -1,5 +1,6 @@
 """`AdbDevice` against a real adbd: its records, its refusals, and what it leaves behind."""
 
+import dataclasses
 import hashlib
 import os
 import shutil
@@ -19,6 +20,7 @@ from nadv2_tf.benchmarks.timing.errors import (
   FlagError,
   ModelError,
   TimedOut,
+  Unsteady,
 )
 from nadv2_tf.options import TimingSettings
 
@@ -55,7 +57,8 @@ def test_a_timing_tells_all_about_itself(phone, models):
   assert timing.runtime == f"benchmark_model sha256:{binary}"
   assert timing.file_sha256 == hashlib.sha256(b"net").hexdigest()
   # recorded/ok.stdout: count=2629 ... p5=335 median=354 p95=423, in microseconds
-  assert timing.repeats_ms == (0.354, 0.354) and timing.median_ms == 0.354
+  assert timing.repeats_ms == (0.354, 0.354) and timing.latency_ms == timing.median_ms == 0.354
+  assert timing.smallest_ms == 0.319 and timing.disturbed is None
   assert (timing.p95_ms, timing.statistic, timing.runs) == (0.423, "median", 2629)
   assert (timing.spread, timing.steady) == (0, True)
   assert (timing.num_threads, timing.cpu_mask, timing.delegate) == (2, "1", "cpu")
@@ -71,6 +74,24 @@ def test_a_timing_tells_all_about_itself(phone, models):
   assert (label, mask) == ("net", "1")
   assert "--num_threads=2" in flags
   phone.assert_as_it_was()
+
+
+def test_a_phone_under_load_is_timed_again_and_marked(phone, models):
+  """Its repeats agree with each other: only the smallest run tells of the load."""
+  recorded = (phone.state / "says.stdout").read_text()
+  # As recorded but for a smallest run of 0.2 ms: the median of 0.354 ms lies 77 % above it.
+  phone.say("says.stdout", recorded.replace("min=319", "min=200"))
+  settings = TimingSettings(repeats=1, attempts=2, timeout=20)
+  paths = models("net")
+  with phone.device() as device:
+    (timing,) = device.time_files(paths, settings)
+    with pytest.raises(Unsteady, match="its median lies 77% above its smallest run"):
+      device.time_files(paths, dataclasses.replace(settings, on_unsteady="fail"))
+    assert (timing.latency_ms, timing.spread, timing.steady) == (0.354, 0, False)
+    assert phone.timed() == ["net"] * 4
+    phone.say("says.stdout", recorded)
+    (quiet,) = device.time_files(paths, settings)
+  assert quiet.steady and phone.timed() == ["net"] * 5
 
 
 def test_many_files_take_turns_and_do_not_pile_up(phone, models, monkeypatch):

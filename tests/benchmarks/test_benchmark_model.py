@@ -10,6 +10,7 @@ import pytest
 from benchmark_output import EXPECTED, RECORDED, SUMMARY, litert_block, printed, read, recorded
 
 from nadv2_tf.benchmarks.timing import benchmark_model, builds, errors
+from nadv2_tf.benchmarks.timing.device import repeat_of
 from nadv2_tf.options import TimingSettings
 
 # --- arguments ----------------------------------------------------------------------------------
@@ -115,6 +116,25 @@ def test_a_recorded_measurement_is_read(name, delegate, median, mean, p95, runs)
   )
   assert 0 < reading.min_ms <= reading.median_ms
   assert (reading.statistic, reading.value_ms) == ("median", reading.median_ms)
+  assert reading.doubt == ""  # nothing ran beside it
+
+
+@pytest.mark.parametrize(
+  ("median", "smallest", "doubt"),
+  [
+    (1.25, 1.0, ""),
+    (1.26, 1.0, "its median lies 26% above its smallest run"),
+    (2.0, 1.0, "its median lies 100% above its smallest run"),
+    (2.0, 0.0, ""),  # shorter than the clock's tick
+    (2.0, None, ""),
+    (None, 1.0, ""),  # of a mean that one long run has raised nothing can be told
+  ],
+)
+def test_a_median_far_above_the_smallest_run_is_a_sign_of_load(median, smallest, doubt):
+  reading = benchmark_model.Reading(median, 2.5, None, 50, min_ms=smallest)
+  repeat = repeat_of(reading, {"thermal_status": 0}, ["waited"])
+  assert repeat.doubt == doubt and repeat.notes == ("waited",)
+  assert (repeat.median_ms, repeat.smallest_ms) == (median, smallest)
 
 
 @pytest.mark.parametrize(

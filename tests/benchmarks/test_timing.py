@@ -45,7 +45,7 @@ def files(tmp_path):
 def test_a_timing_is_the_median_of_its_repeats(files):
   # Sorted 1, 2, 4: the median is 2, and they lie (4 - 1) / 2 apart.
   (timing,) = Scripted([[4.0, 1.0, 2.0]]).time_files(files[:1], TimingSettings(max_spread=1.5))
-  assert (timing.median_ms, timing.p95_ms, timing.spread) == (2.0, 4.0, 1.5)
+  assert (timing.latency_ms, timing.p95_ms, timing.spread) == (2.0, 4.0, 1.5)
   assert timing.repeats_ms == (4.0, 1.0, 2.0) and timing.repeats == 3
   assert timing.steady and timing.notes == ()
 
@@ -64,8 +64,8 @@ def test_only_unsteady_files_are_taken_again_and_the_steadiest_attempt_counts(fi
   assert device.asked == [["a.tflite", "b.tflite", "c.tflite"], ["b.tflite", "c.tflite"]] + [
     ["c.tflite"]
   ]
-  assert (steady.median_ms, steady.spread, steady.steady) == (10.0, 0.05, True)
-  assert (late.median_ms, late.steady) == (11.0, True) and late.spread == 1 / 11
+  assert (steady.latency_ms, steady.spread, steady.steady) == (10.0, 0.05, True)
+  assert (late.latency_ms, late.steady) == (11.0, True) and late.spread == 1 / 11
   # Spreads of 1, 2/3 and 3/2: the second attempt.
   assert never.repeats_ms == (1.0, 2.0, 1.5) and not never.steady
   assert steady.notes == ()
@@ -89,8 +89,9 @@ def test_an_unsteady_timing_fails_if_that_is_asked_for(files, most):
   with pytest.raises(Unsteady) as error:
     Scripted(*calls).time_files(files[:2], settings)
   assert str(error.value) == (
-    f"The repeats of {files[1]} lie {most - 1:.1%} apart, more than the 25.0% allowed, in the best "
-    "of 2 attempts: something else keeps Example Phone One busy."
+    f"The timing of {files[1]} is unsteady in the best of 2 attempts: its repeats lie "
+    f"{most - 1:.1%} apart, more than the 25.0% allowed. Something else keeps Example Phone One "
+    "busy."
   )
   # Steady files pass.
   (timing,) = Scripted([[1.0, 1.0, 1.25]]).time_files(files[:1], settings)
@@ -106,6 +107,29 @@ def test_percentiles_that_a_build_does_not_print_are_none(files, p95, expected):
   assert timing.p95_ms == expected and timing.statistic == "mean"
 
 
+def test_what_speaks_against_most_repeats_makes_a_timing_unsteady(files):
+  def loaded(doubts):
+    return [Repeat(1.0, 1.0, 9, "median", doubt=doubt) for doubt in doubts]
+
+  doubt = "its median lies 80% above its smallest run"
+  device = Scripted([loaded([doubt, "", doubt]), loaded(["", doubt, ""])], [loaded(["", "", ""])])
+  again, agreed = device.time_files(files[:2])
+  # The one in doubt is outvoted by two that it agrees with.
+  assert device.asked[1] == ["a.tflite"] and again.steady and agreed.steady and agreed.doubt == ""
+  stays = Scripted(*[[loaded([doubt, doubt, ""])]] * 2)
+  (timing,) = stays.time_files(files[:1], TimingSettings(attempts=2))
+  assert (timing.steady, timing.doubt, len(stays.asked)) == (False, doubt, 2)
+  settings = TimingSettings(attempts=1, on_unsteady="fail")
+  with pytest.raises(Unsteady, match=f"unsteady in the best of 1 attempts: {doubt}. Something"):
+    Scripted([loaded([doubt, doubt, ""])]).time_files(files[:1], settings)
+
+
+def test_an_undoubted_attempt_counts_before_one_that_lies_closer_together(files):
+  doubted = [Repeat(1.0, 1.0, 9, "median", doubt="it was disturbed")] * 3
+  (timing,) = Scripted([doubted], [[2.0, 2.1, 2.0]]).time_files(files[:1])
+  assert timing.latency_ms == 2.0 and timing.steady
+
+
 def test_a_note_is_told_once_and_in_order(files):
   notes = [("clock throttled", "only 9 of 20 runs"), (), ("only 9 of 20 runs", "warm")]
   repeats = [Repeat(1.0, 1.0, 9, "median", notes=told) for told in notes]
@@ -116,7 +140,9 @@ def test_a_note_is_told_once_and_in_order(files):
 def test_a_record_is_complete(files):
   conditions = [{"thermal_status": status} for status in (0, 1, 0)]
   repeats = [
-    Repeat(1.0, 1.5, runs, "median", condition)
+    Repeat(
+      1.0, 1.5, runs, "undisturbed", condition, median_ms=1.25, smallest_ms=0.75, disturbed=0.5
+    )
     for runs, condition in zip((50, 48, 51), conditions, strict=True)
   ]
   settings = TimingSettings(4, "f0", "none", runs=50, warmup_runs=7)
@@ -127,11 +153,15 @@ def test_a_record_is_complete(files):
   made = datetime.datetime.fromisoformat(record.pop("time"))
   assert made.utcoffset() == datetime.timedelta(0) and before <= made <= after
   assert record == {
-    "median_ms": 1.0,
+    "latency_ms": 1.0,
+    "median_ms": 1.25,
     "p95_ms": 1.5,
+    "smallest_ms": 0.75,
+    "disturbed": 0.5,
     "spread": 0.0,
     "steady": True,
-    "statistic": "median",
+    "doubt": "",
+    "statistic": "undisturbed",
     "repeats_ms": [1.0, 1.0, 1.0],
     "repeats": 3,
     "runs": 48,  # of the repeat that had fewest

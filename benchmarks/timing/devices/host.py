@@ -129,7 +129,8 @@ class HostDevice(Device):
     if status or len(records) != len(paths):
       raise TimingError(f"Timing failed with exit status {status}.", line, stdout + stderr)
     return [
-      [Repeat(**repeat, statistic="median") for repeat in record["repeats"]] for record in records
+      [Repeat(**repeat, statistic="undisturbed") for repeat in record["repeats"]]
+      for record in records
     ]
 
 

@@ -198,12 +198,12 @@ def time_networks(
     timings = device.time_files(paths, settings)
   seconds = (time.monotonic() - start) / len(networks)
   for (folder, name), timing in zip(networks, timings, strict=True):
-    folder.update_network(name, timing=vars(timing), latency_ms=timing.median_ms)
+    folder.update_network(name, timing=vars(timing), latency_ms=timing.latency_ms)
     _add_seconds(folder, name, time=seconds)
     if not timing.steady:
       progress.line(
-        f"the timing of {name} in {folder.path} is unsteady: its repeats lie {timing.spread:.0%} "
-        "apart, something else keeps the device busy"
+        f"the timing of {name} in {folder.path} is unsteady: {timing.doubt}; something else keeps "
+        "the device busy"
       )
   return timings
 

@@ -219,7 +219,8 @@ def test_an_unsteady_timing_is_told(folder, plug_in, options):
   folder.tflite("found").write_bytes(b"network")
   export_stage.time_networks([(folder, "found")], options(), Progress(stream))
   assert (
-    f"timing of found in {folder.path} is unsteady: its repeats lie 50% apart" in stream.getvalue()
+    f"timing of found in {folder.path} is unsteady: its repeats lie 50.0% apart"
+    in stream.getvalue()
   )
   assert not folder.metrics().networks["found"].timing["steady"]
 
