@@ -72,8 +72,8 @@ class SearchOptions(timing.DeviceOptions):
   )
   tighten: int = option(
     2,
-    "How often the search goes on, for less, if the found network is above the target as measured "
-    "on the device.",
+    "How often the search goes on, for less or for more, if the found network is above the target "
+    "as measured on the device, or more than 5 % below it.",
     low=0,
   )
   search_precision: str = option(

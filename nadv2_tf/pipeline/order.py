@@ -185,8 +185,9 @@ def _time(work: Work) -> None:
 
   files = [(place, name) for place, name, _ in work.networks]
   search, timed = work.options.search, timed_quantization(work.options)
-  export_stage.time_networks(files, search, work.progress, timed)
-  export_stage.summarise(work.folder, metric_of(search))
+  timings = export_stage.time_networks(files, search, work.progress, timed)
+  latencies = {name: timing.latency_ms for (_, name), timing in zip(files, timings, strict=False)}
+  export_stage.summarise(work.folder, metric_of(search), latencies.get("full"))
 
 
 def _measure_trust(work: Work) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
+from nadv2_tf.pipeline.aim.correction import scale_near
 from nadv2_tf.pipeline.aim.device import device_of, timing_settings
 from nadv2_tf.pipeline.run_folder.records import ConfirmedNetwork, RoundMetrics
 
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
   from nadv2_tf.spec import NetworkSpec
 
 
+#: label of the largest network among those that are measured
+LARGEST = "largest"
+
+
 class Confirmation:
   """Measures once what each round of a search found, and keeps it in metrics.json.
 
@@ -29,37 +35,51 @@ class Confirmation:
     problem: the `Problem` as asked for.
     options: `SearchOptions`.
     progress: a `Progress`.
+    shares: {target: its share of the largest network's latency} of those that are shares. What
+      they are in milliseconds is taken from the largest network once more, measured in turns with
+      what was found: machines are not equally fast in two sessions.
   """
 
   def __init__(
-    self, folder: RunFolder, problem: Problem, options: SearchOptions, progress: Progress
+    self,
+    folder: RunFolder,
+    problem: Problem,
+    options: SearchOptions,
+    progress: Progress,
+    shares: Mapping[float, float] | None = None,
   ) -> None:
     self._folder = folder
     self._problem = problem
     self._options = options
     self._progress = progress
+    self._shares = shares or {}
     self._places = dict(zip(problem.targets, folder.found_folders(), strict=True))
     #: spent on the device by this object
     self.seconds = 0.0
 
-  def measure(self, result: SearchResult, attempts: Mapping[float, Attempt]) -> dict[float, float]:
+  def measure(
+    self, result: SearchResult, attempts: Mapping[float, Attempt]
+  ) -> dict[float, Attempt]:
     """Measures the networks of one round in turns, with random weights.
 
-    They are the found networks and, in the first round, the best of every n-th iteration.
+    They are the found networks; the largest, if a target is a share of it; and, in the first round,
+    the best of every n-th iteration.
 
     Args:
       result: the round's `SearchResult`.
       attempts: {target: `Attempt`}, not measured yet.
 
     Returns:
-      {target: milliseconds}.
+      {target: the `Attempt`, measured}.
     """
     before = {target: self._known(target, attempt) for target, attempt in attempts.items()}
-    known = {target: value for target, value in before.items() if value is not None}
+    known = {target: row for target, row in before.items() if row is not None}
     if len(known) == len(attempts):
-      for target, value in known.items():
-        self._tell(self._label(target), attempts[target].found.resource, value)
-      return known
+      for target, row in known.items():
+        self._tell(self._label(target), row.predicted, row.measured)
+      return {
+        target: self._measured(target, attempts[target], row) for target, row in known.items()
+      }
     path = {}
     if all(attempt.number == 1 for attempt in attempts.values()):
       path = {
@@ -68,13 +88,23 @@ class Confirmation:
         if iteration.number % self._options.confirm_every == 0
       }
     found = {self._label(target): attempt.found.spec for target, attempt in attempts.items()}
-    rows = self._rows(path | found)
+    shared = {LARGEST: self._problem.space.largest()} if self._shares.keys() & attempts else {}
+    rows = self._rows(path | found | shared)
     if path:
       self._folder.update_metrics(confirmed=rows[: len(path)])
-    measured = [row.measured for row in rows[len(path) :]]
-    for (target, attempt), value in zip(attempts.items(), measured, strict=True):
-      self._keep(target, self._round(attempt, value))
-    return dict(zip(attempts, measured, strict=True))
+    largest = rows[-1].measured if shared else None
+    pairs = [(row.predicted, row.measured) for row in rows]
+    measured = {}
+    for (target, attempt), at_end in zip(attempts.items(), rows[len(path) :], strict=False):
+      of_round = self._round(
+        attempt,
+        at_end.measured,
+        largest if target in self._shares else None,
+        scale_near(at_end.predicted, pairs),
+      )
+      self._keep(target, of_round)
+      measured[target] = self._measured(target, attempt, of_round)
+    return measured
 
   def finish(self, kept: Mapping[float, Attempt]) -> None:
     """Adds the networks that are kept, {target: `Attempt`}, to what was measured on the way."""
@@ -86,7 +116,23 @@ class Confirmation:
     ]
     self._folder.update_metrics(confirmed=path + found)
 
-  def _round(self, attempt: Attempt, measured: float) -> RoundMetrics:
+  def _measured(self, target: float, attempt: Attempt, row: RoundMetrics) -> Attempt:
+    """The `Attempt` with what was measured in its round."""
+    return dataclasses.replace(
+      attempt,
+      measured=row.measured,
+      share=self._shares.get(target),
+      largest=row.largest,
+      scale=row.scale,
+    )
+
+  def _round(
+    self,
+    attempt: Attempt,
+    measured: float,
+    largest: float | None = None,
+    scale: float | None = None,
+  ) -> RoundMetrics:
     """What metrics.json says of a round."""
     return RoundMetrics(
       round=attempt.number,
@@ -96,13 +142,15 @@ class Confirmation:
       holdout_accuracy=attempt.found.accuracy,
       widths=self._problem.space.encode(attempt.found.spec),
       measured=measured,
+      largest=largest,
+      scale=scale,
     )
 
-  def _known(self, target: float, attempt: Attempt) -> float | None:
-    """The value that an earlier command measured for the same network, or None."""
+  def _known(self, target: float, attempt: Attempt) -> RoundMetrics | None:
+    """What an earlier command measured for the same network, or None."""
     for known in self._places[target].metrics().rounds:
-      if known == self._round(attempt, known.measured):
-        return known.measured
+      if known == self._round(attempt, known.measured, known.largest, known.scale):
+        return known if (known.largest is None) == (target not in self._shares) else None
     return None
 
   def _keep(self, target: float, this: RoundMetrics) -> None:

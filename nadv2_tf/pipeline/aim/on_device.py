@@ -6,9 +6,10 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from nadv2_tf.options.search import LATENCY
+from nadv2_tf.pipeline.aim.amounts import parse_targets
 from nadv2_tf.pipeline.aim.confirmation import Confirmation
 from nadv2_tf.pipeline.aim.device import check_timing, device_of, timing_settings
-from nadv2_tf.pipeline.aim.ranges import keep_range, known_range, range_of
+from nadv2_tf.pipeline.aim.ranges import RANGE, keep_range, known_range, range_of
 from nadv2_tf.resources.latency_table import LatencyTable
 from nadv2_tf.search.uniform import scaled_to
 
@@ -61,7 +62,8 @@ class OnDevice:
     return LatencyTable.from_csv(folder.need(folder.latency_table, "nadv2-search"))
 
   def confirmation(self, folder: RunFolder, problem: Problem, progress: Progress) -> Confirmation:
-    return Confirmation(folder, problem, self.options, progress)
+    shares = target_shares(self.options, folder)
+    return Confirmation(folder, problem, self.options, progress, shares)
 
   def measured(self, attempt: Attempt) -> float | None:
     return attempt.measured
@@ -71,6 +73,16 @@ class OnDevice:
 
   def equally_fast(self, problem: Problem, found: NetworkSpec) -> NetworkSpec:
     return timed_equally_fast(self.options, problem, found)
+
+
+def target_shares(options: SearchOptions, folder: RunFolder) -> dict[float, float]:
+  """{target in milliseconds: its share of the largest network's} of targets that are shares."""
+  known = folder.metrics().range_of(RANGE)
+  if known is None:
+    return {}
+  largest = known.values["largest"]
+  targets = parse_targets(options.target, largest)
+  return {target: target / largest for target, text in targets if text.endswith("%")}
 
 
 def timed_range(options: SearchOptions, space: SearchSpace, folder: RunFolder) -> dict[str, float]:

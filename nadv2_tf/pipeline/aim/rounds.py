@@ -1,8 +1,8 @@
-"""Searches again, for less, while what was found misses its target as measured on the device.
+"""Searches again while what was found lies above its target as measured, or far below it.
 
 A table predicts the latency of a network within some per cent, and a search ends at the target by
-that prediction. Each further round searches for the target divided by how far the measured value
-lay above it.
+that prediction. Each further round searches for the target divided by the scale that the table
+is off near what was found: for less where that lay above the target, for more where it lay below.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: a network meets its target up to this share above it; timings of one file differ by as much
 SLACK = 0.01
+#: a network that leaves more than this share of its target unused is searched on upwards
+UNUSED = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,40 +34,68 @@ class Attempt:
     goal: the target that was searched for, by the meter's word.
     found: a `Found`.
     measured: its resource on the device itself, None if that was not asked.
+    share, largest: where the target is a share of the largest network's resource, that share, and
+      what the largest network took in the same session; else None.
+    scale: measured over predicted resource of networks near it; None: of it alone.
   """
 
   number: int
   goal: float
   found: Found
   measured: float | None = None
+  share: float | None = None
+  largest: float | None = None
+  scale: float | None = None
+
+  def asked_for(self, target: float) -> float:
+    """`target` as of the session in which the network was measured."""
+    if self.share is None or self.largest is None:
+      return target
+    return self.share * self.largest
+
+  def over(self, target: float) -> float:
+    """The share that the network lies above `target` as measured, negative if below; 0: unasked."""
+    return 0.0 if self.measured is None else self.measured / self.asked_for(target) - 1
 
   def is_above(self, target: float) -> bool:
     """Whether the network misses `target` as measured."""
-    return self.measured is not None and self.measured > target * (1 + SLACK)
+    return self.over(target) > SLACK
+
+  def is_below(self, target: float) -> bool:
+    """Whether it leaves much of `target` unused."""
+    return self.over(target) < -UNUSED
+
+  def next_goal(self, target: float) -> float | None:
+    """What to search for so that `target` is met as measured; None if that is no other goal."""
+    if self.measured is None:
+      return None
+    goal = self.asked_for(target) / (self.scale or self.measured / self.found.resource)
+    if self.is_above(target):
+      return min(goal, self.goal * (1 - SLACK))
+    return goal if self.is_below(target) and goal > self.goal * (1 + SLACK) else None
 
 
 def search_in_rounds(
   problem: Problem,
   find: Callable[[int, Problem], SearchResult],
-  measure: Callable[[SearchResult, dict[float, Attempt]], Mapping[float, float]] | None,
+  measure: Callable[[SearchResult, dict[float, Attempt]], Mapping[float, Attempt]] | None,
   tighten: int,
   progress: Progress,
 ) -> dict[float, Attempt]:
   """Searches until every target is met as measured, or `tighten` further rounds are over.
 
-  A further round is for the targets that are still missed, and for them alone.
+  A further round is for the targets that are still missed or far from used, and for them alone.
 
   Args:
     problem: the `Problem` as asked for.
     find: function (number of the round, problem) -> `SearchResult`.
-    measure: function (SearchResult, {target: `Attempt`}) -> {target: resource as measured}; None
-      if nothing is measured.
+    measure: function (SearchResult, {target: `Attempt`}) -> the same, measured; None if nothing is.
     tighten: further rounds, at most.
     progress: a `Progress`.
 
   Returns:
-    {target: the `Attempt` that is kept}: the most accurate that meets the target as measured, or
-    the fastest if none does.
+    {target: the `Attempt` that is kept}: the most accurate of those that meet the target as
+    measured and use it; of those that meet it, if none does; or the fastest.
   """
   attempts: dict[float, list[Attempt]]
   goals, attempts = {target: target for target in problem.targets}, {}
@@ -79,10 +109,7 @@ def search_in_rounds(
       break
     found = {found.target: found for found in result.found}
     new = {target: Attempt(number, goal, found[goal]) for target, goal in goals.items()}
-    measured: Mapping[float, float | None]
-    measured = measure(result, new) if measure else dict.fromkeys(new)
-    for target, attempt in new.items():
-      attempt = dataclasses.replace(attempt, measured=measured[target])
+    for target, attempt in (measure(result, new) if measure else new).items():
       attempts.setdefault(target, []).append(attempt)
     goals = _next_goals(problem, attempts, goals, progress) if number <= tighten else {}
     if not goals:
@@ -98,40 +125,50 @@ def _with_targets(problem: Problem, targets: Iterable[float]) -> Problem:
 
 
 def _next_goals(problem, attempts, goals, progress):
-  """{target: what to search for next} of the targets of this round that were missed."""
-  unit, lower = problem.meter.unit, {}
+  """{target: what to search for next} of the targets of this round that were not landed on."""
+  unit, following = problem.meter.unit, {}
   smallest = problem.meter.measure(problem.space.smallest())
-  for target, goal in goals.items():
+  for target in goals:
     last = attempts[target][-1]
-    if not last.is_above(target):
-      continue
-    goal *= target / last.measured
     missed = (
-      f"  target {target:.4g} {unit}: the found network takes {last.measured:.4g}, "
-      f"{last.measured / target - 1:.1%} above"
+      f"  target {last.asked_for(target):.4g} {unit}: the found network takes "
+      f"{last.measured or 0.0:.4g}, {_how_far(last, target)}"
     )
-    if goal < smallest:
+    goal = last.next_goal(target)
+    if goal is None:
+      if last.is_below(target):
+        progress.line(f"{missed}; the search's steps leave nothing nearer to it")
+    elif last.found.spec.blocks == problem.space.largest().blocks and last.is_below(target):
+      progress.line(f"{missed}; it is the largest network")
+    elif goal < smallest:
       progress.line(f"{missed}; even the smallest network is predicted above {goal:.4g}")
     else:
       progress.line(f"{missed}; the next goal is {goal:.4g}")
-      lower[target] = goal
-  return lower
+      following[target] = goal
+  return following
+
+
+def _how_far(attempt: Attempt, target: float) -> str:
+  over = attempt.over(target)
+  return f"{abs(over):.1%} {'above' if over > 0 else 'below'}"
 
 
 def _kept(attempts, target, unit, progress):
   """See `search_in_rounds`."""
   met = [attempt for attempt in attempts if not attempt.is_above(target)]
   if met:
-    kept = max(met, key=_accuracy)
+    used = [attempt for attempt in met if not attempt.is_below(target)]
+    kept = max(used or met, key=_accuracy)
     if len(attempts) > 1:
       progress.line(
-        f"  target {target:.4g} {unit}: met in round {kept.number}, measured {kept.measured:.4g}"
+        f"  target {kept.asked_for(target):.4g} {unit}: met in round {kept.number}, measured "
+        f"{kept.measured:.4g}"
       )
     return kept
-  kept = min(attempts, key=lambda attempt: attempt.measured)
+  kept = min(attempts, key=lambda attempt: attempt.over(target))
   progress.line(
-    f"  target {target:.4g} {unit}: NOT met as measured; kept the fastest network of "
-    f"{len(attempts)} round(s), {kept.measured:.4g} {unit}, {kept.measured / target - 1:.1%} above"
+    f"  target {kept.asked_for(target):.4g} {unit}: NOT met as measured; kept the fastest network "
+    f"of {len(attempts)} round(s), {kept.measured:.4g} {unit}, {_how_far(kept, target)}"
   )
   return kept
 

@@ -37,6 +37,8 @@ class SearchedMetric(Record):
   Attributes:
     predicted: by the meter of the search.
     measured: on the device itself if it has one, None where nothing is.
+    share: that the target is of the largest network's latency, where it is one that was measured
+      in turns with the found network; `target` is of that session.
   """
 
   name: str
@@ -44,6 +46,7 @@ class SearchedMetric(Record):
   target: float
   predicted: float
   measured: float | None
+  share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,11 @@ class RoundMetrics(Record):
   """What one round of the search was for and found, for one target.
 
   Attributes:
-    target: that this round searched for.
+    target: that this round searched for, by the table's word.
     holdout_accuracy: of the found network in the search, None if the start met the target.
     widths: of the found network.
+    largest: what the largest network took in the same session, where the target is a share of it.
+    scale: measured over predicted resource of networks near the found one.
   """
 
   round: int
@@ -76,6 +81,8 @@ class RoundMetrics(Record):
   holdout_accuracy: float | None
   widths: tuple[int, ...] | None
   measured: float
+  largest: float | None = None
+  scale: float | None = None
 
 
 @dataclass(frozen=True)

@@ -217,13 +217,19 @@ def record_resource(
     folder.update_network(name, **figures)
 
 
-def summarise(folder: RunFolder, metric: Metric) -> None:
+def summarise(folder: RunFolder, metric: Metric, largest: float | None = None) -> None:
   """Copies the figures of the found networks to the top of metrics.json.
 
   With several targets, to the top of each target's metrics.json, and in short into the run's.
+
+  Args:
+    folder: the `RunFolder`.
+    metric: the run's `Metric`.
+    largest: milliseconds of the largest network, timed in turns with the found ones; None if it
+      was not timed.
   """
   places = folder.found_folders()
-  summaries = [_summarise(place, metric) for place in places]
+  summaries = [_summarise(place, metric, largest) for place in places]
   if places != [folder]:
     targets = folder.metrics().targets
     folder.update_metrics(
@@ -231,12 +237,15 @@ def summarise(folder: RunFolder, metric: Metric) -> None:
     )
 
 
-def _summarise(folder: RunFolder, metric: Metric) -> dict[str, float | None]:
+def _summarise(folder: RunFolder, metric: Metric, largest: float | None) -> dict[str, float | None]:
   found, searched = folder.network_metrics("found"), folder.metrics().metric
   if searched is None:
     raise ValueError(f"{folder.metrics_file} says nothing of the search; nadv2-search makes it.")
-  if metric.is_timed:
+  if metric.is_timed and searched.share is None:
     searched = searched.updated(measured=found.latency_ms)
+  elif metric.is_timed and largest is not None and searched.share is not None:
+    searched = searched.updated(measured=found.latency_ms, target=searched.share * largest)
+  # A share of what was not timed now stays as it was confirmed: both of one session.
   figures = ((name, found.figure(name)) for name in SUMMARY)
   summary = {name: value for name, value in figures if value is not None}
   folder.update_metrics(seconds=found.seconds, metric=searched, **summary)

@@ -289,9 +289,10 @@ def _land(
     metric=SearchedMetric(
       name=metric.name,
       unit=problem.meter.unit,
-      target=target,
+      target=attempt.asked_for(target),
       predicted=found.resource,
       measured=metric.measured(attempt),
+      share=attempt.share,
     ),
   )
   folder.write_spec("found", spec)

@@ -1,15 +1,20 @@
 """Rounds of a search: going on until the found network meets its target as measured."""
 
+import dataclasses
 import io
 import json
+import math
 import types
 from unittest import mock
 
 import pytest
 
+from nadv2_tf.pipeline.aim import amounts
+from nadv2_tf.pipeline.aim.correction import scale_near
+from nadv2_tf.pipeline.aim.rounds import Attempt, search_in_rounds
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.stages import search as search_stage
-from nadv2_tf.search import Problem, journal
+from nadv2_tf.search import Found, Problem, journal
 from nadv2_tf.search.entries import SampleEntry
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head
@@ -123,6 +128,94 @@ def test_a_network_above_its_target_is_searched_on(start, folder, plug_in, quali
   assert "target 0.4 ms: the found network takes 0.44, 10.0% above; the next goal is 0.3636" in text
   assert "searching on, round 2 of at most 3" in text and "round 2, search 1: " in text
   assert f"target 0.4 ms: met in round 2, measured {second.measured:.4g}" in text
+
+
+def test_a_network_far_below_its_target_is_searched_on_upwards(start, folder, plug_in, quality):
+  plug_in(milliseconds=slower_by(-0.2))
+  (landing,), lines = start(0.4)
+  first, second = folder.metrics().rounds
+  # 0.8 of 0.4 ms are 20 % below; 0.4 / 0.8 is the next goal.
+  assert first.measured == pytest.approx(0.32) and second.target == pytest.approx(0.5)
+  assert 0.38 <= second.measured <= 0.404 and second.measured == pytest.approx(
+    0.8 * second.predicted
+  )
+  assert Table().measure(landing.spec) == pytest.approx(second.predicted)
+  assert len(quality.asked) == len(set(quality.asked))
+  text = "\n".join(lines)
+  assert "target 0.4 ms: the found network takes 0.32, 20.0% below; the next goal is 0.5" in text
+  assert f"target 0.4 ms: met in round 2, measured {second.measured:.4g}" in text
+
+
+@pytest.mark.parametrize("share", [-0.04, 0.005])
+def test_a_network_that_nearly_uses_its_target_is_kept(start, folder, plug_in, share):
+  plug_in(milliseconds=slower_by(share))
+  start(0.4)
+  assert len(folder.metrics().rounds) == 1
+
+
+@pytest.mark.parametrize(
+  ("measured", "scale", "expected"),
+  [
+    (0.3, None, None),  # as predicted: the search's steps, or a limit, left a quarter unused
+    (0.3, 0.8, 0.5),  # others near it took 0.8 of what was predicted
+    (0.24, None, 0.5),  # and so did it
+    (0.39, 0.8, None),  # 2.5 % below are near enough
+    (0.44, None, 0.4 * 0.3 / 0.44),
+    (0.44, 0.9, 0.4 * 0.99),  # above it is never searched for more
+    (None, None, None),
+  ],
+)
+def test_the_next_goal(measured, scale, expected):
+  found = Found(0.4, SPACE.smallest(), 0.3, 0.5)
+  goal = Attempt(1, 0.4, found, measured, scale=scale).next_goal(0.4)
+  assert goal == (expected and pytest.approx(expected))
+
+
+def test_what_the_searchs_steps_leave_is_not_searched_for_again():
+  spec, stream = SPACE.decode((16, 16)), io.StringIO()  # predicted at 0.32
+  found = Found(0.4, spec, 0.32, 0.5)
+
+  def measure(result, attempts):
+    return {target: dataclasses.replace(one, measured=0.32) for target, one in attempts.items()}
+
+  problem = Problem(SPACE, SPACE.largest(), Table(), 0.4)
+  result = types.SimpleNamespace(found=(found,))
+  kept = search_in_rounds(problem, lambda *_: result, measure, 2, Progress(stream))
+  assert kept == {0.4: Attempt(1, 0.4, found, 0.32)}
+  assert "20.0% below; the search's steps leave nothing nearer to it" in stream.getvalue()
+
+
+def test_a_table_that_is_off_by_another_scale_elsewhere_is_corrected_near_the_network():
+  pairs = [(1.0, 2.0), (0.5, 0.6), (0.25, 0.25)]
+  # ln(1 / 0.5) / 0.1 is 6.9: a vote of 4e-11.
+  assert scale_near(0.5, pairs) == pytest.approx(1.2, rel=1e-9)
+  assert scale_near(1.0, pairs) == pytest.approx(2.0, rel=1e-9)
+  # Two networks 10 % and -10 % away have equal votes of exp(-0.5), the one there has 1:
+  # the logarithm is (log 1.3 + 0.6065 (log 1.2 + log 1.4)) / 2.2131.
+  near = math.exp(0.1)
+  pairs = [(near, 1.2 * near), (1.0, 1.3), (1 / near, 1.4 / near)]
+  assert scale_near(1.0, pairs) == pytest.approx(1.2979, abs=1e-4)
+
+
+def test_a_share_is_of_the_largest_network_of_the_same_session(start, folder, plug_in):
+  """The machine is half as fast when it confirms as when it told the range and the table."""
+  largest = Table().measure(SPACE.largest())
+  folder.update_metrics(range={"measured_with": {}, "values": {"largest": largest}})
+  device = plug_in(milliseconds=slower_by(1.0))
+  target = amounts.parse_target("60%", largest)
+  _, lines = start(target, target="60%")
+  (one,) = folder.metrics().rounds
+  assert one.largest == pytest.approx(2 * largest)
+  assert one.measured == pytest.approx(2 * one.predicted)
+  metric = folder.metrics().metric
+  assert metric.share == pytest.approx(0.6) and metric.target == pytest.approx(2 * target)
+  assert metric.measured == one.measured
+  # Measured in turns with the found network, and told.
+  assert device.contents[-1] == SPACE.largest().to_json().encode() and len(device.settings) == 1
+  assert any(line.startswith("  largest: predicted 0.64 ms, measured 1.28 ms") for line in lines)
+  device = plug_in(milliseconds=slower_by(0.5))
+  start(target, target="60%")
+  assert device.contents == [] and folder.metrics().rounds == (one,)
 
 
 def test_a_search_that_goes_on_is_resumed(start, folder, plug_in, quality):
