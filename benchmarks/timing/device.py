@@ -89,9 +89,9 @@ class Timing:
   where the tool's build does not print them. `spread` is (largest - smallest) / median of the
   repeats; `steady` whether that is within the `max_spread` asked for and nothing else speaks
   against the timing; `doubt` says what does. `conditions` has those of every repeat, in order.
-  `nodes` are those of the file's main graph, `delegate_nodes` those of them that ran on the delegate
-  asked for, `partitions` the parts that the graph fell into; None where the build does not tell.
-  `memory_kb` is what the runs took in memory.
+  `nodes` are those of the file's main graph, `delegate_nodes` those of them that ran on the
+  delegate asked for, `partitions` the parts that the graph fell into; None where the build does not
+  tell. `memory_kb` is what the runs took in memory.
   """
 
   latency_ms: float

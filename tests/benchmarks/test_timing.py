@@ -174,6 +174,10 @@ def test_a_record_is_complete(files):
     "android": "14 UQ1A",
     "runtime": "benchmark_model sha256:1234",
     "conditions": conditions,
+    "nodes": None,
+    "delegate_nodes": None,
+    "partitions": None,
+    "memory_kb": None,
     "notes": [],
     "file_sha256": hashlib.sha256(b"b.tflite").hexdigest(),
   }
