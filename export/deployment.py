@@ -11,6 +11,7 @@ from nadv2_tf.export import inspection, metadata, parity
 from nadv2_tf.export.quantization import Quantization, convert, layer_errors
 from nadv2_tf.export.tflite import concrete_function, write_atomically
 from nadv2_tf.options.export import INTEGER_QUANTIZATIONS
+from nadv2_tf.training.image_network import as_input
 
 if TYPE_CHECKING:
   from collections.abc import Callable, Mapping
@@ -34,12 +35,14 @@ class Evidence:
     quality: function outputs -> accuracy in [0, 1] on them; None without targets.
     train: training `Examples`, for calibration and quantization-aware training; None without.
     mirror: whether quantization-aware training mirrors half of them.
+    chance: the quality of outputs that are the same for every image; None without targets.
   """
 
   images: np.ndarray
   quality: Callable[[np.ndarray], float] | None = None
   train: Examples | StreamedExamples | None = None
   mirror: bool = True
+  chance: float | None = None
 
 
 def random_evidence(network: keras.Model) -> Evidence:
@@ -79,7 +82,7 @@ def export(
   function = concrete_function(network)
   calibration = None
   if evidence.train is not None and options.quantization in INTEGER_QUANTIZATIONS:
-    calibration = _calibration(evidence.train, options)
+    calibration = _calibration(evidence.train, options, network.inputs[0].dtype)
   content, worst = _converted(network, function, options, calibration, evidence, spec, report)
   predict = lambda images: _predict(network, images)  # noqa: E731
   checked = parity.check(
@@ -97,6 +100,7 @@ def export(
   write_atomically(path, content)
   record: dict[str, Any] = {"quantization": options.quantization, **vars(checked)}
   record |= {"accuracy_lost": checked.accuracy_lost, **vars(facts), "size_bytes": len(content)}
+  record["chance"] = evidence.chance
   if worst:
     record["layer_errors"] = [
       {"layer": parity.short_name(layer.tensor), "relative_error": layer.relative_error}
@@ -108,8 +112,11 @@ def export(
   return record
 
 
-def _calibration(train: Examples | StreamedExamples, options: ExportOptions) -> np.ndarray:
-  return train.take(slice(options.calibration_images)).inputs()
+def _calibration(
+  train: Examples | StreamedExamples, options: ExportOptions, dtype: str
+) -> np.ndarray:
+  images = as_input(train.take(slice(options.calibration_images)).inputs(), dtype)
+  return np.asarray(images)
 
 
 def _converted(network, function, options, calibration, evidence, spec, report):
@@ -140,7 +147,10 @@ def _converted(network, function, options, calibration, evidence, spec, report):
 
 def _predict(network: keras.Model, images: np.ndarray, batch_size: int = 64) -> np.ndarray:
   parts = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
-  return np.concatenate([np.asarray(network(part, training=False)) for part in parts])
+  dtype = network.inputs[0].dtype
+  return np.concatenate(
+    [np.asarray(network(as_input(part, dtype), training=False)) for part in parts]
+  )
 
 
 def sentences(path: AnyPath, record: Mapping[str, Any], quality: str = "accuracy") -> list[str]:
@@ -162,6 +172,12 @@ def sentences(path: AnyPath, record: Mapping[str, Any], quality: str = "accuracy
       f"  {quality} {record['accuracy_keras']:.2%} in Keras, {record['accuracy_file']:.2%} in the "
       f"file: {record['accuracy_lost']:+.2f} points lost"
     )
+  if is_chance(record.get("accuracy_keras"), record.get("chance"), record["images"]):
+    lines.append(
+      f"  this network is at chance: one that says the same of every image has {quality} "
+      f"{record['chance']:.2%} here. Is it trained, for pixels of this range, for classes in this "
+      "order?"
+    )
   lines.append(f"  operators: {_counts(record['operators'])}")
   lines.append(
     f"  XNNPACK does not take {_counts(record['fallback'])}; {record['partitions']} parts"
@@ -177,6 +193,16 @@ def sentences(path: AnyPath, record: Mapping[str, Any], quality: str = "accuracy
   if record.get("float_layers"):
     lines.append(f"  left in float: {', '.join(record['float_layers'])}")
   return lines
+
+
+def is_chance(quality: float | None, chance: float | None, images: int) -> bool:
+  """Whether a quality is no better than that of the same outputs for every image.
+
+  Of so few images some are right by luck: a quality within two standard errors is not told from it.
+  """
+  if quality is None or chance is None:
+    return False
+  return quality <= chance + 2 * (chance * (1 - chance) / images) ** 0.5
 
 
 def _counts(operators: Mapping[str, int]) -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 INPUT_RANGE = (-1.0, 1.0)
 WHITE = 255.0
 LABEL_FILE = "labels.txt"
+#: share of what an integer input can hold that a range may lie outside of it, by its calibration
+SLACK = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,8 +164,18 @@ def read_labels(content: bytes) -> list[str]:
     return []
 
 
-def input_range(content: bytes) -> tuple[float, float]:
-  """What a TFLite file takes for the pixels 0 and 255; -1 and 1 where it does not say."""
+def input_range(content: bytes, details: Mapping[str, Any] | None = None) -> tuple[float, float]:
+  """What a TFLite file takes for the pixels 0 and 255; -1 and 1 where nothing says it.
+
+  Args:
+    content: the file.
+    details: LiteRT's of its input. What integers can hold is what they are for: a file of uint8
+      takes bytes as they are, whatever its metadata tell an app to do with them.
+
+  Raises:
+    ValueError: if the metadata treats each channel in a way of its own.
+  """
+  held = _held(details) if details else None
   try:
     tensor = read(content)["subgraph_metadata"][0]["input_tensor_metadata"][0]
     options = next(
@@ -171,10 +183,33 @@ def input_range(content: bytes) -> tuple[float, float]:
       for unit in tensor["process_units"]
       if unit.get("options_type") == "NormalizationOptions"
     )
-    mean, std = options["mean"][0], options["std"][0]
+    means, stds = list(options["mean"]), list(options["std"])
+    if not all(stds) or not means:
+      raise ValueError("a standard deviation of 0")
   except (ValueError, LookupError, StopIteration, TypeError):
-    return INPUT_RANGE
-  return (-mean / std, (WHITE - mean) / std) if std else INPUT_RANGE
+    return held or INPUT_RANGE
+  if len(set(means)) > 1 or len(set(stds)) > 1:
+    raise ValueError(
+      f"its metadata normalises each channel in a way of its own (mean {means}, standard deviation "
+      f"{stds}), which cannot be fed"
+    )
+  said = (-means[0] / stds[0], (WHITE - means[0]) / stds[0])
+  if held is None:
+    return said
+  slack = SLACK * (held[1] - held[0])
+  return said if held[0] - slack <= said[0] < said[1] <= held[1] + slack else held
+
+
+def _held(details: Mapping[str, Any]) -> tuple[float, float] | None:
+  """(lowest, highest) value of an input of bytes; (0, 255) of one without a scale; None: floats."""
+  dtype = np.dtype(details["dtype"])
+  if not np.issubdtype(dtype, np.integer):
+    return None
+  scale, zero_point = details["quantization"]
+  if not scale:
+    return (0.0, WHITE)
+  limits = np.iinfo(dtype)
+  return ((limits.min - zero_point) * scale, (limits.max - zero_point) * scale)
 
 
 def _check_labels(content: bytes, labels: Sequence[str]) -> None:

@@ -28,6 +28,10 @@ LAYER_IMAGES = 16
 NAMED_LAYERS = 5
 
 
+#: share of the largest output, below which outputs of images do not differ but by rounding
+SMALLEST_VARIATION = 1e-6
+
+
 class ParityError(ValueError):
   """The exported file does not give what the Keras network gives."""
 
@@ -123,6 +127,9 @@ def check(
 ) -> Parity:
   """Runs network and file on the same images.
 
+  Outputs that hardly vary between images say nothing of a file: one that gave their mean for every
+  image would be as near to them. Then the file has to follow what they do vary, or nothing passes.
+
   Args:
     predict: the Keras network, images -> outputs.
     content: the file, as bytes.
@@ -135,9 +142,12 @@ def check(
     A `Parity`.
 
   Raises:
-    ParityError: with the reasons and the layers that differ most, if the file is not the network.
+    ParityError: with the reasons and the layers that differ most, if the file is not the network;
+      or if these outputs cannot tell.
   """
-  parity = compare(predict(images), predictor(content)(images), quality)
+  expected = predict(images)
+  parity = compare(expected, predictor(content)(images), quality)
+  _check_judged(expected, parity, mode, max_accuracy_drop)
   reasons = faults(parity, mode, max_accuracy_drop)
   if reasons:
     raise ParityError(
@@ -145,6 +155,28 @@ def check(
       f"{_layers(reference(), content, images[:LAYER_IMAGES])}"
     )
   return parity
+
+
+def _check_judged(
+  expected: np.ndarray, parity: Parity, mode: str, max_accuracy_drop: float
+) -> None:
+  """Raises ParityError if a file that answers without looking would pass as this one does."""
+  if len(expected) < 2:
+    return
+  same = np.broadcast_to(np.mean(expected, axis=0, keepdims=True), expected.shape)
+  if faults(compare(expected, same), mode, max_accuracy_drop):
+    return
+  # Then it has to follow what little the outputs vary.
+  variation = float(np.std(expected - same))
+  follows = not faults(dataclasses.replace(parity, spread=variation), mode, max_accuracy_drop)
+  if follows and variation > SMALLEST_VARIATION * np.abs(expected).max():
+    return
+  raise ParityError(
+    f"The gate cannot judge this file: the network says nearly the same of all {len(expected)} "
+    f"images. Its outputs vary by {variation:.3g} between them (their spread is "
+    f"{parity.spread:.3g}), so that a file which answers without looking would pass as well. The "
+    "network is untrained or has collapsed, or takes images of another range: train it first."
+  )
 
 
 def _layers(reference: bytes, content: bytes, images: np.ndarray) -> str:

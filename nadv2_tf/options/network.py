@@ -11,6 +11,8 @@ INPUTS = ("auto", "memory", "stream")
 CUT_OPTIONS = ("test_split", "test_share")
 #: how the name of a network of keras.applications begins
 KERAS = "keras:"
+#: what a network that is run on images is, in messages
+ONE_IMAGE = "one image, [height, width, channels], and one output are needed"
 #: {--input_range: what a network takes for (black, white)}
 INPUT_RANGES = {"0..255": (0.0, 255.0), "0..1": (0.0, 1.0), "-1..1": (-1.0, 1.0)}
 

@@ -11,15 +11,14 @@ from absl import flags
 
 from nadv2_tf.flags.define import define, read
 from nadv2_tf.options import NetworkOptions, TaskSettings
-from nadv2_tf.options.network import CUT_OPTIONS, INPUT_RANGES
+from nadv2_tf.options.network import CUT_OPTIONS
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
 
 if TYPE_CHECKING:
-  from collections.abc import Callable
-
   import keras
-  import numpy as np
+
+  from nadv2_tf.pipeline.stages.given.file import FileNetwork
 
 FLAGS = flags.FLAGS
 
@@ -33,47 +32,35 @@ def define_flags() -> None:
     required=True,
   )
   flags.DEFINE_string("run", None, "Folder of a run, for the super-network of a .json spec.")
-  define(NetworkOptions, "data", "input", "input_cache_gib", "input_range", *CUT_OPTIONS)
+  define(
+    NetworkOptions,
+    *("data", "input", "input_cache_gib", "image_size", "input_range"),
+    *CUT_OPTIONS,
+  )
   define(TaskSettings)
   flags.DEFINE_enum("part", "test", ["train", "test"], "Which images to evaluate on.")
   flags.DEFINE_bool("json", False, "Print JSON instead of a table.")
 
 
-def predictor_of(path: pathlib.Path) -> tuple[Callable[[np.ndarray], np.ndarray], tuple[int, ...]]:
-  """(predict, input shape) of a network file."""
-  from nadv2_tf import export
-  from nadv2_tf.export import metadata
+def network_of(path: pathlib.Path) -> FileNetwork:
+  """The network of --network.
+
+  Raises:
+    ValueError: in one line, if it cannot be had, or not run on images.
+  """
+  from nadv2_tf.pipeline.stages.given import file
   from nadv2_tf.training.network_files import load_keras
-  from nadv2_tf.training.scoring.evaluation import keras_predictor
 
   if not path.is_file():
     raise ValueError(f"There is no file {path}.")
+  name, size, given = f"--network={path}", FLAGS.image_size, FLAGS.input_range
   if path.suffix == ".tflite":
-    shape = export.interpreter(path).get_input_details()[0]["shape"]
-    own = _input_range(metadata.input_range(path.read_bytes()))
-    return fed(export.predictor(path), own), tuple(int(size) for size in shape[1:])
-  own = _input_range(metadata.INPUT_RANGE)
+    return file.of_tflite(path, name, size, given)
   if path.suffix == ".keras":
-    model = load_keras(path)
-  elif path.suffix == ".json":
-    model = _cut_out(path)
-  else:
-    raise ValueError(f"--network must be a .keras, .tflite or .json file, got {path}.")
-  return fed(keras_predictor(model), own), model.inputs[0].shape[1:]
-
-
-def _input_range(own: tuple[float, float]) -> tuple[float, float]:
-  """What the file takes for black and white: as --input_range says, or what is known of it."""
-  return INPUT_RANGES.get(FLAGS.input_range, own)
-
-
-def fed(
-  predict: Callable[[np.ndarray], np.ndarray], input_range: tuple[float, float]
-) -> Callable[[np.ndarray], np.ndarray]:
-  """`predict` as a function of images from -1 to 1."""
-  from nadv2_tf.pipeline.stages.given.form import Form
-
-  return Form(*input_range).predictor(predict)
+    return file.of_keras(load_keras(path), name, path, size, given)
+  if path.suffix == ".json":
+    return file.of_keras(_cut_out(path), name, None, size, given)
+  raise ValueError(f"--network must be a .keras, .tflite or .json file, got {path}.")
 
 
 def _cut_out(path: pathlib.Path) -> keras.Model:
@@ -97,33 +84,24 @@ def _cut_out(path: pathlib.Path) -> keras.Model:
 
 def main() -> None:
   start_tensorflow("nadv2-evaluate")
-  import numpy as np
-
   from nadv2_tf import tasks
   from nadv2_tf.tasks.cut import Cut
   from nadv2_tf.training.scoring.evaluation import measure
 
-  predict, (height, width, channels) = predictor_of(pathlib.Path(FLAGS.network))
-  if height != width:
-    raise ValueError(f"The network takes {height}x{width} images; only squares can be read.")
-  shape = predict(np.zeros((1, height, width, channels), np.float32)).shape[1:]
-  task_type, settings = tasks.task_type(shape), read(TaskSettings).given()
+  network = network_of(pathlib.Path(FLAGS.network))
+  size, settings = network.size(), read(TaskSettings).given()
+  task_type = tasks.task_type(network.output_shape())
   tasks.check_settings(task_type, settings)
-  cut = Cut(FLAGS.test_split, FLAGS.test_share)
-  task = task_type(FLAGS.data, height, holdout=1, seed=0, how=FLAGS.input, cut=cut, **settings)
+  cache, cut = int(FLAGS.input_cache_gib * 2**30), Cut(FLAGS.test_split, FLAGS.test_share)
+  loading = {"how": FLAGS.input, "cache_bytes": cache, "cut": cut}
+  task = task_type(FLAGS.data, size, holdout=1, seed=0, **loading, **settings)
   data = task.source()
-  examples = getattr(data, FLAGS.part)
-  if examples.image_shape[-1] != channels:
-    raise ValueError(
-      f"The network takes images of {channels} channel(s), --data={FLAGS.data} has "
-      f"{examples.image_shape[-1]}."
-    )
-  task.check_outputs(shape, data)
-  result = measure(task, predict, examples)
+  network.check_data(task, data, f"--data={FLAGS.data}")
+  result = measure(task, network.fed, getattr(data, FLAGS.part))
   if FLAGS.json:
     print(json.dumps({**dataclasses.asdict(result), "class_names": data.class_names}, indent=2))
     return
-  for line in (*data.notes, *task.describe(result, data)):
+  for line in (*data.notes, network.line, *task.describe(result, data)):
     print(line)
 
 

@@ -17,10 +17,9 @@ from nadv2_tf.programs.start import start_tensorflow
 if TYPE_CHECKING:
   from typing import Any
 
-  import keras
-
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.pipeline.run_folder.folder import RunFolder
+  from nadv2_tf.pipeline.stages.given.file import FileNetwork
 
 FLAGS = flags.FLAGS
 
@@ -39,7 +38,7 @@ def define_flags() -> None:
     "With --network: images for calibration and comparison, as nadv2-run takes them; default: "
     "those of the run that --network is in, if it is in one.",
   )
-  define(NetworkOptions, *CUT_OPTIONS)
+  define(NetworkOptions, "image_size", "input_range", *CUT_OPTIONS)
   define(TaskSettings)
   define(ExportOptions)
 
@@ -66,53 +65,59 @@ def export_file(
   from nadv2_tf.export import deployment
   from nadv2_tf.pipeline.run_folder.folder import RunFolder
   from nadv2_tf.pipeline.stages import export as export_stage
+  from nadv2_tf.pipeline.stages.given import file
   from nadv2_tf.training.network_files import load_keras
 
-  network = load_keras(folder.need(source, "nadv2-finetune"))
+  model = load_keras(folder.need(source, "nadv2-finetune"))
+  network = file.of_keras(model, f"--network={source}", source, FLAGS.image_size, FLAGS.input_range)
   beside = RunFolder(source.parent)
   spec = beside.read_spec(source.stem) if beside.spec(source.stem).is_file() else None
   task, datasets, mirror = _images_for(source, network)
   if task is None:
     progress.line("no --data: compared on random images, by outputs alone")
-    evidence, labels, output = deployment.random_evidence(network), (), ""
+    evidence, labels, output = deployment.random_evidence(network.model), (), ""
   else:
     evidence = dataclasses.replace(export_stage.evidence_of(task, datasets), mirror=mirror)
     labels = datasets.class_names
     output = task.output
+  evidence = export_stage.in_form(evidence, network.form)
+  progress.line(network.line)
   folder.path.mkdir(parents=True, exist_ok=True)
   mode = options.quantization
   target = folder.tflite(source.stem if mode == "none" else f"{source.stem}_{mode}")
-  description = export_stage.describe(network.name, labels, options, output)
+  description = export_stage.describe(network.model.name, labels, options, output, network.form)
   with progress.bar("quantization-aware training", 0, "steps") as bar:
     report = lambda step, steps, loss: bar.of_total(step, steps)  # noqa: E731
-    record = deployment.export(network, target, options, evidence, description, spec, report)
+    record = deployment.export(network.model, target, options, evidence, description, spec, report)
   for line in deployment.sentences(target, record, task.quality_name if task else ""):
     progress.line(line)
   folder.write_json(target.with_suffix(".export.json"), record)
 
 
-def _images_for(source: pathlib.Path, network: keras.Model) -> tuple[Any, Any, bool]:
+def _images_for(source: pathlib.Path, network: FileNetwork) -> tuple[Any, Any, bool]:
   """(task, datasets, whether training mirrors images) of --data, or of the run around `source`.
 
   Task and datasets are None if there is neither.
   """
   from nadv2_tf import tasks
   from nadv2_tf.pipeline.run_folder.folder import RunFolder
+  from nadv2_tf.pipeline.stages import export as export_stage
   from nadv2_tf.pipeline.stages import workbench
   from nadv2_tf.tasks.cut import Cut
 
   if FLAGS.data:
-    height, width = network.inputs[0].shape[1:3]
-    if height != width:
-      raise ValueError(f"The network takes {height}x{width} images; only squares can be read.")
-    task_type, settings = tasks.task_type(network.outputs[0].shape[1:]), read(TaskSettings).given()
+    size, settings = network.size(), read(TaskSettings).given()
+    task_type = tasks.task_type(network.output_shape())
     tasks.check_settings(task_type, settings)
     cut = Cut(FLAGS.test_split, FLAGS.test_share)
-    task = task_type(FLAGS.data, height, holdout=256, seed=0, how="auto", cut=cut, **settings)
-    return task, task.datasets(), True
+    task = task_type(FLAGS.data, size, holdout=1, seed=0, how="auto", cut=cut, **settings)
+    data = task.source()
+    network.check_data(task, data, f"--data={FLAGS.data}")
+    return task, export_stage.datasets_of(data), True
   for place in (source.parent, source.parent.parent):
     if RunFolder(place).settings().get("network"):
       bench = workbench.reopen_workbench(place, strategy="one")
+      network.check_data(bench.task, bench.datasets, f"the run in {place}")
       return bench.task, bench.datasets, bench.train_options.mirror
   return None, None, True
 
@@ -129,6 +134,8 @@ def main() -> None:
     return
   if FLAGS.data:
     raise ValueError("--data goes with --network; a run has its own images.")
+  if FLAGS.image_size or FLAGS.input_range != "auto":
+    raise ValueError("--image_size and --input_range go with --network; a run has its own.")
   export_of_run(folder, options, progress)
 
 

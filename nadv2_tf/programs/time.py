@@ -33,10 +33,23 @@ def main() -> None:
   path = pathlib.Path(FLAGS.tflite)
   if not path.is_file():
     raise ValueError(f"There is no file {path}.")
+  check_file(path)
   settings = read(TimingSettings)
   with open_device(FLAGS.device, FLAGS.benchmark_binary, FLAGS.benchmark_url) as device:
     (timing,) = device.time_files([path], settings)
   print(json.dumps(dataclasses.asdict(timing), indent=2) if FLAGS.json else describe(path, timing))
+
+
+def check_file(path: pathlib.Path) -> None:
+  """Raises ValueError for a file whose inputs have no size: it would be timed at one pixel."""
+  from nadv2_tf.export.tflite import AnySize, interpreter
+
+  try:
+    interpreter(path)
+  except AnySize as error:
+    raise ValueError(f"{path}: {error}") from None
+  except ValueError:
+    return  # whoever times it says what it cannot do with it
 
 
 def describe(path: pathlib.Path, timing: Timing) -> str:

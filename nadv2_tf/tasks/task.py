@@ -114,6 +114,9 @@ class Task(Protocol):
   def quality(self, targets: Tensor, outputs: Tensor) -> Tensor:
     """[batch], in [0, 1], higher is better."""
 
+  def same_outputs(self, targets: np.ndarray) -> np.ndarray:
+    """[batch, ...]: of the networks that say the same of every image, a good one's outputs."""
+
   def evaluate(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> TaskEvaluation:
     """A `TaskEvaluation` of (outputs, targets) of all examples, batch by batch."""
 

@@ -7,21 +7,21 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
 from nadv2_tf.export import deployment, parity, predictor
 from nadv2_tf.export.metadata import Description
 from nadv2_tf.options.export import INTEGER_QUANTIZATIONS, ExportOptions
 from nadv2_tf.pipeline.aim.device import device_of, timing_settings
 from nadv2_tf.pipeline.aim.metric import metric_of
-from nadv2_tf.pipeline.stages.given.form import ADAPTED, form_of
+from nadv2_tf.pipeline.stages.given.form import ADAPTED, Form, form_of
+from nadv2_tf.tasks.examples import Datasets
 from nadv2_tf.training.network_files import save_atomically
 from nadv2_tf.training.scoring.evaluation import measure
 
 if TYPE_CHECKING:
   import pathlib
   from collections.abc import Iterable, Sequence
-
-  import numpy as np
 
   from nadv2_tf.benchmarks.timing.device import Timing
   from nadv2_tf.options import SearchOptions
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
   from nadv2_tf.pipeline.stages.workbench import Workbench
   from nadv2_tf.search import Problem
   from nadv2_tf.spec import NetworkSpec
-  from nadv2_tf.tasks.examples import Datasets
+  from nadv2_tf.tasks.sources import Source
   from nadv2_tf.tasks.task import Task
 
 GATE_IMAGES = parity.IMAGES
@@ -75,18 +75,12 @@ def export(
   spec = spec or folder.read_spec(name)
   form, fed = form_of(bench.given), model
   model, own_spec = form.network(model, spec)
-  description = describe(spec.name, bench.datasets.class_names, options, bench.task.output)
-  description = dataclasses.replace(description, input_range=(form.low, form.high))
+  description = describe(spec.name, bench.datasets.class_names, options, bench.task.output, form)
   for mode in dict.fromkeys(("none", options.quantization)):
     own = options if mode == options.quantization else _float32(options)
     path = file_of(folder, name, mode)
-    evidence = evidence_of(bench.task, bench.datasets)
-    evidence = dataclasses.replace(
-      evidence,
-      images=form.inputs(evidence.images),
-      train=form.examples(evidence.train),
-      mirror=bench.train_options.mirror,
-    )
+    evidence = in_form(evidence_of(bench.task, bench.datasets), form)
+    evidence = dataclasses.replace(evidence, mirror=bench.train_options.mirror)
     record = deployment.export(model, path, own, evidence, description, own_spec)
     predict = form.predictor(predictor(path))
     accuracy = measure(bench.task, predict, bench.datasets.test).accuracy
@@ -137,6 +131,26 @@ def _float32(options: ExportOptions) -> ExportOptions:
   return dataclasses.replace(options, quantization="none", integer_io=False, float_layers=0)
 
 
+def datasets_of(data: Source) -> Datasets:
+  """The training images of a source, for a network that was not trained on them here.
+
+  `GATE_IMAGES` of them are for the gate and the others for int8. Of fewer than twice as many the
+  gate gets as many as there are, and int8 all: ranges of a handful of images would be worse than
+  ranges of those that are compared.
+  """
+  order = np.random.default_rng(0).permutation(len(data.train))
+  gate, others = order[:GATE_IMAGES], order[GATE_IMAGES:]
+  is_few = len(others) < GATE_IMAGES
+  train: Any = data.train
+  return Datasets(
+    train if is_few else train.take(others),
+    train.take(gate).decoded(),
+    data.test,
+    data.class_names,
+    data.notes,
+  )
+
+
 def evidence_of(task: Task, datasets: Datasets) -> deployment.Evidence:
   """Hold-out images for the gate, training images for int8; test images for neither."""
   holdout = datasets.holdout.take(slice(GATE_IMAGES))
@@ -145,11 +159,23 @@ def evidence_of(task: Task, datasets: Datasets) -> deployment.Evidence:
     values = task.quality(holdout.labels, outputs.astype("float32"))
     return float(keras.ops.mean(values))
 
-  return deployment.Evidence(holdout.inputs(), quality, datasets.train)
+  chance = quality(task.same_outputs(holdout.labels))
+  return deployment.Evidence(holdout.inputs(), quality, datasets.train, chance=chance)
+
+
+def in_form(evidence: deployment.Evidence, form: Form) -> deployment.Evidence:
+  """`evidence` for a network of a form of its own."""
+  return dataclasses.replace(
+    evidence, images=form.inputs(evidence.images), train=form.examples(evidence.train)
+  )
 
 
 def describe(
-  name: str, class_names: Iterable[str], options: ExportOptions, output: str = ""
+  name: str,
+  class_names: Iterable[str],
+  options: ExportOptions,
+  output: str = "",
+  form: Form | None = None,
 ) -> Description:
   """What goes into the metadata, as a `Description`.
 
@@ -158,7 +184,9 @@ def describe(
     class_names: of a classifier; else empty.
     options: `ExportOptions`.
     output: what the output means, see `Task.output`.
+    form: what the network takes for black and white; None: what a run feeds.
   """
+  form = form or Form()
   return Description(
     name=name,
     version=options.model_version,
@@ -167,6 +195,7 @@ def describe(
     labels=tuple(class_names),
     output=output,
     details="Made by nadv2-tf.",
+    input_range=(form.low, form.high),
   )
 
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from nadv2_tf.tasks.classification_measures import Evaluation, evaluate_logits
+from nadv2_tf.training.image_network import as_input
 
 if TYPE_CHECKING:
   from collections.abc import Callable, Sequence
@@ -111,16 +112,20 @@ def evaluate(
 
 
 def keras_predictor(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
-  """`predict` of a Keras model, traced once, whatever the number of images."""
+  """`predict` of a Keras model, traced once, whatever the number of images.
+
+  Images are float32, of the range that the model takes; one of integers is fed integers.
+  """
+  dtype = model.inputs[0].dtype
   if keras.config.backend() == "jax":
     from nadv2_tf.training.jax_models import compiled
 
     run = compiled(model, training=False)
-    return lambda images: np.asarray(run(images)[0])
+    return lambda images: np.asarray(run(as_input(images, dtype))[0])
   import tensorflow as tf
 
   from nadv2_tf.training.steps.tracing import traced
 
   signature = [tf.TensorSpec(model.inputs[0].shape, tf.float32)]
-  forward = traced(lambda images: model(images, training=False), signature)
+  forward = traced(lambda images: model(as_input(images, dtype), training=False), signature)
   return lambda images: forward(images).numpy()

@@ -51,7 +51,7 @@ class Form:
 
   def examples(self, examples: Any) -> Any:
     """Training examples whose inputs are of this form."""
-    return examples if self.is_fed else _Examples(examples, self)
+    return examples if self.is_fed or examples is None else _Examples(examples, self)
 
   def network(self, model: keras.Model, spec: NetworkSpec) -> tuple[keras.Model, NetworkSpec]:
     """A plain network of images from -1 to 1 as one of images of this form; it gives logits."""

@@ -214,6 +214,12 @@ def look(folder: RunFolder, options: NetworkOptions) -> GivenNetwork | Unfitted 
   return kept
 
 
+def kept_range(path: pathlib.Path) -> tuple[float, float] | None:
+  """What the user's own network took for black and white, of a run's folder; None: it had none."""
+  file = path / WEIGHTS
+  return tuple(_unpacked(file)[1]["input_range"]) if file.exists() else None
+
+
 def on_paper(options: NetworkOptions) -> GivenNetwork:
   """The network without data, with its own classes; for plans and counts.
 

@@ -8,10 +8,12 @@ import re
 from typing import TYPE_CHECKING
 
 import keras
+import numpy as np
 
 from nadv2_tf import reading
 from nadv2_tf.options.network import INPUT_RANGES
 from nadv2_tf.pipeline.stages.given import applications
+from nadv2_tf.training.image_network import check_ends
 
 if TYPE_CHECKING:
   from nadv2_tf.options import NetworkOptions
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 #: scales of a network's own preprocessing above this are for pixels from 0 to 1: others would give
 #: it values of hundreds
 LARGEST_SCALE = 1.5
+#: in which preprocessing is looked for, behind the input and what only trains
+FIRST_LAYERS = 4
 
 
 def flag_of(options: NetworkOptions) -> str:
@@ -62,11 +66,7 @@ def read(model: keras.Model, options: NetworkOptions, size: int | None = None) -
   Raises:
     ValueError: in one line, if it has a layer that no spec has, or no size at all.
   """
-  if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
-    raise ValueError(
-      f"{flag_of(options)} takes {[list(one.shape) for one in model.inputs]}; a network of one "
-      "image, [height, width, channels], can be read."
-    )
+  check_ends(model, flag_of(options))
   height, width, channels = model.inputs[0].shape[1:]
   shape = None
   if height is None or width is None:
@@ -98,11 +98,35 @@ def input_range_of(
   named = applications.input_range(options.backbone) if not options.network else None
   if named:
     return named, "as keras.applications has it"
-  first = found.spec.blocks[0]
-  if first.kind == "rescale":
-    if min(map(abs, first.scale)) > LARGEST_SCALE:
-      return INPUT_RANGES["0..1"], f"it multiplies them by {first.scale[0]:g} itself"
+  return own_range(model, found)
+
+
+def own_range(model: keras.Model, found: ReadNetwork | None) -> tuple[tuple[float, float], str]:
+  """((what black is, what white is), why) as far as the network itself tells.
+
+  Args:
+    model: of one image.
+    found: the network as it was read; None: it cannot be, and only its first layers are looked at.
+  """
+  scale = None
+  if found is None:
+    scale = next(filter(None, map(_scale_of, model.layers[:FIRST_LAYERS])), None)
+  elif found.spec.blocks[0].kind == "rescale":
+    scale = min(map(abs, found.spec.blocks[0].scale))
+  if scale is not None:
+    if scale > LARGEST_SCALE:
+      return INPUT_RANGES["0..1"], f"it multiplies them by {scale:g} itself"
     return INPUT_RANGES["0..255"], "it preprocesses them itself"
   if "int" in str(model.inputs[0].dtype):
     return INPUT_RANGES["0..255"], "it takes integers"
   return INPUT_RANGES["-1..1"], "it does not preprocess them; another range: --input_range"
+
+
+def _scale_of(layer: keras.layers.Layer) -> float | None:
+  """What a layer that preprocesses multiplies by; None: it is none."""
+  if isinstance(layer, keras.layers.Rescaling):
+    return float(np.abs(layer.scale).min())
+  if isinstance(layer, keras.layers.Normalization):
+    variance = layer.input_variance if layer.variance is None else layer.variance
+    return float(1 / np.sqrt(np.max(keras.ops.convert_to_numpy(variance))))
+  return None
