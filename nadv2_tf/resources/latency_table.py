@@ -140,6 +140,19 @@ class LatencyTable:
     """Milliseconds of every block, without what outgrown caches add to a whole network."""
     return self._costs.of_blocks(spec)
 
+  def block_sums(self, spec: NetworkSpec) -> tuple[tuple[float, tuple[float, ...]], ...]:
+    """Pairs (constant, milliseconds of every block): `measure` is the largest of their sums.
+
+    The second, of a table whose weights outgrow the cache, counts every block's weights as fetched
+    and takes off what the cache holds.
+    """
+    costs = self.block_costs(spec)
+    if not self._spill:
+      return ((0.0, costs),)
+    weights = (count * 4 / 1024 for count in _PARAMETERS.block_costs(spec))
+    spilled = tuple(c + self._spill * w for c, w in zip(costs, weights, strict=True))
+    return (0.0, costs), (-self._spill * self._cache_kb, spilled)
+
   def layer_milliseconds(self, layer: LayerShape) -> float:
     """Milliseconds of one `LayerShape`, bypass included."""
     return self._scale * total(self._piece_cost(piece) for piece in pieces(layer))

@@ -2,6 +2,7 @@
 
 from nadv2_tf.search.driver import Found, Iteration, SearchResult, minimize
 from nadv2_tf.search.evolution import Evolution
+from nadv2_tf.search.integer_program import IntegerProgram
 from nadv2_tf.search.journal import JournalError
 from nadv2_tf.search.layernas import LayerNAS
 from nadv2_tf.search.mcd import MultiLayerCoordinateDescent
@@ -36,6 +37,7 @@ __all__ = [
   "Evaluator",
   "Evolution",
   "Found",
+  "IntegerProgram",
   "Iteration",
   "JournalError",
   "LayerNAS",

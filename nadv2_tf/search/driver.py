@@ -19,7 +19,7 @@ from nadv2_tf.search.problem import (
   TrainingEvaluator,
   check_target,
 )
-from nadv2_tf.search.race import Race, RacingEvaluator
+from nadv2_tf.search.race import Race, RacingEvaluator, may_race
 from nadv2_tf.search.registry import OPTIMIZERS
 from nadv2_tf.spec import NetworkSpec, SearchSpace
 from nadv2_tf.types import AnyPath
@@ -96,7 +96,7 @@ def minimize(
     known: entries of journals of other searches with the same space, evaluator, meter and limits;
       what they scored and measured is not asked for again.
     race: a `Race`, for which the evaluator must be a `RacingEvaluator`; None scores every sample on
-      all images.
+      all images, and so does an optimizer that needs the scores of all samples (see `may_race`).
 
   Returns:
     A `SearchResult`. The same seed gives the same journal, byte for byte.
@@ -108,6 +108,7 @@ def minimize(
     ValueError: for a race without a `RacingEvaluator`.
   """
   optimizer = OPTIMIZERS[optimizer]() if isinstance(optimizer, str) else optimizer
+  race = race if may_race(optimizer) else None
   if race and not (
     isinstance(evaluator, RacingEvaluator) and len(evaluator.part_sizes) == len(race.shares)
   ):

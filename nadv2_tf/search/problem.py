@@ -175,6 +175,9 @@ class Optimizer(Protocol):
 
   Attributes:
     trains_samples: whether it makes sense with a `TrainingEvaluator` alone.
+
+  One that must see the scores of all samples, and not those of the finalists of a `Race` alone,
+  says so in a class attribute `races`, which is False.
   """
 
   trains_samples: ClassVar[bool]

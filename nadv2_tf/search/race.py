@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar, runtime_checkable
 
-from nadv2_tf.search.problem import Evaluator
+from nadv2_tf.search.problem import Evaluator, Optimizer
 from nadv2_tf.spec import NetworkSpec
 
 #: what races: networks, mostly
@@ -98,6 +98,14 @@ class Race:
       left = _best(left, scores_of(left, part), count)
     scores_of(left, 2)
     return left
+
+
+def may_race(optimizer: Optimizer | type[Optimizer]) -> bool:
+  """Whether an optimizer has use for the finalists of a race alone.
+
+  One that learns from the scores of all samples has a class attribute `races`, which is False.
+  """
+  return getattr(optimizer, "races", True)
 
 
 def _best(specs: Sequence[Runner], scores: Sequence[float], count: int) -> list[Runner]:

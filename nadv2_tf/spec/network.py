@@ -149,6 +149,29 @@ class NetworkSpec:
     changed.__dict__["_walked"] = changed._walk(index, self._walked)
     return changed
 
+  def seeing(
+    self, index: int, block: Block, before: Shape, skipped: tuple[Shape, ...] = ()
+  ) -> NetworkSpec:
+    """This network, but `block` at `index` runs as in one where it sees other shapes.
+
+    It is none that could be built, because the other blocks are as they were; what a meter says of
+    this one block by itself is true.
+
+    Args:
+      index: of the block.
+      block: a `Block`.
+      before: shape of its input.
+      skipped: shapes that the skips which end at it bring, in the order of `skips`.
+    """
+    layers, outputs = (list(walked) for walked in self._walked)
+    layers[index], outputs[index] = shapes.block_shapes(block, before, skipped)
+    if index:
+      outputs[index - 1] = before
+    changed = object.__new__(type(self))
+    blocks = (*self.blocks[:index], block, *self.blocks[index + 1 :])
+    changed.__dict__.update(self.__dict__, blocks=blocks, _walked=(tuple(layers), tuple(outputs)))
+    return changed
+
   def to_json(self) -> str:
     """JSON text that `from_json` reads back as an equal value."""
     return serialization.to_json(self)

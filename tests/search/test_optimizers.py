@@ -13,6 +13,7 @@ from nadv2_tf.search import (
   OPTIMIZERS,
   Candidate,
   Evolution,
+  IntegerProgram,
   LayerNAS,
   MultiLayerCoordinateDescent,
   NetAdaptV1,
@@ -33,6 +34,9 @@ QUICK = {
   "evolution": Evolution(8, 3, 4, 0.2, 2, 5),
   "fp_nas": FpNas(6, 0.5, step_size=1.0),
   "layernas": LayerNAS(6, 2, 3),
+  "integer_program": IntegerProgram(
+    "regressed", gain_samples=6, width_levels=2, program_rounds=1, program_solutions=1
+  ),
   "mcd": MultiLayerCoordinateDescent(6, 3, 0.1),
   "netadaptv1": NetAdaptV1(0.1, 0.98),
   "random": RandomSearch(40),
@@ -271,6 +275,11 @@ def test_a_start_that_meets_the_target_is_the_answer(name, share):
     (lambda: LayerNAS(buckets=0), "at least 1, got 0, 1 and 4"),
     (lambda: LayerNAS(kept_per_bucket=0), "at least 1, got 100, 0 and 4"),
     (lambda: LayerNAS(width_levels=0), "at least 1, got 100, 1 and 0"),
+    (
+      lambda: IntegerProgram("guessed"),
+      "--gains must be one of measured, regressed, got 'guessed'",
+    ),
+    (lambda: IntegerProgram(gain_samples=1), "--gain_samples must be at least 2, got 1"),
     (lambda: NetAdaptV1(reduction_decay=0.0), "above 0 and at most 1, got 0.0"),
   ],
 )

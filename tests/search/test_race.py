@@ -23,7 +23,7 @@ from nadv2_tf.search import (
 from nadv2_tf.search.entries import RacedOn, SampleEntry
 from nadv2_tf.search.fp_nas import FpNas
 from nadv2_tf.search.journal import read, samples
-from nadv2_tf.search.race import pooled
+from nadv2_tf.search.race import may_race, pooled
 
 MACS = MacsMeter().measure
 LARGEST = MACS(SPACE.largest())
@@ -70,7 +70,8 @@ def _specs(count):
 
 
 def test_every_optimizer_that_scores_races():
-  assert set(QUICK) == set(OPTIMIZERS) - {"netadaptv1"}
+  racing = {name for name in OPTIMIZERS if may_race(OPTIMIZERS[name])}
+  assert set(QUICK) == racing - {"netadaptv1"}
 
 
 def test_all_run_a_quarter_goes_on_and_the_best_three_arrive():

@@ -8,6 +8,7 @@ import pytest
 from nadv2_tf.search import (
   OPTIMIZERS,
   Evolution,
+  IntegerProgram,
   LayerNAS,
   MultiLayerCoordinateDescent,
   NetAdaptV1,
@@ -92,6 +93,7 @@ OTHERS = {
   "evolution": (Evolution(20, 5, 10, 0.2, 10, 8), 0.02),
   "fp_nas": (FpNas(200, 1.0), 0.1),
   "layernas": (LayerNAS(10), 0.01),
+  "integer_program": (IntegerProgram(program_solutions=2), 0.01),
   "netadaptv1": (NetAdaptV1(0.03, 0.98), 0.25),
   "random": (RandomSearch(100), 0.05),
   "scd": (SingleLayerCoordinateDescent(), 0.02),

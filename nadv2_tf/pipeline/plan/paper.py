@@ -18,7 +18,8 @@ from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.plan.costs import Costs, NetworkCosts
 from nadv2_tf.pipeline.plan.simulation import Simulation, macs_meter
 from nadv2_tf.pipeline.stages import optimizers
-from nadv2_tf.pipeline.stages.search import CALIBRATION_IMAGES, race_of
+from nadv2_tf.pipeline.stages.racing import race_of
+from nadv2_tf.pipeline.stages.search import CALIBRATION_IMAGES
 from nadv2_tf.search import Problem
 from nadv2_tf.search.uniform import scaled_to
 

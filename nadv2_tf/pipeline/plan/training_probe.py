@@ -21,6 +21,7 @@ from nadv2_tf.pipeline.stages import optimizers, plain_training, recipes
 from nadv2_tf.pipeline.stages import search as search_stage
 from nadv2_tf.pipeline.stages import super_network as super_stage
 from nadv2_tf.pipeline.stages import training as training_stages
+from nadv2_tf.pipeline.stages.racing import race_of
 from nadv2_tf.search import SpreadingEvaluator
 from nadv2_tf.training.scoring.evaluation import batches_of, keras_predictor, measure
 
@@ -105,7 +106,7 @@ def score_costs(
   """{cost: seconds} of scoring, on the networks `specs`, as `SearchOptions` ask for."""
   start = time.monotonic()
   evaluator = search_stage.make_evaluator(bench, model, options)
-  race = search_stage.race_of(options, len(bench.datasets.holdout))
+  race = race_of(options, len(bench.datasets.holdout))
   samples = optimizers.samples_per_iteration(options)
   first, *others = [bench.space.largest(), *specs]
   evaluator.accuracy([first])

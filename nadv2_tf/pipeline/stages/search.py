@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,8 @@ from nadv2_tf.pipeline.aim.rounds import search_in_rounds
 from nadv2_tf.pipeline.run_folder.records import SearchedMetric, TargetMetrics
 from nadv2_tf.pipeline.stages import optimizers
 from nadv2_tf.pipeline.stages.beside import Beside
-from nadv2_tf.search import Problem, Race, UnreachableTarget, check_target, journal, minimize
+from nadv2_tf.pipeline.stages.racing import describe, race_of
+from nadv2_tf.search import Problem, UnreachableTarget, check_target, journal, minimize
 from nadv2_tf.search.entries import IterationEntry, SampleEntry
 from nadv2_tf.training import strategies
 
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 #: training images whose batch-norm statistics normalise a sample; see docs/decisions/0003
 CALIBRATION_IMAGES = 256
-#: a race over fewer hold-out images would drop the best network by chance
-FEWEST_TO_RACE = 400
 
 
 def make_problem(
@@ -178,7 +176,7 @@ def search(
   race = race_of(options, len(bench.datasets.holdout))
   optimizer = optimizers.optimizer_of(options, problem)
   if race:
-    progress.line(f"  a race: {_describe(race, optimizer.amount(problem), evaluator.part_sizes)}")
+    progress.line(f"  a race: {describe(race, optimizer.amount(problem), evaluator.part_sizes)}")
   metric = metric_of(options)
   confirmation = metric.confirmation(folder, problem, progress)
 
@@ -200,26 +198,6 @@ def search(
   return tuple(
     _land(there, problem, target, attempt, metric)
     for there, (target, attempt) in zip(folder.found_folders(), kept.items(), strict=True)
-  )
-
-
-def race_of(options: SearchOptions, holdout: int) -> Race | None:
-  """The `Race` of a search, or None if there is none.
-
-  Args:
-    options: `SearchOptions`.
-    holdout: how many images the hold-out has.
-  """
-  return Race() if options.race and holdout >= FEWEST_TO_RACE else None
-
-
-def _describe(race: Race, amount: tuple[int, int], sizes: Sequence[int]) -> str:
-  """`amount` is about how many (iterations, samples) the search has."""
-  iterations, samples = amount
-  first, kept, finalists = race.entrants(math.ceil(samples / max(iterations, 1)))
-  return (
-    f"of {first} samples, all are scored on {sizes[0]} images, the best {kept} on {sizes[1]} "
-    f"more, the best {finalists} on the last {sizes[2]}"
   )
 
 

@@ -10,6 +10,7 @@ from nadv2_tf.resources import MacsMeter
 from nadv2_tf.search import (
   OPTIMIZERS,
   Evolution,
+  IntegerProgram,
   LayerNAS,
   MultiLayerCoordinateDescent,
   Problem,
@@ -44,6 +45,8 @@ CASES = (
   ),
   ({"search_optimizer": "layernas"}, LayerNAS(100, 1, 4)),
   ({"search_optimizer": "layernas", "buckets": 8, "width_levels": 2}, LayerNAS(8, 1, 2)),
+  ({"search_optimizer": "integer_program"}, IntegerProgram("measured", 50, 4, 4, 5)),
+  ({"search_optimizer": "integer_program", "gains": "regressed"}, IntegerProgram("regressed")),
   ({"search_optimizer": "uniform"}, UniformScaling()),
 )
 
