@@ -45,6 +45,20 @@ def test_image_that_cannot_be_read_is_named(fails, pictures, output):
   assert not output.exists()
 
 
+@pytest.mark.parametrize("command", ["train", "run"])
+def test_a_streamed_test_image_is_looked_at_before_training(fails, pictures, output, command):
+  for name in ("ant", "cat"):
+    for number in range(2, 6):
+      Image.new("RGB", (9, 9)).save(pictures / "train" / name / f"{number}.png")
+  path = pictures / "test" / "cat" / "1.png"
+  path.write_bytes(path.read_bytes()[:-40])
+  flags = [f"--data=folder:{pictures}", "--input=stream", "--holdout=2", "--batch_size=4"]
+  flags += ["--subnetworks_per_batch=2", "--image_size=32", "--backbone=short_mobilenet"]
+  flags += [] if command == "train" else ["--metric=macs", "--target=50%"]
+  fails(f"Cannot read the image {path}", command, *flags, f"--output={output}")
+  assert not output.exists()
+
+
 def test_label_outside_the_classes_is_named(fails, small, tmp_path, output):
   path = tmp_path / "labels.npz"
   with np.load(small[0].removeprefix("--data=npz:")) as arrays:

@@ -1,12 +1,17 @@
 """Training on streamed images goes on from a checkpoint, and is that of images in memory."""
 
+import pathlib
+
 import keras
 import numpy as np
 import pytest
+from odd_pictures import broken_inside
 from PIL import Image
 
 from nadv2_tf.models import super_network
+from nadv2_tf.tasks import images
 from nadv2_tf.tasks.classification import Classification
+from nadv2_tf.tasks.examples import batch_indices
 from nadv2_tf.tasks.records import Files
 from nadv2_tf.tasks.stream import streamed
 from nadv2_tf.training.checkpoints.folder import Checkpoints
@@ -33,7 +38,7 @@ def examples(tmp_path_factory):
   return streamed(Files("folder:x", paths, labels), 8, 1)
 
 
-def train(tiny_space, examples, folder, cut_at=None, **changes):
+def train(tiny_space, examples, folder, cut_at=None, every=0, **changes):
   keras.utils.set_random_seed(5)
   recipe = Recipe(2, 8, "adam", 1e-2, weight_decay=0.0, **changes)
   model = super_network(tiny_space, groups=2, stochastic_depth=recipe.stochastic_depth)
@@ -44,7 +49,7 @@ def train(tiny_space, examples, folder, cut_at=None, **changes):
     if report.step == cut_at:
       raise PowerCut
 
-  keeper = Checkpoints(folder, {}, every=0, tell=lines.append)
+  keeper = Checkpoints(folder, {}, every=every, tell=lines.append)
   loop.run(examples, count, report_every=1, checkpoints=keeper)
   assert loop.state.step == STEPS
   return model.get_weights(), lines
@@ -58,6 +63,28 @@ def test_a_training_cut_off_goes_on_at_its_step(tiny_space, examples, tmp_path):
     train(tiny_space, examples, tmp_path / "cut", cut_at=5, **how)
   resumed, lines = train(tiny_space, examples, tmp_path / "cut", **how)
   assert lines == [f"going on from the checkpoint of step 4 of {STEPS}"]
+  for one, other in zip(resumed, alone, strict=True):
+    np.testing.assert_array_equal(one, other)
+
+
+def test_a_picture_that_is_found_broken_late_is_named_and_loses_nothing(
+  tiny_space, examples, tmp_path
+):
+  """Its header and its end are good, so that no look before the training finds it."""
+  alone, _ = train(tiny_space, examples, tmp_path / "alone")
+  path = pathlib.Path(examples.records.name(batch_indices(25, 8, 3, 2)[4]))
+  whole = path.read_bytes()
+  path.write_bytes(broken_inside(np.asarray(Image.open(path))))
+  with path.open("rb") as file:
+    images.look(path, file)
+  saved = (
+    f"step 2 of {STEPS} is saved in {tmp_path / 'late'}. When the file is whole again, the same"
+  )
+  with pytest.raises(images.Unreadable, match=f"^Cannot read the image {path}: .*; {saved}"):
+    train(tiny_space, examples, tmp_path / "late", every=3600)
+  path.write_bytes(whole)
+  resumed, lines = train(tiny_space, examples, tmp_path / "late", every=3600)
+  assert lines == [f"going on from the checkpoint of step 2 of {STEPS}"]
   for one, other in zip(resumed, alone, strict=True):
     np.testing.assert_array_equal(one, other)
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: labels of a part that are looked at to learn whether it has any
 LOOKED_AT = 64
+#: the format whose files are read record by record, and can be streamed
+RECORDS = "tfrecord"
 #: what a data set has where nobody knows the label
 UNKNOWN = -1
 
@@ -97,10 +99,10 @@ def find(name: str, cut: Cut) -> Found:
   split, notes = test_split(name, builder, cut, is_labelled)
   why_not = ""
   kind = builder.info.file_format.value
-  if kind != "tfrecord":
+  if kind != RECORDS:
     why_not = (
-      f"--data=tfds:{name} is stored as {kind}; only tfrecord can be streamed. Prepare it anew "
-      "with --file_format=tfrecord, or use --input=memory."
+      f"--data=tfds:{name} is stored as {kind}; only {RECORDS} can be streamed. Prepare it anew "
+      f"with --file_format={RECORDS}, or use --input=memory."
     )
   train = _records(name, builder, "train", class_names)
   if split:
@@ -115,7 +117,7 @@ def find(name: str, cut: Cut) -> Found:
 
 def _records(name: str, builder: Any, split: str, class_names: Sequence[str]) -> TFRecords | Kept:
   info = builder.info.splits[split]
-  if builder.info.file_format.value != "tfrecord":
+  if builder.info.file_format.value != RECORDS:
     read = functools.partial(_read, name, builder, split)
     return Kept(f"tfds:{name}", split, info.num_examples, len(class_names), read)
   records = TFRecords(f"tfds:{name}", info.filepaths, len(class_names))
