@@ -93,7 +93,7 @@ def test_an_image_that_is_a_program_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-  "name", ["spec.json", "table.csv", "blocks.json", "result.pb", "runtime_info.pb"]
+  "name", ["spec.json", "table.csv", "blocks.json", "result.pb", "runtime_info.pb", "litert.json"]
 )
 def test_a_file_without_an_end_is_refused(tmp_path, name):
   path = tmp_path / name

@@ -9,6 +9,7 @@ DELEGATES = ("cpu", "gpu", "npu", "none", "nnapi")
 #: what delegates were called before -> now
 OLD_DELEGATES = {"xnnpack": "cpu"}
 ON_UNSTEADY = ("mark", "fail")
+HOST_RUNNERS = ("interpreter", "litert")
 PRECISIONS = ("float32", "int8")
 
 
@@ -70,6 +71,12 @@ class DeviceOptions(OptionGroup):
     "tensorflow for TensorFlow Lite's older one; default: LiteRT's official build for its ABI, "
     "where there is one.",
   )
+  host_runner: str = option(
+    "interpreter",
+    "What times files on this machine without a benchmark_binary: LiteRT's interpreter in a "
+    "process of its own, or litert, the litert-benchmark that ai-edge-litert ships.",
+    choices=HOST_RUNNERS,
+  )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +106,8 @@ class TimingSettings(OptionGroup):
   )
   #: of files that are built to be timed, one of `PRECISIONS`: no flag, a file that is there has one
   precision: str = "float32"
+  #: whether the repeats are parts of one continuous use, during which a phone may become hot
+  is_sustained: bool = False
 
   def __post_init__(self) -> None:
     super().__post_init__()

@@ -66,7 +66,9 @@ def main() -> None:
     precision=FLAGS.search_precision,
   )
   progress = Progress()
-  with open_device(FLAGS.device, FLAGS.benchmark_binary, FLAGS.benchmark_url) as device:
+  with open_device(
+    FLAGS.device, FLAGS.benchmark_binary, FLAGS.benchmark_url, FLAGS.host_runner
+  ) as device:
     progress.line(f"measuring {space.network.name} on {device.identity}")
     with progress.bar("latency table", 0, "files") as bar:
       if path.exists():  # before a partial file is begun, which would stand in the way

@@ -24,20 +24,39 @@ def define_flags() -> None:
   flags.DEFINE_string("tflite", None, "The .tflite file to time.", required=True)
   define(DeviceOptions)
   define(TimingSettings)
+  flags.DEFINE_float(
+    "sustained",
+    None,
+    "Also run the file for so many seconds without a rest, and tell the latency at their beginning "
+    "and at their end.",
+    lower_bound=1.0,
+  )
   flags.DEFINE_bool("json", False, "Print JSON instead of a line.")
 
 
 def main() -> None:
   from nadv2_tf.benchmarks.timing.devices import open_device
+  from nadv2_tf.benchmarks.timing.sustained import sustained
 
   path = pathlib.Path(FLAGS.tflite)
   if not path.is_file():
     raise ValueError(f"There is no file {path}.")
   check_file(path)
   settings = read(TimingSettings)
-  with open_device(FLAGS.device, FLAGS.benchmark_binary, FLAGS.benchmark_url) as device:
+  with open_device(
+    FLAGS.device, FLAGS.benchmark_binary, FLAGS.benchmark_url, FLAGS.host_runner
+  ) as device:
     (timing,) = device.time_files([path], settings)
-  print(json.dumps(dataclasses.asdict(timing), indent=2) if FLAGS.json else describe(path, timing))
+    use = sustained(device, path, settings, FLAGS.sustained) if FLAGS.sustained else None
+  if FLAGS.json:
+    record = dataclasses.asdict(timing)
+    if use:
+      record["sustained"] = dataclasses.asdict(use)
+    print(json.dumps(record, indent=2))
+    return
+  print(describe(path, timing))
+  if use:
+    print(f"  {use.describe()}")
 
 
 def check_file(path: pathlib.Path) -> None:

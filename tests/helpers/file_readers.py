@@ -5,12 +5,12 @@ import json
 
 import numpy as np
 from PIL import Image
-from result_messages import benchmark_result, runtime_info
+from result_messages import benchmark_result, litert_json, runtime_info
 
 from nadv2_tf import backbones
 from nadv2_tf.benchmarks.tables.partial import PartialTable
-from nadv2_tf.benchmarks.timing import benchmark_model, result_files
-from nadv2_tf.options import FinetuneOptions
+from nadv2_tf.benchmarks.timing import benchmark_model, litert_benchmark, result_files
+from nadv2_tf.options import FinetuneOptions, TimingSettings
 from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.programs.count import load_network
 from nadv2_tf.resources import MacsMeter
@@ -191,6 +191,11 @@ READERS = {
   "photo": (lambda _: png(), _folder_of, 20),
   "result.pb": (lambda _: benchmark_result(), result_files.read_result, 300),
   "runtime_info.pb": (lambda _: runtime_info(), result_files.read_runtime_info, 300),
+  "litert.json": (
+    lambda _: litert_json(),
+    lambda path: litert_benchmark.read_json(path, TimingSettings(), 50),
+    150,
+  ),
   "output.txt": (lambda _: OUTPUT.encode(), _read_output, 150),
   "step.npz": (_checkpoint, read_checkpoint, 150),
   "network.keras": (lambda folder: saved(folder, "sample.keras"), read_keras, 40),

@@ -6,6 +6,7 @@ together as protobuf's guide to its encoding says: a tag of the number and 0 (a 
 first) or 5 (four bytes), and the value.
 """
 
+import json
 import struct
 
 #: numbers of LatencyMetrics' fields, in their order
@@ -73,3 +74,18 @@ def runtime_info(nodes=4, kernels=(("LITERT_CL", (0, 1, 2, 3)),), graphs=1):
       kernel.delegate_node_details.tflite_node_ids_replaced.extend(took)
     graph.execution_plan.extend(plan)
   return details.SerializeToString()
+
+
+def litert_json(runs=50, threads=1, accelerators=("CPU",), **latency):
+  """Bytes of the JSON that litert-benchmark of ai-edge-litert 2.3 writes."""
+  times = {
+    "init_ms": 7.77, "warmup_first_ms": 0.31, "warmup_avg_ms": 0.19, "num_warmup_runs": 5,
+    "avg_ms": 0.41, "min_ms": 0.3, "max_ms": 8.3, "median_ms": 0.33, "std_ms": 1.42, "p5_ms": 0.31,
+    "p95_ms": 0.45, "num_runs": runs,
+  }  # fmt: skip
+  record = {
+    "model": "net.tflite", "model_size_mb": 1.18, "accelerators": list(accelerators),
+    "signature": "<placeholder signature>", "fully_accelerated": True, "num_threads": threads,
+    "latency": times | latency, "throughput_mb_s": 9.55,
+  }  # fmt: skip
+  return json.dumps(record, indent=2).encode()

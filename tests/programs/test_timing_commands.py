@@ -105,7 +105,7 @@ def test_what_the_tool_refuses_is_told_with_its_output(run_command, tflite, tmp_
   [
     ("--device=phone", "--device must be host, adb or adb:SERIAL, got 'phone'"),
     ("--cpu_mask=big", "--cpu_mask=big: must be a hexadecimal mask such as f0, got 'big'"),
-    ("--delegate=gpu", "This machine has no delegate 'gpu'"),
+    ("--delegate=gpu", "The host runner interpreter has no delegate 'gpu'"),
     ("--benchmark_binary=none", "There is no benchmark_model at none"),
     ("--tflite=none.tflite", "There is no file none.tflite"),
   ],

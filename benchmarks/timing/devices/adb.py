@@ -118,10 +118,13 @@ class AdbDevice(Device):
     for chunk in _chunks(paths):
       models = self._folder.push_models(chunk)
       taken: list[list[Repeat]] = [[] for _ in chunk]
+      if settings.is_sustained:
+        self._cool_condition(settings, self._notes)
+      take = self._part if settings.is_sustained else self._repeat
       for _ in range(settings.repeats):
         for model, of_model in zip(models, taken, strict=True):
           time.sleep(settings.cooldown)
-          of_model.append(self._repeat(model, settings))
+          of_model.append(take(model, settings))
       repeats += taken
     self._folder.remove_models()
     return repeats
@@ -165,6 +168,13 @@ class AdbDevice(Device):
       f"The phone became hot {HOT_ATTEMPTS} times while {model} was timed ({after.trouble}). Let "
       "it rest before each repeat (cooldown), or put it in a cool place."
     )
+
+  def _part(self, model: str, settings: TimingSettings) -> Repeat:
+    """One `Repeat` of a continuous use, however hot the phone is."""
+    before = phone_condition.read_condition(self._client, settings.cpu_mask)
+    reading = self._run(model, settings)
+    after = phone_condition.read_condition(self._client, settings.cpu_mask)
+    return repeat_of(reading, phone_condition.record(before, after), self._notes)
 
   def _cool_condition(
     self, settings: TimingSettings, notes: list[str]

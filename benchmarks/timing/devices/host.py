@@ -12,7 +12,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
-from nadv2_tf.benchmarks.timing import benchmark_model
+from nadv2_tf.benchmarks.timing import benchmark_model, litert_benchmark
 from nadv2_tf.benchmarks.timing.builds import build_of
 from nadv2_tf.benchmarks.timing.device import Device, Identity, Repeat, repeat_of, sha256
 from nadv2_tf.benchmarks.timing.devices.binary import check_abi
@@ -50,13 +50,15 @@ class HostDevice(Device):
   """This machine.
 
   Args:
-    binary: a `benchmark_model` file for it; None: LiteRT's Python interpreter.
+    binary: a `benchmark_model` file for it; None: `runner`.
+    runner: "interpreter", LiteRT's in a process of its own, or "litert", litert-benchmark.
 
   Raises:
     BinaryError: if the file is missing or for another processor.
   """
 
-  def __init__(self, binary: AnyPath | None = None) -> None:
+  def __init__(self, binary: AnyPath | None = None, runner: str = "interpreter") -> None:
+    self._runner = runner
     self._binary = pathlib.Path(binary).resolve() if binary else None
     if self._binary:
       if not self._binary.is_file():
@@ -64,6 +66,8 @@ class HostDevice(Device):
       check_abi(self._binary, platform.machine())
       self._build = build_of(self._binary)
       runtime = f"benchmark_model sha256:{sha256(self._binary)}"
+    elif runner == "litert":
+      runtime = litert_benchmark.runtime()
     else:
       runtime = f"ai-edge-litert {importlib.metadata.version('ai-edge-litert')}"
       # One process times all files and keeps the clock up, so short repeats are steady.
@@ -72,19 +76,24 @@ class HostDevice(Device):
 
   def measure(self, paths: Sequence[pathlib.Path], settings: TimingSettings) -> list[list[Repeat]]:
     """See `Device.measure`."""
-    if not self._binary and settings.delegate not in ("cpu", "none"):
+    known = tuple(litert_benchmark.DELEGATES) if self._runner == "litert" else ("cpu", "none")
+    if not self._binary and settings.delegate not in known:
       raise DeviceError(
-        f"LiteRT's interpreter has no delegate {settings.delegate!r} on this machine: choose cpu "
-        "or none, or give a benchmark_model that has it with --benchmark_binary=FILE."
+        f"The host runner {self._runner} has no delegate {settings.delegate!r}: choose "
+        f"{' or '.join(known)}, or give a benchmark_model that has it with "
+        "--benchmark_binary=FILE."
       )
     for path in paths:
       if not path.is_file():
         raise ModelError(f"There is no file {path}.")
-    if self._binary:
+    if self._binary or self._runner == "litert":
       repeats: list[list[Repeat]] = [[] for _ in paths]
       for _ in range(settings.repeats):
         for path, taken in zip(paths, repeats, strict=True):
-          taken.append(self._run_binary(path, settings))
+          if self._binary:
+            taken.append(self._run_binary(path, settings))
+          else:
+            taken.append(self._run_litert(path, settings, taken[-1] if taken else None))
       return repeats
     return [
       repeats
@@ -103,6 +112,19 @@ class HostDevice(Device):
         stdout, stderr, status, line, settings.delegate, results, settings.require_full_delegation
       )
     return repeat_of(reading)
+
+  def _run_litert(
+    self, path: pathlib.Path, settings: TimingSettings, before: Repeat | None
+  ) -> Repeat:
+    """One repeat by litert-benchmark; it takes runs, so the one before tells how many."""
+    mask = ["taskset", settings.cpu_mask] if settings.cpu_mask else []
+    runs = litert_benchmark.next_runs(settings, before)
+    with tempfile.TemporaryDirectory() as folder:
+      result = pathlib.Path(folder) / "result.json"
+      command = [*mask, *litert_benchmark.command(path, settings, runs, result)]
+      stdout, stderr, status = _run(command, STARTING + settings.timeout)
+      line = shlex.join(["python" if word == sys.executable else word for word in command])
+      return litert_benchmark.read(result, status, line, stdout + stderr, settings, runs)
 
   def _run_worker(
     self, paths: Sequence[pathlib.Path], settings: TimingSettings

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 def device_of(options: SearchOptions) -> Device:
   """The `Device` of a run; raises ValueError if --device is none."""
-  return open_device(options.device, options.benchmark_binary, options.benchmark_url)
+  return open_device(
+    options.device, options.benchmark_binary, options.benchmark_url, options.host_runner
+  )
 
 
 def timing_settings(options: SearchOptions, **changes: Any) -> TimingSettings:

@@ -1,0 +1,124 @@
+"""Latency over minutes of continuous use: what a device gives before it is warm, and after.
+
+The program tells nothing of single runs, so the time is cut into parts, each a repeat of its own,
+with nothing but the start of a process between them. A phone is not waited for until it is cool:
+how warm it becomes is the question.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import statistics
+import time
+from typing import TYPE_CHECKING, Any
+
+from nadv2_tf.benchmarks.timing.errors import NothingMeasured
+
+if TYPE_CHECKING:
+  from collections.abc import Sequence
+
+  from nadv2_tf.benchmarks.timing.device import Device, Repeat
+  from nadv2_tf.options import TimingSettings
+  from nadv2_tf.types import AnyPath
+
+#: parts are a multiple of this, so that a tenth is a whole number of them
+TENTHS = 10
+#: seconds of a part at most
+LONGEST_PART = 10.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Sustained:
+  """One file's latency over continuous use.
+
+  Attributes:
+    seconds: asked for; `taken` is what it took, with the processes' starts.
+    first_ms, last_ms: median of the parts in the first and the last tenth.
+    parts_ms: of every part, in order.
+    statistic: what a part's value is of its runs, as in `Repeat`.
+    thermal_status: as a phone says it before the first part and after each; None of a device that
+      has none.
+    conditions: of every part, as in `Timing`.
+  """
+
+  seconds: float
+  taken: float
+  first_ms: float
+  last_ms: float
+  parts_ms: tuple[float, ...]
+  runs: int
+  statistic: str
+  thermal_status: tuple[int | None, ...]
+  conditions: tuple[dict[str, Any], ...]
+
+  def describe(self) -> str:
+    """Both tenths, and how warm the device became, in a line."""
+    known = [status for status in self.thermal_status if status is not None]
+    heat = (
+      f"thermal status {known[0]} at the start, {known[-1]} at the end, {max(known)} at most"
+      if known
+      else "the device tells no thermal status"
+    )
+    return (
+      f"over {self.seconds:g} s of continuous use: {self.first_ms:.4g} ms in the first tenth, "
+      f"{self.last_ms:.4g} ms in the last ({self.last_ms / self.first_ms - 1:+.1%}), {heat}"
+    )
+
+
+def parts_of(seconds: float) -> int:
+  """How many parts the time is cut into."""
+  tenths = 1
+  while seconds / (tenths * TENTHS) > LONGEST_PART:
+    tenths += 1
+  return tenths * TENTHS
+
+
+def sustained(device: Device, path: AnyPath, settings: TimingSettings, seconds: float) -> Sustained:
+  """Runs a file for `seconds` without a rest.
+
+  Args:
+    device: an entered `Device`; a phone is cool before the first part.
+    path: the file.
+    settings: `TimingSettings`; threads, mask and delegate are taken from it.
+    seconds: in all.
+
+  Raises:
+    TimingError: if the file cannot be timed.
+  """
+  count = parts_of(seconds)
+  part = dataclasses.replace(
+    settings,
+    runs=1,
+    warmup_runs=1,
+    repeats=count,
+    seconds=seconds / count,
+    warmup_seconds=0.0,
+    cooldown=0.0,
+    timeout=max(settings.timeout, 3 * seconds / count),
+    is_sustained=True,
+  )
+  start = time.monotonic()
+  (repeats,) = device.measure([pathlib.Path(path)], part)
+  return _sustained(repeats, seconds, time.monotonic() - start)
+
+
+def _sustained(repeats: Sequence[Repeat], seconds: float, taken: float) -> Sustained:
+  if len(repeats) % TENTHS or not repeats:
+    raise NothingMeasured(f"The device measured {len(repeats)} parts: run it again.")
+  tenth = len(repeats) // TENTHS
+  values = [repeat.value_ms for repeat in repeats]
+  conditions = tuple(repeat.conditions for repeat in repeats)
+  before = conditions[0].get("thermal_status")
+  after = [condition.get("thermal_status_after") for condition in conditions]
+  return Sustained(
+    seconds,
+    round(taken, 1),
+    statistics.median(values[:tenth]),
+    statistics.median(values[-tenth:]),
+    tuple(values),
+    sum(repeat.runs for repeat in repeats),
+    repeats[0].statistic,
+    (before, *after),
+    conditions,
+  )
