@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pathlib
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from nadv2_tf.benchmarks.timing.errors import TimingError
 from nadv2_tf.programs import presets
@@ -36,9 +37,22 @@ def start(main: Callable[[], None], goes_on: bool = False) -> None:
 def _parsed(arguments: list[str]) -> list[str]:
   """What absl's own parser gives; a wrong flag is one line like every other error."""
   try:
-    return flags.FLAGS(arguments)
+    rest = flags.FLAGS(arguments)
   except flags.Error as error:
     fail(f"{one_line(error)}; see --help.")
+  if flags.FLAGS["verbosity"].using_default_value:
+    # absl would set it to what TFDS tells of all that it does, before the result.
+    logging.set_verbosity(logging.WARNING)
+  _go_home()
+  return rest
+
+
+def _go_home() -> None:
+  """`~` at the beginning of a flag is the home folder: shells leave it as it is behind a "="."""
+  for module, module_flags in flags.FLAGS.flags_by_module_dict().items():
+    for flag in module_flags if module.startswith("nadv2_tf") else ():
+      if isinstance(flag.value, str) and flag.value.startswith("~"):
+        flag.value = str(pathlib.Path(flag.value).expanduser())
 
 
 def start_tensorflow(needed_by: str | None = None, threads: int | None = None) -> None:

@@ -89,9 +89,10 @@ class Classification:
     if not isinstance(train, Examples):  # in this order: the first ones are of all classes
       together = np.concatenate([train.indices, holdout.indices])
       everything = dataclasses.replace(train, indices=together)
-    return Datasets(
-      train, holdout.decoded(), loaded.test, loaded.class_names, loaded.notes, everything
-    )
+    notes = loaded.notes
+    if train.knows_labels:
+      notes += _held_out_whole(loaded.train.labels, train.labels, loaded.class_names, self._data)
+    return Datasets(train, holdout.decoded(), loaded.test, loaded.class_names, notes, everything)
 
   def outputs(self, data: Source | Datasets) -> int:
     return len(data.class_names)
@@ -160,3 +161,17 @@ class Classification:
     path: AnyPath,
   ) -> None:
     """Nothing: classes need no picture."""
+
+
+def _held_out_whole(
+  every: np.ndarray, left: np.ndarray, class_names: Sequence[str], data: str
+) -> tuple[str, ...]:
+  """A note on classes of whose images the hold-out took all; labels before and after."""
+  names = [class_names[label] for label in np.setdiff1d(every, left)]
+  if not names:
+    return ()
+  told = ", ".join(names[:5]) + ", ..." * (len(names) > 5)
+  return (
+    f"--data={data}: the hold-out has all training images of {len(names)} of {len(class_names)} "
+    f"classes: {told}; a smaller --holdout leaves more",
+  )

@@ -1,5 +1,9 @@
 """Every wrong value ends a command before any training, with one line that says what to change."""
 
+import pathlib
+import subprocess
+import sys
+
 import pytest
 
 from nadv2_tf import backbones
@@ -226,6 +230,27 @@ def test_command_without_tensorflow_in_a_process_of_its_own(start_command, check
   done = start_command("count", "--network=resnet50")
   check_one_line(done.returncode, done.stderr, "Unknown network 'resnet50'. Known: ")
   assert done.stdout == ""
+
+
+def test_a_tilde_is_the_home_folder(fails):
+  """Behind a "=" shells leave it, and a folder of that name would be made."""
+  home = pathlib.Path("~").expanduser()
+  fails(f"{home}/no such run", "report", "--output=~/no such run")
+  fails(
+    f"There is no file {home}/no such network.tflite", "time", "--model=~/no such network.tflite"
+  )
+
+
+@pytest.mark.parametrize(("flags", "told"), [([], False), (["--verbosity=0"], True)])
+def test_libraries_tell_what_they_do_if_they_are_asked(flags, told):
+  program = (
+    "import absl.logging\nfrom nadv2_tf.programs.start import start\n"
+    "start(lambda: (absl.logging.info('a detail'), absl.logging.warning('a warning')))"
+  )
+  done = subprocess.run(
+    [sys.executable, "-c", program, *flags], capture_output=True, text=True, check=True
+  )
+  assert ("a detail" in done.stderr) is told and "a warning" in done.stderr
 
 
 def test_good_command_ends_with_status_0(run_command):

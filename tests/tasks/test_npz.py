@@ -201,3 +201,14 @@ def test_npz_with_damaged_data_is_refused(tmp_path):
     except ValueError:
       refused += 1
   assert refused == 20  # the archive has a checksum
+
+
+def test_images_that_are_nearly_black_are_told(tmp_path):
+  """Scaled to 0..1 for another program, and then made bytes."""
+  x, y = np.full((4, 8, 8), 200, np.uint8), np.array([0, 1, 0, 1])
+  np.savez(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x // 200, y_test=y)
+  (note,) = sources.load(f"npz:{tmp_path / 'a.npz'}", 8).notes
+  assert (
+    note
+    == f"{tmp_path / 'a.npz'}: x_test has no value above 1; images are read as bytes from 0 to 255"
+  )

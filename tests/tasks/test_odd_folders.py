@@ -8,6 +8,7 @@ import pytest
 from odd_pictures import encoded, pixels
 
 from nadv2_tf.tasks import sources, walk
+from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.tasks.cut import Cut
 
 SIZE = 8
@@ -74,6 +75,19 @@ def test_a_class_without_training_images_is_told_where_labels_are_numbers(tmp_pa
   np.savez(path, x_train=x, y_train=y, x_test=x, y_test=y)
   (note,) = sources.load(f"npz:{path}", SIZE).notes
   assert note == f"--data=npz:{path}: 1 of 3 classes have no training images: 0"
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_class_that_the_hold_out_takes_whole_is_told(folder, how):
+  _fill(folder / "train" / "cat", 1)
+  for seed in range(20):
+    data = Classification(f"folder:{folder}", SIZE, 3, seed, how=how).datasets()
+    is_whole = 2 in data.holdout.labels
+    assert len(data.notes) == is_whole
+    if is_whole:
+      assert "the hold-out has all training images of 1 of 3 classes: cat;" in data.notes[0]
+      return
+  pytest.fail("3 of 7 are drawn: in 20 draws the one is not among them once in 70 000 times")
 
 
 def test_test_images_of_a_class_without_training_images_are_refused(folder):

@@ -57,7 +57,7 @@ def load(
 
 def _dtype(feature: Any) -> type[np.floating]:
   """Half precision where the data set has no more: 47 584 training maps of 224x224 are many."""
-  return np.float16 if feature.dtype == np.float16 else np.float32
+  return np.float16 if feature.np_dtype == np.float16 else np.float32
 
 
 def _pair(

@@ -14,7 +14,7 @@ from nadv2_tf.tasks.examples import Examples
 from nadv2_tf.tasks.sources.registry import SOURCES, Source
 
 if TYPE_CHECKING:
-  from collections.abc import Callable
+  from collections.abc import Callable, Mapping
 
   from nadv2_tf.types import AnyPath
 
@@ -38,7 +38,17 @@ def load(place: str, image_size: int) -> Source:
       f"{path}: labels count from 0, and at most {LARGEST_CLASSES} classes are possible; y_train "
       f"has the label {classes - 1}."
     )
-  return Source(train, test, tuple(str(label) for label in range(classes)), (), True)
+  names = tuple(str(label) for label in range(classes))
+  return Source(train, test, names, _dark({"x_train": train, "x_test": test}, path), True)
+
+
+def _dark(parts: Mapping[str, Examples], path: AnyPath) -> tuple[str, ...]:
+  """Notes on images that are nearly black as bytes: they were scaled for another program."""
+  return tuple(
+    f"{path}: {name} has no value above 1; images are read as bytes from 0 to 255"
+    for name, part in parts.items()
+    if part.images.max(initial=0) <= 1
+  )
 
 
 def read(path: AnyPath, fit: Callable[[np.ndarray], np.ndarray]) -> tuple[Examples, ...]:

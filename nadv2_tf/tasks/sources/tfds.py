@@ -142,8 +142,10 @@ def _open(name: str) -> tuple[Any, int, tuple[str, ...]]:
         f"{type(info.features[feature]).__name__}."
       )
   image = info.features["image"]
-  if image.dtype != np.uint8:
-    raise ValueError(f"--data=tfds:{name}: 'image' must be of bytes, it is of {image.dtype}.")
+  if image.np_dtype != np.uint8:
+    raise ValueError(
+      f"--data=tfds:{name}: 'image' must be of bytes, it is of {np.dtype(image.np_dtype)}."
+    )
   # Others are colours with transparency, or as many as the file has.
   return builder, 1 if image.shape[-1] == 1 else 3, tuple(info.features["label"].names or ())
 
