@@ -18,6 +18,7 @@ from absl import app, flags
 
 from nadv2_tf.search import (
   Evolution,
+  Hurricane,
   LayerNAS,
   MultiLayerCoordinateDescent,
   NetAdaptV1,
@@ -47,6 +48,8 @@ MCD: dict[str, Optimizer] = {
   "MCD J=10 L=4 10 % x0.98": MultiLayerCoordinateDescent(10, 4, 0.1),
 }
 ALONE: dict[str, Optimizer] = {
+  "HURRICANE 50 x 20 in each half": Hurricane(),
+  "HURRICANE 10 x 4 in each half": Hurricane(10, 3, 5, 0.1, 5, 4),
   "LayerNAS H=100 (published)": LayerNAS(),
   "LayerNAS H=10": LayerNAS(10),
   "SCD 3 % x0.98": SingleLayerCoordinateDescent(),

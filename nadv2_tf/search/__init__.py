@@ -2,6 +2,7 @@
 
 from nadv2_tf.search.driver import Found, Iteration, SearchResult, minimize
 from nadv2_tf.search.evolution import Evolution
+from nadv2_tf.search.hurricane import Hurricane
 from nadv2_tf.search.integer_program import IntegerProgram
 from nadv2_tf.search.journal import JournalError
 from nadv2_tf.search.layernas import LayerNAS
@@ -38,6 +39,7 @@ __all__ = [
   "Evolution",
   "Found",
   "IntegerProgram",
+  "Hurricane",
   "Iteration",
   "JournalError",
   "LayerNAS",

@@ -7,13 +7,19 @@ block, or keep a probability or a cost for each option, want a few options for a
 import dataclasses
 import itertools
 from collections.abc import Collection, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from nadv2_tf.option import option
 from nadv2_tf.spec import NetworkSpec, SearchSpace
 from nadv2_tf.spec.space import Decision
 
 #: a network as its space encodes it
 Row: TypeAlias = tuple[int, ...]
+
+
+def width_levels() -> Any:
+  """The option that says how many levels `choices` makes."""
+  return option(4, "How many widths each block may have, besides the smallest.", low=1)
 
 
 @dataclasses.dataclass(frozen=True)

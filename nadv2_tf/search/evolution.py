@@ -11,71 +11,38 @@ import random
 from collections.abc import Generator, Sequence
 from typing import ClassVar
 
-from nadv2_tf.option import option
+from nadv2_tf.search.breeding import Breeding
 from nadv2_tf.search.problem import Candidate, Problem, Round, best_first, most_accurate
 from nadv2_tf.search.registry import OPTIMIZERS
-from nadv2_tf.search.sampling import Distinct, best_so_far, random_within
+from nadv2_tf.search.sampling import Distinct, Genome, best_so_far
 from nadv2_tf.spec import NetworkSpec
 
 
 @OPTIMIZERS.register("evolution")
 @dataclasses.dataclass(frozen=True)
-class Evolution:
+class Evolution(Breeding):
   """Breeds networks from the best of all that were scored so far.
 
   Children above the target, and such that were drawn before, are drawn again; what is missing to
   a full population is filled up with random networks (`random_within`). With several targets the
-  smallest comes first, and its best networks are among the parents for the next.
-
-  Attributes:
-    population: networks scored in each generation.
-    parents: how many of the best breed.
-    mutations: children that are a parent with some decisions drawn anew.
-    mutation_probability: of each decision.
-    crossovers: children that take every decision from one of two parents.
-    generations: for each target, the first, random one included.
+  smallest comes first, and its best networks are among the parents for the next. Every decision of
+  the space is a gene; `generations` are for each target.
   """
 
   trains_samples: ClassVar[bool] = False
-  population: int = option(50, "Networks scored in each generation.", low=1)
-  parents: int = option(10, "How many of the best networks breed.", low=1)
-  mutations: int = option(25, "Children that are a parent with decisions drawn anew.", low=0)
-  mutation_probability: float = option(
-    0.1, "Probability of each decision of a mutated child to be drawn anew.", low=0, high=1
-  )
-  crossovers: int = option(25, "Children that take every decision from one of two parents.", low=0)
-  generations: int = option(
-    20, "Generations for each target, the first, random one included.", low=1
-  )
-
-  def __post_init__(self) -> None:
-    if min(self.population, self.parents, self.generations) < 1:
-      raise ValueError(
-        "population, parents and generations must be at least 1, got "
-        f"{self.population}, {self.parents} and {self.generations}."
-      )
-    children = self.mutations + self.crossovers
-    if min(self.mutations, self.crossovers) < 0 or children > self.population:
-      raise ValueError(
-        f"mutations and crossovers must be at least 0 and together at most the population of "
-        f"{self.population}, got {self.mutations} and {self.crossovers}."
-      )
-    if not 0 < self.mutation_probability <= 1:
-      raise ValueError(
-        f"mutation_probability must be above 0 and at most 1, got {self.mutation_probability}."
-      )
 
   def search(
     self, problem: Problem, rng: random.Random
   ) -> Generator[Sequence[NetworkSpec], Round, NetworkSpec]:
     """See `Optimizer.search`."""
-    distinct = Distinct(problem.space)
+    space, distinct = problem.space, Distinct(problem.space)
     best: list[Candidate] = []
     chosen: Candidate | None = None
     for target in reversed(problem.targets):
       stage = problem.at(target)
       for _ in range(self.generations):
-        specs = self._generation(stage, [parent.spec for parent in best], distinct, rng)
+        parents = [space.encode(parent.spec) for parent in best]
+        specs = self.generation(stage, Genome.of(space), parents, distinct, rng)
         if not specs:
           break
         scored = yield specs
@@ -99,36 +66,3 @@ class Evolution:
   def pick(self, bests: Sequence[Candidate]) -> Candidate:
     """See `Optimizer.pick`."""
     return most_accurate(bests)
-
-  def _generation(
-    self,
-    stage: Problem,
-    parents: Sequence[NetworkSpec],
-    distinct: Distinct,
-    rng: random.Random,
-  ) -> tuple[NetworkSpec, ...]:
-    """Up to `population` new networks that meet the target."""
-    space = stage.space
-    rows = [space.encode(parent) for parent in parents]
-
-    def within(row):
-      spec = space.decode(row)
-      return spec if stage.meter.measure(spec) <= stage.target else None
-
-    def mutate():
-      return within(
-        tuple(
-          rng.choice(decision.choices) if rng.random() < self.mutation_probability else value
-          for decision, value in zip(space.decisions, rng.choice(rows), strict=True)
-        )
-      )
-
-    def cross():
-      one, other = rng.choice(rows), rng.choice(rows)
-      return within(tuple(map(rng.choice, zip(one, other, strict=True))))
-
-    specs: tuple[NetworkSpec, ...] = ()
-    if rows:
-      specs += distinct.draw(mutate, self.mutations)
-      specs += distinct.draw(cross, self.crossovers)
-    return specs + distinct.draw(lambda: random_within(stage, rng), self.population - len(specs))

@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import ClassVar
 
 from nadv2_tf.option import option
-from nadv2_tf.search.choices import BlockChoices, Row, choices
+from nadv2_tf.search.choices import BlockChoices, Row, choices, width_levels
 from nadv2_tf.search.needs import ADDITIVE, Need
 from nadv2_tf.search.problem import Candidate, Problem, Round, best_first, most_accurate
 from nadv2_tf.search.registry import OPTIMIZERS
@@ -47,7 +47,7 @@ class LayerNAS:
   kept_per_bucket: int = option(
     1, "How many networks of each range go on to the next block.", low=1
   )
-  width_levels: int = option(4, "How many widths each block may have, besides the smallest.", low=1)
+  width_levels: int = width_levels()
 
   def __post_init__(self) -> None:
     if min(self.buckets, self.kept_per_bucket, self.width_levels) < 1:

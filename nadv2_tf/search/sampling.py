@@ -1,7 +1,9 @@
 """Random networks within a target, and drawing no network twice: for searches that sample."""
 
+import dataclasses
 import random
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any
 
 from nadv2_tf.search.problem import Candidate, Problem, most_accurate
 from nadv2_tf.spec import NetworkSpec, SearchSpace
@@ -12,7 +14,27 @@ REDRAWS = 10
 ROUNDS = 10
 
 
-def random_within(problem: Problem, rng: random.Random) -> NetworkSpec:
+@dataclasses.dataclass(frozen=True)
+class Genome:
+  """What the networks that are drawn are made of.
+
+  Attributes:
+    values: of each gene, smallest first.
+    network_of: the network of one value for each gene; of the first of all it is the smallest.
+  """
+
+  values: Sequence[Sequence[Any]]
+  network_of: Callable[[Sequence[Any]], NetworkSpec]
+
+  @classmethod
+  def of(cls, space: SearchSpace) -> "Genome":
+    """Every decision of the space is a gene."""
+    return cls([decision.choices for decision in space.decisions], space.decode)
+
+
+def random_within(
+  problem: Problem, rng: random.Random, genome: Genome | None = None
+) -> NetworkSpec:
   """A random network close to `problem.target` and never above it.
 
   A network draws how much its decisions differ (its spread, in [0, 1)), and every decision draws
@@ -22,18 +44,19 @@ def random_within(problem: Problem, rng: random.Random) -> NetworkSpec:
   below the target, as most are when every decision is drawn uniformly until the target is met.
 
   Args:
-    problem: a `Problem` of one target, which the smallest network of the space meets.
+    problem: a `Problem` of one target, which the smallest network meets.
     rng: a `random.Random`.
+    genome: what it draws; None: all decisions of the space.
   """
-  space, measure = problem.space, problem.meter.measure
-  choices = [decision.choices for decision in space.decisions]
+  genome, measure = genome or Genome.of(problem.space), problem.meter.measure
+  choices = genome.values
   spread = rng.random()
   proportions = [1 - spread * rng.random() for _ in choices]
-  found, low, high = space.smallest(), 0.0, 1.0
+  found, low, high = genome.network_of([values[0] for values in choices]), 0.0, 1.0
   for _ in range(ROUNDS):
     middle = (low + high) / 2
     factor = middle / (1 - middle)  # from 0 to far above what sets every decision to its largest
-    spec = space.decode(
+    spec = genome.network_of(
       tuple(
         values[min(int(proportion * factor * len(values)), len(values) - 1)]
         for values, proportion in zip(choices, proportions, strict=True)

@@ -59,7 +59,7 @@ def test_a_plan_can_keep_the_kernels_small(name):
 
 def test_methods_share_a_network_if_and_only_if_it_is_trained_alike():
   trained = {name: method.super_network for name, method in METHODS.items()}
-  shared = ("random", "evolution", "layernas", "scd", "netadaptv2")
+  shared = ("random", "evolution", "hurricane", "layernas", "scd", "netadaptv2")
   assert {trained.pop(name) for name in shared} == {"cbc_od"}
   assert {trained.pop(name) for name in ("uniform", "no_cbc")} == {"no_cbc_od"}
   assert trained == {"netadaptv1": "plain", "no_od": "cbc_no_od"}
@@ -76,6 +76,8 @@ def test_optimizers_take_the_sizes_of_the_plan():
   assert made["netadaptv1"].initial_reduction == plan.netadaptv1_reduction
   assert made["netadaptv1"].reduction_decay == plan.netadaptv1_decay
   assert made["random"].samples == 120
+  hurricane = made["hurricane"]
+  assert 2 * hurricane.population * hurricane.generations <= 120
   assert made["layernas"].buckets == plan.buckets
   evolution = made["evolution"]
   assert evolution.population * evolution.generations <= 120

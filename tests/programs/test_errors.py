@@ -121,7 +121,10 @@ def test_target_that_is_no_number_is_quoted(fails, small, output, target):
     ("--limit=energy<=5", "--limit must be such as parameters<=2e6, .* got 'energy<=5'"),
     ("--limit=size_bytes<=9", "limit of 9 bytes cannot be met: the smallest network of"),
     ("--samples=9", "--samples is for --search_optimizer=random; mcd does not take it"),
-    ("--generations=9", "--generations is for --search_optimizer=evolution; mcd does not take it"),
+    (
+      "--generations=9",
+      "--generations is for --search_optimizer=evolution or hurricane; mcd does not take it",
+    ),
     ("--trust_samples=2", "--trust_samples must be 0 .* or at least 3, got 2"),
     ("--limit=no_such.module:Meter<=5", "module 'no_such.module' cannot be imported"),
     ("--metric=no_such.module:Meter", "module 'no_such.module' cannot be imported"),

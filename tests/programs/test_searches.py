@@ -8,6 +8,7 @@ import short_backbone
 
 #: {--search_optimizer: its smallest settings}; those that other tests of commands run are not here
 SEARCHES = {
+  "hurricane": ["--population=2", "--mutations=1", "--crossovers=1", "--generations=2"],
   "layernas": ["--buckets=2", "--width_levels=2"],
 }
 

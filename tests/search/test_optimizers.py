@@ -13,6 +13,7 @@ from nadv2_tf.search import (
   OPTIMIZERS,
   Candidate,
   Evolution,
+  Hurricane,
   IntegerProgram,
   LayerNAS,
   MultiLayerCoordinateDescent,
@@ -33,6 +34,7 @@ LARGEST, SMALLEST = MACS(SPACE.largest()), MACS(SPACE.smallest())
 QUICK = {
   "evolution": Evolution(8, 3, 4, 0.2, 2, 5),
   "fp_nas": FpNas(6, 0.5, step_size=1.0),
+  "hurricane": Hurricane(8, 3, 4, 0.2, 2, 3),
   "layernas": LayerNAS(6, 2, 3),
   "integer_program": IntegerProgram(
     "regressed", gain_samples=6, width_levels=2, program_rounds=1, program_solutions=1
@@ -123,7 +125,7 @@ def test_of_what_meets_the_target_the_most_accurate_is_found(name):
     # One looks at the resource as well, the other finds the most probable network.
     if name not in {"netadaptv1", "fp_nas"}:
       assert result.accuracy == max(met)
-    if name in {"evolution", "random", "uniform"}:
+    if name in {"evolution", "hurricane", "random", "uniform"}:
       assert len(met) == len(scored)
 
 
@@ -272,6 +274,9 @@ def test_a_start_that_meets_the_target_is_the_answer(name, share):
     (lambda: FpNas(joint_after=1.5), "joint_after between 0 and 1, got 400 and 1.5"),
     (lambda: FpNas(step_size=0.0), "step_size .* must be above 0, got 0.25, 0.0 and 0.005"),
     (lambda: FpNas(cost_weight=-1.0), "cost_weight must be at least 0, got -1.0"),
+    (lambda: Hurricane(population=0), "at least 1, got 0, 10 and 20"),
+    (lambda: Hurricane(options_per_block=0), "at least 1, got 0 and 4"),
+    (lambda: Hurricane(width_levels=0), "at least 1, got 4 and 0"),
     (lambda: LayerNAS(buckets=0), "at least 1, got 0, 1 and 4"),
     (lambda: LayerNAS(kept_per_bucket=0), "at least 1, got 100, 0 and 4"),
     (lambda: LayerNAS(width_levels=0), "at least 1, got 100, 1 and 0"),

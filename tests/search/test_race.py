@@ -11,6 +11,7 @@ from nadv2_tf.resources import MacsMeter, ParametersMeter
 from nadv2_tf.search import (
   OPTIMIZERS,
   Evolution,
+  Hurricane,
   LayerNAS,
   MultiLayerCoordinateDescent,
   Problem,
@@ -32,6 +33,7 @@ SIZES = (100, 200, 100)
 QUICK = {
   "evolution": Evolution(8, 3, 4, 0.2, 2, 5),
   "fp_nas": FpNas(6, 1.0, step_size=1.0),
+  "hurricane": Hurricane(24, 3, 8, 0.2, 8, 3),
   "layernas": LayerNAS(6, 2, 3),
   "mcd": MultiLayerCoordinateDescent(12, 3, 0.1),
   "random": RandomSearch(40),

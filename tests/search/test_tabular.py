@@ -8,6 +8,7 @@ import pytest
 from nadv2_tf.search import (
   OPTIMIZERS,
   Evolution,
+  Hurricane,
   IntegerProgram,
   LayerNAS,
   MultiLayerCoordinateDescent,
@@ -92,6 +93,7 @@ def test_mcd_ranks_above_random_search_with_as_many_samples(bench, share):
 OTHERS = {
   "evolution": (Evolution(20, 5, 10, 0.2, 10, 8), 0.02),
   "fp_nas": (FpNas(200, 1.0), 0.1),
+  "hurricane": (Hurricane(10, 3, 5, 0.1, 5, 4), 0.025),
   "layernas": (LayerNAS(10), 0.01),
   "integer_program": (IntegerProgram(program_solutions=2), 0.01),
   "netadaptv1": (NetAdaptV1(0.03, 0.98), 0.25),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nadv2_tf.search import (
   Evolution,
+  Hurricane,
   LayerNAS,
   MultiLayerCoordinateDescent,
   NetAdaptV1,
@@ -60,6 +61,7 @@ METHODS = {
   "uniform": Method("uniform scaling", "uniform", has_bypass=False),
   "random": Method("random search", "random"),
   "evolution": Method("evolution", "evolution"),
+  "hurricane": Method("HURRICANE", "hurricane"),
   "layernas": Method("LayerNAS", "layernas"),
   "netadaptv1": Method("NetAdaptV1", "netadaptv1", has_bypass=False, trains_samples=True),
   "scd": Method("without MCD (SCD)", "scd"),
@@ -86,18 +88,27 @@ def make_optimizer(name: str, plan: Plan) -> Optimizer:
   if name == "random":
     return RandomSearch(plan.samples)
   if name == "evolution":
-    # Its own population of 50 needs more samples; with fewer, at least five generations.
-    size = max(min(50, plan.samples // 5), 1)
-    return Evolution(
-      population=size,
-      parents=max(size // 5, 1),
-      mutations=size // 2,
-      crossovers=size // 2,
-      generations=max(plan.samples // size, 1),
-    )
+    return Evolution(**_breeding(plan.samples))
+  if name == "hurricane":
+    return Hurricane(**_breeding(max(plan.samples // 2, 1)))  # in each half
   if name == "layernas":
     return LayerNAS(plan.buckets)
   return UniformScaling()
+
+
+def _breeding(samples: int) -> dict[str, Any]:
+  """Settings of an evolution of so many samples.
+
+  Its own population of 50 needs more samples; with fewer, at least five generations.
+  """
+  size = max(min(50, samples // 5), 1)
+  return {
+    "population": size,
+    "parents": max(size // 5, 1),
+    "mutations": size // 2,
+    "crossovers": size // 2,
+    "generations": max(samples // size, 1),
+  }
 
 
 def spaces(space: SearchSpace, largest_kernel: int | None = None) -> dict[str, SearchSpace]:

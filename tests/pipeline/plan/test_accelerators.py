@@ -101,7 +101,9 @@ def test_more_accelerators_train_and_score_faster(given):
   assert one["search"] - proposals == pytest.approx(8 * (eight["search"] - proposals))
 
 
-@pytest.mark.parametrize("optimizer", ["mcd", "scd", "random", "evolution", "layernas", "uniform"])
+@pytest.mark.parametrize(
+  "optimizer", ["mcd", "scd", "random", "evolution", "hurricane", "layernas", "uniform"]
+)
 @pytest.mark.parametrize("metric", ["macs", "latency_ms"])
 def test_every_search_has_a_plan(given, options, optimizer, metric):
   given.search = options(metric, search_optimizer=optimizer, target="60%,50%")

@@ -10,6 +10,7 @@ from nadv2_tf.resources import MacsMeter
 from nadv2_tf.search import (
   OPTIMIZERS,
   Evolution,
+  Hurricane,
   IntegerProgram,
   LayerNAS,
   MultiLayerCoordinateDescent,
@@ -43,6 +44,7 @@ CASES = (
     {"search_optimizer": "fp_nas", "search_steps": 3, "step_size": 0.2},
     FpNas(3, step_size=0.2),
   ),
+  ({"search_optimizer": "hurricane", "generations": 3}, Hurricane(generations=3)),
   ({"search_optimizer": "layernas"}, LayerNAS(100, 1, 4)),
   ({"search_optimizer": "layernas", "buckets": 8, "width_levels": 2}, LayerNAS(8, 1, 2)),
   ({"search_optimizer": "integer_program"}, IntegerProgram("measured", 50, 4, 4, 5)),
@@ -146,7 +148,7 @@ def test_a_uniform_network_that_is_too_large_is_refused_before_training(problem,
     ),
     (
       {"generations": 5, "search_optimizer": "scd"},
-      "--generations is for --search_optimizer=evolution; scd does not take it.",
+      "--generations is for --search_optimizer=evolution or hurricane; scd does not take it.",
     ),
     (
       {"search_optimizer": "anneal"},
