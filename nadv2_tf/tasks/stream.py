@@ -87,8 +87,8 @@ class StreamedExamples:
 
   def digest(self) -> list[int]:
     """Numbers that other examples hardly share."""
-    names = zlib.crc32("\n".join(map(self.records.name, self.indices)).encode())
-    return [len(self), names, *self.take(slice(256)).decoded().digest()]
+    names = "\n".join(map(self.records.name, self.indices)).encode(errors="surrogateescape")
+    return [len(self), zlib.crc32(names), *self.take(slice(256)).decoded().digest()]
 
   def check_memory(self) -> None:
     """Raises `TooLarge` if the decoded images would not fit into memory."""

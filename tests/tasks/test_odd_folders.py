@@ -98,7 +98,27 @@ def test_test_images_of_a_class_without_training_images_are_refused(folder):
     _load(folder)
 
 
+def test_a_class_whose_name_is_no_line_is_refused(folder):
+  """An exported file could not hold it, which would be known after the training."""
+  for part in ("train", "test"):
+    (folder / part / "bee").rename(folder / part / "two\nlines")
+  with pytest.raises(ValueError, match=r"a class's name must be one line, got 'two\\nlines'"):
+    _load(folder)
+
+
 # --- files
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_names_that_are_no_text_are_names(folder, how):
+  """As an archive of another system's alphabet leaves them."""
+  place = folder / "train" / "bee"
+  try:
+    (place / "0.png").rename(place / os.fsdecode(b"\xe4.png"))
+  except OSError:
+    pytest.skip("names must be text on this file system")
+  loaded = _load(folder, how)
+  assert len(loaded.train) == 6 and loaded.train.digest() == loaded.train.digest()
 
 
 @pytest.mark.parametrize("how", HOW)

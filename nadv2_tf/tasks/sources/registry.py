@@ -153,8 +153,8 @@ def check(loaded: Source, source: str) -> Source:
   Labels that stand in records are not read; `tasks/look.py` does.
 
   Raises:
-    ValueError: for empty parts, a single class, classes without training images, foreign labels or
-      unequal channels.
+    ValueError: for empty parts, a single class, names that are no line, classes without training
+      images, foreign labels or unequal channels.
   """
   classes = len(loaded.class_names)
   if classes < 2:
@@ -162,6 +162,9 @@ def check(loaded: Source, source: str) -> Source:
       f"--data={source} has {classes} class ({', '.join(loaded.class_names) or 'none'}); at "
       "least 2 are needed."
     )
+  broken = [name for name in loaded.class_names if len(name.splitlines()) != 1]
+  if broken:  # the labels of an exported file are lines
+    raise ValueError(f"--data={source}: a class's name must be one line, got {broken[0]!r}.")
   for part, examples in (("training", loaded.train), ("test", loaded.test)):
     if len(examples) == 0:
       raise ValueError(f"--data={source} has no {part} images.")
