@@ -137,6 +137,7 @@ def make_device():
 
   class CountingDevice(Device):
     identity = Identity("fake: stop watch", "x86_64", None, "runtime 1")
+    reference = None
     settling_seconds = 0.0
 
     def __init__(self, milliseconds=len, most_files=float("inf"), placement=None):

@@ -15,14 +15,15 @@ from nadv2_tf.benchmarks.tables.networks import network_file
 from nadv2_tf.benchmarks.tables.partial import PartialTable
 from nadv2_tf.benchmarks.tables.pieces import COPIES, piece_file
 from nadv2_tf.benchmarks.tables.plan import networks_over_range, planned_pieces
+from nadv2_tf.benchmarks.timing.errors import TableError
 from nadv2_tf.options import built_as
 from nadv2_tf.options.timing import OLD_DELEGATES
-from nadv2_tf.resources.latency_table import LatencyTable
+from nadv2_tf.resources.latency_table import LatencyTable, table_doubt, table_error
 
 if TYPE_CHECKING:
   from collections.abc import Callable, Mapping, Sequence
 
-  from nadv2_tf.benchmarks.timing.device import Device
+  from nadv2_tf.benchmarks.timing.device import Device, Timing
   from nadv2_tf.options import TimingSettings
   from nadv2_tf.resources.pieces import Piece
   from nadv2_tf.spec import NetworkSpec, SearchSpace
@@ -41,6 +42,10 @@ NETWORK_SECONDS = 0.05
 EARLIER = {"precision": "float32"}
 #: of the largest network, if the device tells where its nodes ran
 PLACEMENT = ("nodes", "delegate_nodes", "partitions")
+#: share of the rows that are measured again first, if the check finds a table wrong
+WORST = 0.25
+#: keys of a partial file: what the reference network took at first, and which attempt it is
+LEVEL, ATTEMPT = ("reference",), ("attempt",)
 
 
 def header_of(space: SearchSpace, device: Device, settings: TimingSettings) -> dict[str, str]:
@@ -77,7 +82,8 @@ class TableMeasurement:
   Args:
     space: the `SearchSpace`.
     device: an entered `Device`.
-    settings: `TimingSettings`; threads, mask, delegate and waiting times are taken from it.
+    settings: `TimingSettings`; threads, mask, delegate and waiting times are taken from it, and how
+      often the table is measured at most and what becomes of one that stays wrong.
     path: of the table; None keeps nothing on disk.
     seed: of the networks.
     report: called with (done, total), in files.
@@ -102,6 +108,8 @@ class TableMeasurement:
     self.header = header_of(space, device, settings)
     partial = path and pathlib.Path(f"{path}.partial")
     self._partial = PartialTable(partial, self.header | {"seed": seed})
+    self._attempts, self._on_unsteady = settings.attempts, settings.on_unsteady
+    settings = dataclasses.replace(settings, on_unsteady="mark")
     self._settings = {
       "piece": dataclasses.replace(
         settings,
@@ -124,14 +132,53 @@ class TableMeasurement:
     self._done, self._total = 0, 0
 
   def measure(self, check_networks: int = CHECK_NETWORKS) -> LatencyTable:
-    """The `LatencyTable`, with its error on whole networks in its facts."""
+    """The `LatencyTable`, with its error on whole networks in its facts.
+
+    If that is too large the worst rows and all whole networks are measured again, then everything.
+
+    Raises:
+      TableError: if it stays too large and `on_unsteady` is "fail"; nothing is kept then.
+    """
+    best = table = self._measured(check_networks)
+    attempt = int(self._partial[ATTEMPT]) if ATTEMPT in self._partial else 1
+    while table_doubt(table.facts) and attempt < self._attempts:
+      attempt += 1
+      self._partial.add({ATTEMPT: attempt})
+      self._partial.forget(self._to_repeat(attempt))
+      table = self._measured(check_networks)
+      best = min(best, table, key=lambda one: table_error(one.facts))
+    doubt = table_doubt(best.facts)
+    if doubt and self._on_unsteady == "fail":
+      self.finish()
+      raise TableError(
+        f"{doubt} That is the best of {attempt} attempt(s). End what runs beside it and start the "
+        "same command again, or go on with such a table: --on_unsteady=mark."
+      )
+    return LatencyTable(best.rows, best.facts | ({"attempts": attempt} if attempt > 1 else {}))
+
+  def _to_repeat(self, attempt: int) -> list[tuple[Any, ...]]:
+    """The keys of what is measured again for the n-th attempt.
+
+    Which of rows and networks is wrong the check does not tell: the second attempt repeats all
+    networks, and the rows whose repeats, or the reference network beside them, lay furthest apart.
+    """
+    rows, networks = self._partial.keys("piece"), self._partial.keys("network")
+    if attempt == 2:
+      rows.sort(key=self._partial.doubt, reverse=True)
+      rows = rows[: math.ceil(WORST * len(rows))]
+    return [*rows, *networks]
+
+  def _measured(self, check_networks: int) -> LatencyTable:
+    """The table of what the partial file has, and of what is still to be measured."""
     wanted = planned_pieces(self._space)
-    self._total = len(wanted) + CALIBRATION_NETWORKS + check_networks
+    self._total += len(wanted) + CALIBRATION_NETWORKS + check_networks
     rows = dict(zip(wanted, self.pieces(wanted), strict=True))
     facts: dict[str, Any] = self.header | {
       "date": datetime.date.today().isoformat(),
       "rows": len(rows),
     }
+    if LEVEL in self._partial:
+      facts["reference_ms"] = f"{self._partial[LEVEL]:.6g}"
     table = LatencyTable(rows, facts)
 
     specs = networks_over_range(
@@ -159,10 +206,10 @@ class TableMeasurement:
     def key(piece: Piece) -> tuple[Any, ...]:
       return ("piece", *dataclasses.astuple(piece))
 
-    def times(batch: Sequence[Piece]) -> list[float]:
+    def times(batch: Sequence[Piece]) -> list[tuple[float, float]]:
       # A call's own cost is taken anew with each batch: it drifts like all else.
-      overhead, *timings = self._time("piece", [None, *batch], piece_file)
-      return [max(timing - overhead, 0.0) / COPIES for timing in timings]
+      (overhead, _), *timings = self._time("piece", [None, *batch], piece_file)
+      return [(max(value - overhead, 0.0) / COPIES, doubt) for value, doubt in timings]
 
     return self._in_batches("piece", wanted, key, times)
 
@@ -186,13 +233,15 @@ class TableMeasurement:
     kind: str,
     items: Sequence[Any],
     key: Callable[[Any], tuple[Any, ...]],
-    times: Callable[[Sequence[Any]], list[float]],
+    times: Callable[[Sequence[Any]], list[tuple[float, float]]],
   ) -> list[float]:
     missing = [item for item in items if key(item) not in self._partial]
     self._tell(len(items) - len(missing))
     for start in range(0, len(missing), BATCH[kind]):
       batch = missing[start : start + BATCH[kind]]
-      self._partial.add(dict(zip(map(key, batch), times(batch), strict=True)))
+      taken = dict(zip(map(key, batch), times(batch), strict=True))
+      values = {place: value for place, (value, _) in taken.items()}
+      self._partial.add(values, {place: doubt for place, (_, doubt) in taken.items()})
       self._tell(len(batch))
     return [self._partial[key(item)] for item in items]
 
@@ -201,7 +250,10 @@ class TableMeasurement:
     self._total = max(self._total, self._done)
     self._report(self._done, self._total)
 
-  def _time(self, kind: str, items: Sequence[Any], build: Callable[..., bytes]) -> list[float]:
+  def _time(
+    self, kind: str, items: Sequence[Any], build: Callable[..., bytes]
+  ) -> list[tuple[float, float]]:
+    """(milliseconds as of the first batch, how far what was measured lay apart) of each file."""
     with tempfile.TemporaryDirectory() as folder:
       paths = [pathlib.Path(folder) / f"{index}.tflite" for index in range(len(items))]
       with stopwatch.part("files"):
@@ -213,4 +265,15 @@ class TableMeasurement:
         told = {(name, *self._space.encode(spec)): getattr(timing, name) for name in PLACEMENT}
         if None not in told.values():
           self._partial.add(told)
-    return [timing.latency_ms for timing in timings]
+    return [(self._at_first(timing), max(timing.spread, timing.drift or 0.0)) for timing in timings]
+
+  def _at_first(self, timing: Timing) -> float:
+    """What the file would have taken when the first batch was timed, by the reference beside it.
+
+    A table takes minutes, or goes on another day: the machine is not equally fast all the time.
+    """
+    if timing.reference_ms is None:
+      return timing.latency_ms
+    if LEVEL not in self._partial:
+      self._partial.add({LEVEL: timing.reference_ms})
+    return timing.latency_ms * self._partial[LEVEL] / timing.reference_ms

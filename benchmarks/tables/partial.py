@@ -1,4 +1,8 @@
-"""What has been measured for a table so far, on disk after every batch."""
+"""What has been measured for a table so far, on disk after every batch.
+
+A line is [key, milliseconds], or [key, milliseconds, doubt]; [key] forgets what lines before it
+say.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +34,7 @@ class PartialTable:
   def __init__(self, path: AnyPath | None, header: Mapping[str, Any]) -> None:
     self._path = pathlib.Path(path) if path else None
     self._values: dict[str, float] = {}
+    self._doubts: dict[str, float] = {}
     read_back: dict[str, Any] = json.loads(json.dumps(header))
     if self._path is None or (self._path.exists() and self._read(self._path, read_back)):
       return
@@ -50,10 +55,7 @@ class PartialTable:
         if number == 1:
           self._check(header, entry)
         else:
-          key, milliseconds = entry
-          if not 0 <= float(milliseconds) < math.inf:
-            raise ValueError
-          self._values[_key(key)] = float(milliseconds)
+          self._learn(*entry)
       except (TypeError, ValueError, OverflowError, RecursionError) as error:
         if isinstance(error, _OtherHeader):
           raise
@@ -70,17 +72,58 @@ class PartialTable:
           f"{header.get(name)!r}: go on with the same, or choose another --output."
         )
 
+  def _learn(self, key: Any, milliseconds: Any = None, doubt: Any = 0.0, *more: Any) -> None:
+    """Takes what one line says, which may be anything."""
+    if more or not isinstance(key, list):
+      raise ValueError
+    self._values.pop(_key(key), None)
+    if milliseconds is None:
+      return
+    values = float(milliseconds), float(doubt)
+    if not all(0 <= value < math.inf for value in values):
+      raise ValueError
+    self._values[_key(key)], self._doubts[_key(key)] = values
+
   def __contains__(self, key: Sequence[Any]) -> bool:
     return _key(key) in self._values
 
   def __getitem__(self, key: Sequence[Any]) -> float:
     return self._values[_key(key)]
 
-  def add(self, values: Mapping[tuple[Any, ...], float]) -> None:
-    """Keeps {key: milliseconds}; they are on disk when this returns."""
+  def doubt(self, key: Sequence[Any]) -> float:
+    """The doubt that a value was kept with, 0 if none was told."""
+    return self._doubts.get(_key(key), 0.0)
+
+  def add(
+    self,
+    values: Mapping[tuple[Any, ...], float],
+    doubts: Mapping[tuple[Any, ...], float] | None = None,
+  ) -> None:
+    """Keeps {key: milliseconds}; they are on disk when this returns.
+
+    Args:
+      values: of one batch.
+      doubts: {key: how far what was measured lay apart}, of those that have one.
+    """
+    doubts = doubts or {}
     self._values |= {_key(key): value for key, value in values.items()}
+    self._doubts |= {_key(key): value for key, value in doubts.items()}
     if self._path:
-      self._append(self._path, [[key, value] for key, value in values.items()])
+      entries = [[key, value, *_one(doubts.get(key))] for key, value in values.items()]
+      self._append(self._path, entries)
+
+  def keys(self, kind: str) -> list[tuple[Any, ...]]:
+    """The keys that begin with `kind`, in the order in which they came."""
+    found = (tuple(json.loads(text)) for text in self._values)
+    return [key for key in found if key[:1] == (kind,)]
+
+  def forget(self, keys: Iterable[tuple[Any, ...]]) -> None:
+    """Drops values: they are measured again."""
+    entries = [[key] for key in keys]
+    for (key,) in entries:
+      self._values.pop(_key(key), None)
+    if self._path:
+      self._append(self._path, entries)
 
   @staticmethod
   def _append(path: pathlib.Path, entries: Iterable[Any]) -> None:
@@ -98,6 +141,10 @@ class PartialTable:
 
 class _OtherHeader(ValueError):
   """The file is of another measurement."""
+
+
+def _one(value: float | None) -> list[float]:
+  return [] if value is None else [value]
 
 
 def _key(key: Sequence[Any]) -> str:

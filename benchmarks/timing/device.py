@@ -8,9 +8,11 @@ import datetime
 import hashlib
 import pathlib
 import statistics
+import time
 from typing import TYPE_CHECKING, Any, Self
 
 from nadv2_tf import stopwatch
+from nadv2_tf.benchmarks.timing.batch import DRIFT_WAIT, REFERENCE, Ride, Taken
 from nadv2_tf.benchmarks.timing.errors import Unsteady
 from nadv2_tf.options import TimingSettings
 
@@ -92,6 +94,8 @@ class Timing:
   `nodes` are those of the file's main graph, `delegate_nodes` those of them that ran on the
   delegate asked for, `partitions` the parts that the graph fell into; None where the build does not
   tell. `memory_kb` is what the runs took in memory.
+  `reference_ms` is what the reference network took in the same batch, and `drift` how far its
+  readings lie apart, see `Ride`; None where none rode along.
   """
 
   latency_ms: float
@@ -118,15 +122,12 @@ class Timing:
   abi: str
   android: str | None
   runtime: str
+  reference_ms: float | None
+  drift: float | None
   conditions: tuple[dict[str, Any], ...]
   notes: tuple[str, ...]
   time: str
   file_sha256: str
-
-
-def spread_of(values: Sequence[float]) -> float:
-  """(largest - smallest) / median."""
-  return (max(values) - min(values)) / statistics.median(values)
 
 
 def sha256(path: AnyPath) -> str:
@@ -139,6 +140,8 @@ class Device(abc.ABC):
   identity: Identity
   #: least seconds of one repeat: a phone's clock needs a while to rise
   settling_seconds = 0.1
+  #: what rides along with every batch; None: nothing does
+  reference: pathlib.Path | None = REFERENCE
 
   @abc.abstractmethod
   def measure(self, paths: Sequence[pathlib.Path], settings: TimingSettings) -> list[list[Repeat]]:
@@ -153,7 +156,9 @@ class Device(abc.ABC):
   def time_files(
     self, paths: Sequence[AnyPath], settings: TimingSettings | None = None
   ) -> list[Timing]:
-    """Times files, and again those whose repeats lie too far apart; `Timing`s in their order.
+    """Times files, and again those that something disturbed; `Timing`s in their order.
+
+    A batch begins and ends with the reference network. If that drifts, the machine is waited for.
 
     Args:
       paths: the files.
@@ -167,27 +172,35 @@ class Device(abc.ABC):
 
   def _timed(self, paths, settings):
     paths = [pathlib.Path(path) for path in paths]
-    measured = list(self.measure(paths, settings))
-    attempts = [1] * len(paths)
-    for _ in range(settings.attempts - 1):
-      again = [i for i, repeats in enumerate(measured) if _doubt(repeats, settings.max_spread)]
+    taken: dict[int, list[Taken]] = {index: [] for index in range(len(paths))}
+    again = list(taken)
+    for attempt in range(settings.attempts):
+      if any(taken[index] and taken[index][-1].drift > settings.max_spread for index in again):
+        time.sleep(DRIFT_WAIT * attempt)
+      fresh = self._batch([paths[index] for index in again], settings)
+      for index, one in zip(again, fresh, strict=True):
+        taken[index].append(one)
+      again = [index for index in again if taken[index][-1].doubt(settings.max_spread)]
       if not again:
         break
-      fresh = self.measure([paths[index] for index in again], settings)
-      for index, repeats in zip(again, fresh, strict=True):
-        attempts[index] += 1
-        # The steadiest attempt counts: what another job spoils only ever lies further apart.
-        measured[index] = min(measured[index], repeats, key=lambda taken: _rank(taken, settings))
-    return [
-      self._timing(path, repeats, settings, tries)
-      for path, repeats, tries in zip(paths, measured, attempts, strict=True)
-    ]
+    return [self._timing(paths[index], taken[index], settings) for index in taken]
 
-  def _timing(self, path, repeats, settings, attempts):
-    doubt = _doubt(repeats, settings.max_spread)
+  def _batch(self, paths: Sequence[pathlib.Path], settings: TimingSettings) -> list[Taken]:
+    """Files once, in turns that begin and end with the reference network."""
+    if self.reference is None or not paths:
+      return [Taken(repeats, None) for repeats in self.measure(paths, settings)]
+    begins, *measured, ends = self.measure([self.reference, *paths, self.reference], settings)
+    ride = Ride(*(tuple(repeat.value_ms for repeat in each) for each in (begins, ends)))
+    return [Taken(repeats, ride) for repeats in measured]
+
+  def _timing(self, path: pathlib.Path, taken: Sequence[Taken], settings: TimingSettings) -> Timing:
+    """The `Timing` of a file that was taken once or more."""
+    best, attempts = min(taken, key=lambda one: one.rank(settings.max_spread)), len(taken)
+    repeats, doubt = best.repeats, best.doubt(settings.max_spread)
     notes = list(dict.fromkeys(note for repeat in repeats for note in repeat.notes))
     if attempts > 1:
-      notes.append(f"taken {attempts} times, because the repeats were unsteady")
+      first = taken[0].doubt(settings.max_spread)
+      notes.append(f"taken {attempts} times, because at first {first}")
     if doubt and settings.on_unsteady == "fail":
       raise Unsteady(
         f"The timing of {path} is unsteady in the best of {attempts} attempts: {doubt}. Something "
@@ -201,7 +214,7 @@ class Device(abc.ABC):
       p95_ms=_median_of(repeats, "p95_ms"),
       smallest_ms=_median_of(repeats, "smallest_ms"),
       disturbed=_median_of(repeats, "disturbed"),
-      spread=_spread(repeats),
+      spread=best.spread,
       steady=not doubt,
       doubt=doubt,
       statistic=repeats[0].statistic,
@@ -212,36 +225,18 @@ class Device(abc.ABC):
       num_threads=settings.num_threads,
       cpu_mask=settings.cpu_mask,
       delegate=settings.delegate,
-      nodes=placement and placement.nodes,
-      delegate_nodes=placement and placement.on(settings.delegate),
-      partitions=placement and placement.partitions,
+      nodes=placement.nodes if placement else None,
+      delegate_nodes=placement.on(settings.delegate) if placement else None,
+      partitions=placement.partitions if placement else None,
       memory_kb=max(memory, default=None),
       **dataclasses.asdict(self.identity),
+      reference_ms=best.ride.median_ms if best.ride else None,
+      drift=best.ride.drift if best.ride else None,
       conditions=tuple(repeat.conditions for repeat in repeats),
       notes=tuple(notes),
       time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
       file_sha256=sha256(path),
     )
-
-
-def _spread(repeats: Sequence[Repeat]) -> float:
-  return spread_of([repeat.value_ms for repeat in repeats])
-
-
-def _doubt(repeats: Sequence[Repeat], max_spread: float) -> str:
-  """What speaks against a timing, "" if nothing does.
-
-  One repeat in doubt among others that it agrees with is none: the median leaves it out.
-  """
-  spread, doubts = _spread(repeats), [repeat.doubt for repeat in repeats if repeat.doubt]
-  if spread > max_spread:
-    return f"its repeats lie {spread:.1%} apart, more than the {max_spread:.1%} allowed"
-  return doubts[0] if 2 * len(doubts) > len(repeats) else ""
-
-
-def _rank(repeats: Sequence[Repeat], settings: TimingSettings) -> tuple[bool, float]:
-  """The smaller, the more an attempt is to be trusted."""
-  return bool(_doubt(repeats, settings.max_spread)), _spread(repeats)
 
 
 def _median_of(repeats: Sequence[Repeat], name: str) -> float | None:

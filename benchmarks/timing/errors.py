@@ -61,5 +61,9 @@ class Hot(TimingError):
   """The device stayed hot, or its clock throttled, for longer than it was waited for."""
 
 
+class TableError(TimingError):
+  """A latency table that its own check finds wrong, however often it was measured."""
+
+
 class Unsteady(TimingError):
   """The repeats lie further apart than was allowed."""

@@ -76,6 +76,15 @@ class SearchOptions(timing.DeviceOptions):
     "as measured on the device, or more than 5 % below it.",
     low=0,
   )
+  max_spread: float = timing.max_spread()
+  attempts: int = timing.attempts()
+  on_unsteady: str = option(
+    "fail",
+    "What becomes of a latency table that its own check finds off by more than 10 %, however often "
+    "it was measured: fail stops there, mark goes on with it and says so at the end.",
+    choices=timing.ON_UNSTEADY,
+    is_how=True,
+  )
   search_precision: str = option(
     "float32",
     "How the files are stored that are timed while searching for latency: int8 where the network "

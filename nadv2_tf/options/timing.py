@@ -51,6 +51,26 @@ def rename_delegate(group: object) -> None:
   object.__setattr__(group, "delegate", OLD_DELEGATES.get(name, name))
 
 
+def max_spread() -> float:
+  return option(
+    0.1,
+    "Repeats that lie further apart, as a share of their median, are taken again; and all of a "
+    "batch, if the reference network that it begins and ends with does.",
+    low=0,
+    is_how=True,
+  )
+
+
+def attempts() -> int:
+  return option(
+    3,
+    "How often all repeats of a file are taken at most, and how often a latency table is measured "
+    "that its own check finds wrong.",
+    low=1,
+    is_how=True,
+  )
+
+
 @dataclasses.dataclass(frozen=True)
 class DeviceOptions(OptionGroup):
   """Where latency is measured."""
@@ -92,10 +112,8 @@ class TimingSettings(OptionGroup):
   seconds: float = option(0.2, "Least time of a repeat's counted runs.", low=0)
   warmup_seconds: float = option(0.1, "Least time of the runs that do not count.", low=0)
   repeats: int = option(3, "Repeats of a file; the median over them is reported.", low=1)
-  max_spread: float = option(
-    0.1, "Repeats that lie further apart, as a share of their median, are taken again.", low=0
-  )
-  attempts: int = option(3, "How often all repeats of a file are taken at most.", low=1)
+  max_spread: float = max_spread()
+  attempts: int = attempts()
   on_unsteady: str = option(
     "mark", "What becomes of a timing that stays unsteady.", choices=ON_UNSTEADY
   )

@@ -26,7 +26,7 @@ TIMED_WITH = ("num_threads", "cpu_mask", "delegate", "require_full_delegation")
 def define_flags() -> None:
   define(NetworkOptions, "backbone", "image_size", "seed")
   define(DeviceOptions)
-  define(SearchOptions, *TIMED_WITH, "search_precision")
+  define(SearchOptions, *TIMED_WITH, "search_precision", "max_spread", "attempts", "on_unsteady")
   flags.DEFINE_integer(
     "classes", None, "Outputs of the classifier; default: the backbone's own.", lower_bound=2
   )
@@ -63,6 +63,9 @@ def main() -> None:
     FLAGS.cpu_mask,
     FLAGS.delegate,
     FLAGS.require_full_delegation,
+    max_spread=FLAGS.max_spread,
+    attempts=FLAGS.attempts,
+    on_unsteady=FLAGS.on_unsteady,
     precision=FLAGS.search_precision,
   )
   progress = Progress()

@@ -40,6 +40,9 @@ COLUMNS = (
   "activation",
   "milliseconds",
 )
+#: a table whose check finds a larger median error is not used: of those that were measured on a
+#: quiet machine none was off by half as much
+MOST_ERROR = 0.1
 _PARAMETERS = ParametersMeter()
 LARGEST_FILE = 64 * 2**20
 LARGEST_LINE = 4096
@@ -48,6 +51,39 @@ LARGEST_LINE = 4096
 def kilobytes(spec: NetworkSpec) -> float:
   """Size of a network's parameters as float32."""
   return _PARAMETERS.measure(spec) * 4 / 1024
+
+
+def table_error(facts: Mapping[str, Any]) -> float:
+  """The median error that a table's check found, 0 where nothing was checked.
+
+  Args:
+    facts: the head of the table.
+
+  Raises:
+    ValueError: if it is no number.
+  """
+  return _number("check_error_median", facts, 0.0)
+
+
+def _number(name: str, facts: Mapping[str, Any], default: float) -> float:
+  try:
+    value = float(facts.get(name, default))
+  except ValueError:
+    value = math.nan
+  if not (math.isfinite(value) and value >= 0):
+    raise ValueError(f"{name} must be a number of at least 0, got {facts[name]!r}.")
+  return value
+
+
+def table_doubt(facts: Mapping[str, Any]) -> str:
+  """A sentence about a table that its own check finds wrong, else ""."""
+  error = table_error(facts)
+  if error <= MOST_ERROR:
+    return ""
+  return (
+    f"The latency table is off by {error:.0%} (median of {facts.get('check_networks', 'some')} "
+    "whole networks): the device was too busy to tell."
+  )
 
 
 class _Grid:
@@ -114,23 +150,15 @@ class LatencyTable:
   def __init__(self, rows: Mapping[Piece, float], facts: Mapping[str, Any] | None = None) -> None:
     self.facts = dict(facts or {})
     self.rows = dict(rows)
-    self._scale = self._fact("scale", 1.0)
-    self._spill = self._fact("spill_ms_per_kb", 0.0)
-    self._cache_kb = self._fact("cache_kb", 0.0)
+    self._scale = _number("scale", self.facts, 1.0)
+    self._spill = _number("spill_ms_per_kb", self.facts, 0.0)
+    self._cache_kb = _number("cache_kb", self.facts, 0.0)
+    table_error(self.facts)
     points: dict[Piece, dict[tuple[int, int], float]] = {}
     for piece, milliseconds in self.rows.items():
       points.setdefault(piece.shape, {})[piece.in_channels, piece.kept] = milliseconds
     self._grids = {shape: _Grid(shape, grid) for shape, grid in points.items()}
     self._costs = LayerSum(functools.lru_cache(maxsize=65536)(self.layer_milliseconds))
-
-  def _fact(self, name: str, default: float) -> float:
-    try:
-      value = float(self.facts.get(name, default))
-    except ValueError:
-      value = math.nan
-    if not (math.isfinite(value) and value >= 0):
-      raise ValueError(f"{name} must be a number of at least 0, got {self.facts[name]!r}.")
-    return value
 
   def measure(self, spec: NetworkSpec) -> float:
     spilled = max(kilobytes(spec) - self._cache_kb, 0.0)

@@ -11,6 +11,8 @@ import threading
 
 import pytest
 
+from nadv2_tf.benchmarks.timing import device
+from nadv2_tf.benchmarks.timing.batch import DRIFT_WAIT
 from nadv2_tf.benchmarks.timing.devices import adb
 from nadv2_tf.benchmarks.timing.errors import (
   BinaryError,
@@ -70,7 +72,9 @@ def test_a_timing_tells_all_about_itself(phone, models):
   }
   assert timing.conditions == (condition, condition)
   assert timing.notes == ()
-  label, mask, *flags = phone.said("calls").splitlines()[0].split()
+  assert (timing.reference_ms, timing.drift) == (0.354, 0)
+  assert phone.timed(with_reference=True) == ["reference", "net", "reference"] * 2
+  label, mask, *flags = phone.said("calls").splitlines()[1].split()
   assert (label, mask) == ("net", "1")
   assert "--num_threads=2" in flags
   phone.assert_as_it_was()
@@ -92,6 +96,37 @@ def test_a_phone_under_load_is_timed_again_and_marked(phone, models):
     phone.say("says.stdout", recorded)
     (quiet,) = device.time_files(paths, settings)
   assert quiet.steady and phone.timed() == ["net"] * 5
+
+
+def test_a_phone_that_becomes_slower_is_waited_for(phone, models, monkeypatch):
+  waited = []
+  monkeypatch.setattr(device.time, "sleep", waited.append)
+  # The second reading of the first batch is twice the first, as of a phone that turned its clock
+  # down without a word; then it stays so.
+  phone.say("reference", "400\n800\n800\n810\n")
+  with phone.device() as opened:
+    (timing,) = opened.time_files(models("net"), TimingSettings(repeats=1, timeout=20))
+  assert phone.timed(with_reference=True) == ["reference", "net", "reference"] * 2
+  assert DRIFT_WAIT in waited and timing.steady
+  assert timing.reference_ms == pytest.approx(0.805)
+  assert timing.drift == pytest.approx(0.01 / 0.805)
+  # (800 - 400) / 600
+  assert timing.notes == (
+    "taken 2 times, because at first the reference network beside it drifted by 66.7%, more than "
+    "the 10.0% allowed",
+  )
+
+
+def test_a_phone_that_goes_on_drifting_is_marked_or_refused(phone, models, monkeypatch):
+  monkeypatch.setattr(device, "DRIFT_WAIT", 0.0)
+  phone.say("reference", "".join(f"{400 * 1.3**call:.0f}\n" for call in range(9)))
+  paths = models("net")
+  settings = TimingSettings(repeats=1, attempts=2, timeout=20)
+  with phone.device() as opened:
+    (timing,) = opened.time_files(paths, settings)
+    assert not timing.steady and timing.doubt.startswith("the reference network beside it drifted")
+    with pytest.raises(Unsteady, match="reference network beside it drifted by"):
+      opened.time_files(paths, dataclasses.replace(settings, on_unsteady="fail"))
 
 
 def test_many_files_take_turns_and_do_not_pile_up(phone, models, monkeypatch):

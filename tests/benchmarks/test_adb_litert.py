@@ -43,7 +43,7 @@ def test_what_ran_where_is_part_of_the_record(litert, models):
   assert (timing.partitions, timing.memory_kb, timing.runs) == (1, 40_000, 50)
   assert timing.notes == ()
   calls = [line.split() for line in litert.said("calls").splitlines()]
-  assert len(calls) == 2
+  assert len(calls) == 2 * 3  # with the reference before and after it
   for call in calls:
     assert {"--use_gpu=true", "--result_file_path=results/result.pb"} <= set(call)
     assert not any("xnnpack" in flag or "full" in flag for flag in call)

@@ -14,6 +14,7 @@ import pytest
 from nadv2_tf.benchmarks.tables.networks import network_file
 from nadv2_tf.benchmarks.tables.pieces import piece_file
 from nadv2_tf.benchmarks.timing import litert_worker
+from nadv2_tf.benchmarks.timing.batch import REFERENCE
 from nadv2_tf.benchmarks.timing.devices import host, open_device
 from nadv2_tf.benchmarks.timing.devices.adb import AdbDevice
 from nadv2_tf.benchmarks.timing.errors import (
@@ -92,7 +93,8 @@ def test_many_files_are_shared_among_workers(files, monkeypatch):
     host, "_run", lambda command, timeout: commands.append(command) or run(command, timeout)
   )
   timings = open_device("host").time_files(files, quick(repeats=1, delegate="none"))
-  assert [command[-1] for command in commands] == [str(path) for path in files]
+  ride = [REFERENCE, *files, REFERENCE]
+  assert [command[-1] for command in commands] == [str(path) for path in ride]
   assert [timing.file_sha256 for timing in timings] == [
     hashlib.sha256(path.read_bytes()).hexdigest() for path in files
   ]
@@ -132,7 +134,7 @@ def test_the_worker_lets_files_take_turns(monkeypatch, capsys):
   assert made[2] == ("c", 1, True) and len(processors) == 1
 
 
-@pytest.mark.parametrize("flag", ["--seconds=0.02", "--warmup_seconds=0.02"])
+@pytest.mark.parametrize("flag", ["--seconds=0.2", "--warmup_seconds=0.2"])
 def test_least_times_reach_the_workers_runs(monkeypatch, capsys, flag):
   from nadv2_tf.export import tflite
 
@@ -142,15 +144,15 @@ def test_least_times_reach_the_workers_runs(monkeypatch, capsys, flag):
   monkeypatch.setattr(sys, "argv", ["worker", *flags, "a"])
   litert_worker.main()
   counted = json.loads(capsys.readouterr().out)["repeats"][0]["runs"]
-  # Many empty calls fit into 0.02 seconds; they are counted, or warm-up and then one is counted.
+  # Many empty calls fit into 0.2 seconds; they are counted, or warm-up and then one is counted.
   assert len(ran) > 1 and counted == (len(ran) if flag.startswith("--seconds") else 1)
 
 
-@pytest.mark.parametrize(("runs", "seconds"), [(3, 0.0), (1, 0.02), (0, 0.0)])
+@pytest.mark.parametrize(("runs", "seconds"), [(3, 0.0), (1, 0.2), (0, 0.0)])
 def test_runs_fill_both_count_and_time(runs, seconds):
   times = litert_worker.time_runs(lambda: None, runs, seconds)
   assert all(wall >= 0 and cpu >= 0 for wall, cpu in times)
-  # An empty call takes less than a microsecond: 0.02 seconds are far more than one.
+  # An empty call takes less than a microsecond: 0.2 seconds are far more than one.
   assert len(times) > 1 if seconds else len(times) == runs
 
 
@@ -207,7 +209,8 @@ def test_a_binary_gives_the_same_kind_of_record(files, program, tmp_path):
     assert timing.runtime == f"benchmark_model sha256:{digest}"
     assert timing.device.startswith("host: ") and timing.num_threads == 3
   calls = [line.split() for line in (tmp_path / "calls").read_text().splitlines()]
-  assert [call[0] for call in calls] == [f"--graph={path}" for path in files] * 2  # in turns
+  turn = [REFERENCE, *files, REFERENCE]
+  assert [call[0] for call in calls] == [f"--graph={path}" for path in turn] * 2
   assert all({"--num_threads=3", "--num_runs=5"} <= set(call) for call in calls)
 
 
@@ -235,7 +238,7 @@ def test_a_binary_that_hangs_is_ended(files, program, tmp_path):
   path = program(f'echo "INFO: STARTING!"\necho $$ > "{tmp_path}/pid"\nexec sleep 60')
   with pytest.raises(TimedOut, match="did not end within 1 s") as error:
     open_device("host", path).time_files(files, quick(timeout=1))
-  assert f"command: {path} --graph={files[0]}" in str(error.value)
+  assert f"command: {path} --graph={REFERENCE}" in str(error.value)
   assert "INFO: STARTING!" in str(error.value)
   with pytest.raises(ProcessLookupError):
     os.kill(int((tmp_path / "pid").read_text()), 0)

@@ -22,6 +22,20 @@ def test_a_partial_file_there_and_back(tmp_path):
   PartialTable(None, header).add({("a",): 1.0})  # keeps nothing
 
 
+def test_what_is_forgotten_stays_so_and_may_come_again(tmp_path):
+  path, header = tmp_path / "p", {"seed": 0}
+  first = PartialTable(path, header)
+  first.add({("piece", 1): 0.5, ("piece", 2): 0.7, ("network", 3): 0.9}, {("piece", 1): 0.25})
+  assert [first.doubt(key) for key in first.keys("piece")] == [0.25, 0]
+  first.forget([("piece", 1)])
+  assert ("piece", 1) not in first and first.keys("piece") == [("piece", 2)]
+  again = PartialTable(path, header)
+  assert ("piece", 1) not in again and ("network", 3) in again
+  again.add({("piece", 1): 0.6}, {("piece", 1): 0.125})
+  third = PartialTable(path, header)
+  assert third["piece", 1] == 0.6 and third.doubt(("piece", 1)) == 0.125
+
+
 @pytest.mark.parametrize("torn", ['[["piece",2],0.', '[["piece",2],0.5]', "\x00"])
 def test_a_torn_last_line_is_measured_again(tmp_path, torn):
   path = tmp_path / "p"
@@ -47,7 +61,11 @@ DAMAGED = {
   "text for a number": '[["piece"], "fast"]',
   "a number alone": "3",
   "an object": '{"a": 1}',
-  "null": '[["piece"], null]',
+  "null for a doubt": '[["piece"], 1, null]',
+  "a text for a doubt": '[["piece"], 1, "much"]',
+  "four items": '[["piece"], 1, 2, 3]',
+  "none": "[]",
+  "a text for a key": '["piece", 1]',
   "NaN": '[["piece"], NaN]',
   "negative": '[["piece"], -1]',
   "infinite": '[["piece"], 1e999]',

@@ -32,7 +32,7 @@ def timing_settings(options: SearchOptions, **changes: Any) -> TimingSettings:
     delegate=options.delegate,
     require_full_delegation=options.require_full_delegation,
     precision=options.search_precision,
-    **changes,
+    **{"max_spread": options.max_spread, "attempts": options.attempts} | changes,
   )
 
 

@@ -11,6 +11,7 @@ from nadv2_tf.options.search import LATENCY
 from nadv2_tf.options.timing import OLD_DELEGATES
 from nadv2_tf.pipeline.aim.counted import scaled_by
 from nadv2_tf.pipeline.aim.device import check_timing
+from nadv2_tf.pipeline.aim.doubts import check_doubt, tell_doubt
 from nadv2_tf.pipeline.aim.ranges import costs_by
 from nadv2_tf.resources.block_table import BlockTable
 from nadv2_tf.resources.latency_table import LatencyTable
@@ -66,17 +67,26 @@ class OfTable:
   count = None
 
   @functools.cached_property
-  def _table(self) -> ResourceMeter:
+  def _table(self) -> BlockTable | LatencyTable:
     return read_table(self.device)
 
   def check(self) -> None:
     check_timing(self.options, self.has_device)
-    check_delegate(self.device, read_table(self.device), self.options.delegate)
+    table = read_table(self.device)
+    check_delegate(self.device, table, self.options.delegate)
+    if isinstance(table, LatencyTable):
+      check_doubt(table, self.options.on_unsteady, self._path)
+
+  @property
+  def _path(self) -> pathlib.Path:
+    return pathlib.Path(self.device.removeprefix(TABLE_DEVICE))
 
   def costs(self, space: SearchSpace, folder: RunFolder) -> dict[str, float]:
     return costs_by(self._table, space)
 
   def prepare(self, space: SearchSpace, folder: RunFolder, progress: Progress) -> bool:
+    if isinstance(self._table, LatencyTable):
+      tell_doubt(self._table, self.options.on_unsteady, self._path, folder, progress)
     return False
 
   def meter(self, space: SearchSpace, folder: RunFolder) -> ResourceMeter:

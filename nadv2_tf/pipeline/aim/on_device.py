@@ -9,12 +9,13 @@ from nadv2_tf.options.search import LATENCY
 from nadv2_tf.pipeline.aim.amounts import parse_targets
 from nadv2_tf.pipeline.aim.confirmation import Confirmation
 from nadv2_tf.pipeline.aim.device import check_timing, device_of, timing_settings
+from nadv2_tf.pipeline.aim.doubts import tell_doubt
 from nadv2_tf.pipeline.aim.ranges import RANGE, keep_range, known_range, range_of
 from nadv2_tf.resources.latency_table import LatencyTable
 from nadv2_tf.search.uniform import scaled_to
 
 if TYPE_CHECKING:
-  from collections.abc import Callable, Mapping
+  from collections.abc import Callable
 
   from nadv2_tf.benchmarks.tables.meter import DeviceMeter
   from nadv2_tf.options import SearchOptions
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 #: networks that a run's own table is checked with; nadv2-latency-table takes more
 CHECK_NETWORKS = 10
-#: a table that is further off is told; of those measured on a quiet machine none was off by 0.05
-MOST_TABLE_ERROR = 0.15
 #: a reference counts as equally fast within this share of the found network's latency
 SAME_LATENCY = 0.02
 SCALING_ROUNDS = 4
@@ -55,7 +54,8 @@ class OnDevice:
 
   def prepare(self, space: SearchSpace, folder: RunFolder, progress: Progress) -> bool:
     is_new = not folder.latency_table.exists()
-    device_table(self.options, space, folder, progress)
+    table = device_table(self.options, space, folder, progress)
+    tell_doubt(table, self.options.on_unsteady, folder.latency_table, folder, progress)
     return is_new
 
   def meter(self, space: SearchSpace, folder: RunFolder) -> ResourceMeter:
@@ -116,11 +116,15 @@ def device_table(
     space: the `SearchSpace`.
     folder: the `RunFolder`.
     progress: a `Progress`.
+
+  Raises:
+    TimingError: if the device cannot time, or is too busy for a table that holds.
   """
   from nadv2_tf.benchmarks.tables.measurement import TableMeasurement, check_header, header_of
   from nadv2_tf.spec.files import write_atomically
 
-  path, settings = folder.latency_table, timing_settings(options)
+  path = folder.latency_table
+  settings = timing_settings(options, on_unsteady=options.on_unsteady)
   with device_of(options) as device, progress.bar("latency table", 0, "files") as bar:
     if path.exists():  # before a partial file is begun, which would stand in the way
       check_header(path, header_of(space, device, settings))
@@ -129,22 +133,7 @@ def device_table(
       table = measurement.measure(CHECK_NETWORKS)
       write_atomically(path, table.to_csv().encode())
     measurement.finish()
-  table = LatencyTable.from_csv(path)
-  doubt = table_doubt(table.facts)
-  if doubt:
-    progress.line(f"{doubt} It is in {path}; without that file it is measured again.")
-  return table
-
-
-def table_doubt(facts: Mapping[str, Any]) -> str:
-  """A sentence about a table that predicts whole networks badly, else ""; `facts` are its head."""
-  error = float(facts.get("check_error_median", 0))
-  if error <= MOST_TABLE_ERROR:
-    return ""
-  return (
-    f"The latency table is off by {error:.0%} (median of {facts['check_networks']} whole "
-    "networks): was the device busy?"
-  )
+  return LatencyTable.from_csv(path)
 
 
 def timed_equally_fast(options: SearchOptions, problem: Problem, found: NetworkSpec) -> NetworkSpec:

@@ -71,7 +71,11 @@ def render(
     "<h1>NetAdaptV2 run</h1>",
     *(
       f"<p>{html.escape(line)}</p>"
-      for line in (*tables.metric_lines(metrics), tables.trust_line(metrics.run))
+      for line in (
+        *tables.doubt_lines(metrics),
+        *tables.metric_lines(metrics),
+        tables.trust_line(metrics.run),
+      )
     ),
     _networks(metrics),
     f'<img alt="Accuracy over {html.escape(metrics.searched[0].name)}: scored samples, the best '

@@ -128,7 +128,21 @@ def text_table(metrics: Overview) -> str:
     for title, row in rows:
       cells = [row[column].rjust(size) for column, size in zip(columns, widths, strict=True)]
       lines.append("  ".join([title.ljust(width), *cells]))
-  return "\n".join([*lines, *metric_lines(metrics), trust_line(metrics.run)])
+  closing = [*metric_lines(metrics), trust_line(metrics.run), *doubt_lines(metrics)]
+  return "\n".join([*lines, *closing])
+
+
+def doubt_lines(metrics: Overview) -> list[str]:
+  """What of the run's latencies is not to be trusted, a line each."""
+  lines = [metrics.run.table_doubt] if metrics.run.table_doubt else []
+  for name, network in metrics.networks.items():
+    doubt = (network.timing or {}).get("doubt")
+    if doubt:
+      lines.append(
+        f"The device was too busy to time the {network_title(name)}, whose latency is uncertain: "
+        f"{doubt}."
+      )
+  return lines
 
 
 def trust_line(metrics: RunMetrics) -> str:

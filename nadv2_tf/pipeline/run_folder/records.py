@@ -188,6 +188,7 @@ class RunMetrics(Record):
     targets: where there are several, their folders.
     samples_scored, iterations: of all rounds.
     found_in_round: the round whose network was kept.
+    table_doubt: why the latency table is not to be trusted, "" if it is.
     networks: {name: its figures}.
     test_accuracy, ... latency_ms: those of the found network once more.
   """
@@ -207,6 +208,7 @@ class RunMetrics(Record):
   found_in_round: int = 1
   metric: SearchedMetric | None = None
   trust: TrustMetrics | None = None
+  table_doubt: str = ""
   test_accuracy: float | None = None
   test_accuracy_tflite: float | None = None
   macs: int | None = None

@@ -92,6 +92,11 @@ def test_a_run_of_few_stages_has_few_sections(render, metrics):
   assert found[header.index("latency")] == "1.235 ms"
 
 
+def test_a_page_begins_with_what_is_not_to_be_trusted(render, metrics):
+  text = render(metrics | {"table_doubt": "The table is off."}).text
+  assert text.index("The table is off.") < text.index("macs: target")
+
+
 def test_a_run_without_networks_says_so(render, metrics):
   read = render(metrics | {"networks": {}})
   assert "No network has been trained yet." in read.text

@@ -105,6 +105,19 @@ def test_a_folder_before_its_first_network_has_no_rows():
   assert tables.text_table(overview({})) == tables.trust_line(run_metrics({}))
 
 
+def test_what_is_not_to_be_trusted_ends_the_table(metrics):
+  doubt = "The latency table is off by 14%: the device was too busy to tell."
+  metrics["table_doubt"] = doubt
+  metrics["networks"]["found"]["timing"] = {"doubt": "its repeats lie 50.0% apart"}
+  metrics["networks"]["full"]["timing"] = {"doubt": ""}
+  assert tables.text_table(overview(metrics)).splitlines()[-2:] == [
+    doubt,
+    "The device was too busy to time the found network, whose latency is uncertain: its repeats "
+    "lie 50.0% apart.",
+  ]
+  assert tables.doubt_lines(overview({})) == []
+
+
 def test_trust_in_words():
   trust = {"tau": None, "networks": 2, "epochs": 0.5, "interval": None, "tau_of_resource": None}
   assert "not known, only 2 of its samples" in tables.trust_line(run_metrics({"trust": trust}))

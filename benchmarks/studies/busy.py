@@ -1,0 +1,233 @@
+"""Which number of a file's runs stays the same beside other programs: the estimators compared.
+
+  python -m nadv2_tf.benchmarks.studies.busy --output=busy.jsonl
+  python -m nadv2_tf.benchmarks.studies.busy --output=busy.jsonl --quick
+
+A cell is a number of threads and so many competitors of a kind. Its files are run one by one for
+some seconds, first with nothing beside them and then beside the competitors, so that what the
+machine itself does between two cells is left out; each cell is a line of --output, and those that
+are there are not run again. The table has, for each cell and estimator, how far the busy figure
+lies from the idle one: of the file that lies furthest. Run it on a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+from typing import TYPE_CHECKING
+
+from absl import app, flags
+
+from nadv2_tf.benchmarks.studies.competitors import COMPETITORS
+from nadv2_tf.benchmarks.timing import litert_worker, undisturbed
+from nadv2_tf.benchmarks.timing.devices.host import processor_name
+
+if TYPE_CHECKING:
+  from collections.abc import Callable, Iterator, Mapping, Sequence
+  from typing import Any
+
+  from nadv2_tf.benchmarks.timing.undisturbed import Run
+
+MODULE = "nadv2_tf.benchmarks.studies.busy"
+OUTPUT = flags.DEFINE_string("output", None, "The cells, a line of JSON each.")
+FILES = flags.DEFINE_list(
+  "files", [], "TFLite files; default: the demo's full network and two that are scaled uniformly."
+)
+SECONDS = flags.DEFINE_float("seconds", 1.0, "Of single runs of a file in a round.", lower_bound=0)
+ROUNDS = flags.DEFINE_integer("rounds", 5, "Of all files of a cell, in turns.", lower_bound=1)
+QUICK = flags.DEFINE_bool("quick", False, "One round of 0.2 s, one thread, 2 competitors.")
+CHILD = flags.DEFINE_string("child", None, "Threads and files; the study starts it itself.")
+#: shares of the widths of the demo's networks
+SHARES = (1.0, 0.7, 0.45)
+
+
+def _all_runs(runs: Sequence[Run], threads: int) -> list[float]:
+  return sorted(wall for wall, _ in runs)
+
+
+#: name -> function (runs, threads) -> seconds; None where it cannot tell
+ESTIMATORS: Mapping[str, Callable[[Sequence[Run], int], float | None]] = {
+  "median": lambda runs, threads: statistics.median(_all_runs(runs, threads)),
+  "smallest": lambda runs, threads: _all_runs(runs, threads)[0],
+  "10th percentile": lambda runs, threads: undisturbed.quantile(_all_runs(runs, threads), 0.1),
+  "undisturbed": lambda runs, threads: _undisturbed(runs, threads),
+}
+
+
+def _undisturbed(runs: Sequence[Run], threads: int) -> float | None:
+  """As the host runner has it; None where it would be marked."""
+  found = undisturbed.summary(runs, threads, undisturbed.FEWEST)
+  return None if found["doubt"] else float(found["value_ms"]) / 1e3
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+  """What was measured beside so many competitors of a kind.
+
+  Attributes:
+    idle, busy: {estimator: milliseconds of each file, None where it cannot tell}.
+    disturbed: share of the busy runs that were, of each file.
+  """
+
+  kind: str
+  competitors: int
+  threads: int
+  idle: Mapping[str, tuple[float | None, ...]]
+  busy: Mapping[str, tuple[float | None, ...]]
+  disturbed: tuple[float, ...]
+
+  @property
+  def key(self) -> tuple[str, int, int]:
+    return self.kind, self.competitors, self.threads
+
+  def deviation(self, estimator: str) -> float | None:
+    """busy / idle - 1 of the file that is furthest off; None if one cannot be told."""
+    pairs = list(zip(self.busy[estimator], self.idle[estimator], strict=True))
+    ratios = [busy / idle - 1 for busy, idle in pairs if busy is not None and idle is not None]
+    return max(ratios, key=abs) if len(ratios) == len(pairs) else None
+
+
+def keys(is_quick: bool) -> list[tuple[str, int, int]]:
+  """(kind, competitors, threads) of all cells; 0 of a kind is the idle machine twice."""
+  numbers, threads = ((2,), (1,)) if is_quick else ((1, 2, 4, 8), (1, 2))
+  return [
+    (kind, number, count)
+    for count in threads
+    for kind, number in [("none", 0), *((kind, n) for kind in COMPETITORS for n in numbers)]
+  ]
+
+
+def main(_: Any) -> None:
+  if CHILD.value:
+    threads, *files = json.loads(CHILD.value)
+    print(json.dumps(measured(threads, files, SECONDS.value, ROUNDS.value)))
+    return
+  if not OUTPUT.value:
+    raise app.UsageError("--output=FILE is needed: the cells are kept there.")
+  seconds, rounds = (0.2, 1) if QUICK.value else (SECONDS.value, ROUNDS.value)
+  path, wanted = pathlib.Path(OUTPUT.value), keys(QUICK.value)
+  with tempfile.TemporaryDirectory() as folder:
+    files = FILES.value or demo_files(pathlib.Path(folder))
+    for key in wanted:
+      if key not in {cell.key for cell in read(path)}:
+        cell = cell_of(key, files, seconds, rounds)
+        with path.open("a", encoding="utf-8") as file:
+          file.write(json.dumps(dataclasses.asdict(cell)) + "\n")
+  print(f"$ python -m {MODULE}", *sys.argv[1:])
+  print(f"{datetime.date.today()}, {processor_name()}, {os.cpu_count()} cores, {len(files)} files")
+  print(table([cell for cell in read(path) if cell.key in wanted]))
+
+
+def read(path: pathlib.Path) -> list[Cell]:
+  """The cells of a file, [] if there is none; a line that a kill has torn is cut off."""
+  if not path.exists():
+    return []
+  text = path.read_bytes()
+  os.truncate(path, text.rfind(b"\n") + 1)
+  return [Cell(**json.loads(line)) for line in path.read_bytes().splitlines()]
+
+
+def table(cells: Sequence[Cell]) -> str:
+  """A line for each cell: how far each estimator lies from the idle machine's."""
+  width = max(map(len, ESTIMATORS)) + 2
+  header = "".join(name.rjust(width) for name in ESTIMATORS)
+  lines = [f"{'threads, competitors':28s}{header}  runs disturbed (most)"]
+  for cell in cells:
+    found = [cell.deviation(name) for name in ESTIMATORS]
+    texts = ["cannot tell" if one is None else f"{one:+.1%}" for one in found]
+    title = f"{cell.threads}, {cell.competitors} {cell.kind}"
+    numbers = "".join(text.rjust(width) for text in texts)
+    lines.append(f"{title:28s}{numbers}  {max(cell.disturbed):.1%}")
+  return "\n".join(lines)
+
+
+def demo_files(folder: pathlib.Path) -> list[str]:
+  """The demo's networks of `SHARES` of its widths, as files in `folder`."""
+  from nadv2_tf import backbones
+  from nadv2_tf.benchmarks.tables.networks import network_file
+  from nadv2_tf.search.uniform import uniformly_scaled
+
+  space, paths = backbones.search_space("mobilenet_v3_demo"), []
+  for share in SHARES:
+    paths.append(folder / f"{share}.tflite")
+    paths[-1].write_bytes(network_file(uniformly_scaled(space, share)))
+  return list(map(str, paths))
+
+
+def cell_of(key: tuple[str, int, int], files: Sequence[str], seconds: float, rounds: int) -> Cell:
+  """Measures one cell: idle, then beside its competitors."""
+  kind, number, threads = key
+  idle, _ = _in_a_process(threads, files, seconds, rounds)
+  with competing(kind, number):
+    busy, disturbed = _in_a_process(threads, files, seconds, rounds)
+  return Cell(kind, number, threads, idle, busy, disturbed)
+
+
+@contextlib.contextmanager
+def competing(kind: str, number: int) -> Iterator[None]:
+  """So many processes of a kind work while the block runs."""
+  command = [sys.executable, "-m", "nadv2_tf.benchmarks.studies.competitors", kind]
+  environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # a competitor is one thread
+  started: list[subprocess.Popen[bytes]] = []
+  try:
+    for _ in range(number):
+      started.append(
+        subprocess.Popen(
+          command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+        )
+      )
+    for process in started:
+      if process.stdout is None or process.stdout.readline() != b"working\n":
+        raise RuntimeError(f"A competitor did not start: {' '.join(command)}")
+    yield
+  finally:
+    for process in started:
+      process.kill()
+      process.wait()
+
+
+def _in_a_process(threads: int, files: Sequence[str], seconds: float, rounds: int) -> Any:
+  command = [sys.executable, "-m", MODULE, f"--child={json.dumps([threads, *files])}"]
+  command += [f"--seconds={seconds}", f"--rounds={rounds}"]
+  done = subprocess.run(command, capture_output=True, text=True, check=True)
+  return json.loads(done.stdout.splitlines()[-1])
+
+
+def measured(
+  threads: int, files: Sequence[str], seconds: float, rounds: int
+) -> tuple[dict[str, list[float | None]], list[float]]:
+  """({estimator: milliseconds of each file}, share of disturbed runs of each), over all rounds."""
+  from nadv2_tf.export.tflite import interpreter
+
+  taken: list[list[list[Run]]] = [[] for _ in files]
+  made = [interpreter(file, threads) for file in files]
+  for _ in range(rounds):
+    for one, runs in zip(made, taken, strict=True):
+      working = undisturbed.WorkingThreads(threads)
+      litert_worker.time_runs(one.invoke, 10, seconds / 5)
+      runs.append(litert_worker.time_runs(one.invoke, 20, seconds, working.found()))
+  figures = {name: [_over_rounds(name, runs, threads) for runs in taken] for name in ESTIMATORS}
+  shares = [
+    statistics.mean(undisturbed.is_disturbed(run, threads) for part in runs for run in part)
+    for runs in taken
+  ]
+  return figures, shares
+
+
+def _over_rounds(name: str, rounds: Sequence[Sequence[Run]], threads: int) -> float | None:
+  """Milliseconds: the median over the rounds, as a timing is over its repeats."""
+  values = [ESTIMATORS[name](runs, threads) for runs in rounds]
+  known = [1e3 * value for value in values if value is not None]
+  return statistics.median(known) if 2 * len(known) > len(values) else None
+
+
+if __name__ == "__main__":
+  app.run(main)

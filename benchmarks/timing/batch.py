@@ -1,0 +1,88 @@
+"""A batch of timings, and the small network that rides along with it.
+
+Neighbours of a virtual machine slow it without a trace in its own processor time, and a load that
+lasts longer than the repeats of a file leaves none in their spread. Only a ratio to something
+measured beside it holds: every batch begins and ends with one small fixed network.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import statistics
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from collections.abc import Sequence
+
+  from nadv2_tf.benchmarks.timing.device import Repeat
+
+#: the network that rides along: small, float32, of operators that every delegate knows; what it is
+#: and how it is made stands in tests/benchmarks/test_reference.py
+REFERENCE = pathlib.Path(__file__).with_name("reference.tflite")
+#: seconds of waiting for a machine whose speed drifted, times the number of the attempt
+DRIFT_WAIT = 2.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Ride:
+  """What the reference network took at the begin and at the end of every turn of a batch.
+
+  Between two batches the ratio of their `median_ms` tells how much the machine itself became
+  slower: neighbours of a virtual machine leave no other trace.
+  """
+
+  begins_ms: tuple[float, ...]
+  ends_ms: tuple[float, ...]
+
+  @property
+  def median_ms(self) -> float:
+    return statistics.median((*self.begins_ms, *self.ends_ms))
+
+  @property
+  def drift(self) -> float:
+    """How far the turns lie apart, or their ends from their begins, whichever is more."""
+    turns = [(begin + end) / 2 for begin, end in zip(self.begins_ms, self.ends_ms, strict=True)]
+    edges = (statistics.median(self.begins_ms), statistics.median(self.ends_ms))
+    return max(spread_of(turns), spread_of(edges))
+
+
+@dataclasses.dataclass(frozen=True)
+class Taken:
+  """All repeats of one file, and the `Ride` beside them, None if there was none."""
+
+  repeats: Sequence[Repeat]
+  ride: Ride | None
+
+  @property
+  def spread(self) -> float:
+    return spread_of([repeat.value_ms for repeat in self.repeats])
+
+  @property
+  def drift(self) -> float:
+    return self.ride.drift if self.ride else 0.0
+
+  def doubt(self, max_spread: float) -> str:
+    """What speaks against the timing, "" if nothing does.
+
+    One repeat in doubt among others that it agrees with is none: the median leaves it out.
+    """
+    allowed = f"more than the {max_spread:.1%} allowed"
+    if self.spread > max_spread:
+      return f"its repeats lie {self.spread:.1%} apart, {allowed}"
+    if self.drift > max_spread:
+      return f"the reference network beside it drifted by {self.drift:.1%}, {allowed}"
+    doubts = [repeat.doubt for repeat in self.repeats if repeat.doubt]
+    return doubts[0] if 2 * len(doubts) > len(self.repeats) else ""
+
+  def rank(self, max_spread: float) -> tuple[bool, float]:
+    """The smaller, the more it is to be trusted.
+
+    What another job spoils only ever lies further apart.
+    """
+    return bool(self.doubt(max_spread)), max(self.spread, self.drift)
+
+
+def spread_of(values: Sequence[float]) -> float:
+  """(largest - smallest) / median."""
+  return (max(values) - min(values)) / statistics.median(values)

@@ -1,0 +1,87 @@
+"""The study of timing beside other programs: its estimators, its cells, and going on."""
+
+import subprocess
+
+import pytest
+
+from nadv2_tf.benchmarks.studies import busy
+from nadv2_tf.benchmarks.studies.competitors import COMPETITORS
+
+
+def test_the_estimators_on_runs_by_hand():
+  # 20 runs of 10 to 29 ms; the second half waited, and so took 100 ms more.
+  runs = [(0.010 + 0.001 * n + 0.1 * (n >= 10), 0.010 + 0.001 * n) for n in range(20)]
+  found = {name: estimate(runs, 1) for name, estimate in busy.ESTIMATORS.items()}
+  assert found["median"] == pytest.approx((0.019 + 0.120) / 2)
+  assert found["smallest"] == pytest.approx(0.010)
+  assert found["10th percentile"] == pytest.approx(0.012)  # two of twenty are smaller
+  assert found["undisturbed"] == pytest.approx(0.011)  # one of ten is smaller
+  assert busy.ESTIMATORS["undisturbed"](runs[5:], 1) is None
+
+
+def test_every_kind_is_measured_beside_every_number():
+  keys = busy.keys(is_quick=False)
+  assert len(keys) == len(set(keys)) == 2 * (1 + 4 * len(COMPETITORS))
+  assert set(busy.keys(is_quick=True)) <= set(keys)
+
+
+def cell(kind, idle, beside):
+  names = busy.ESTIMATORS
+  return busy.Cell(kind, 2, 1, dict.fromkeys(names, idle), dict.fromkeys(names, beside), (0.5, 0.1))
+
+
+def test_the_file_that_is_furthest_off_stands_in_the_table():
+  text = busy.table([cell("copies", (1.0, 2.0), (1.1, 1.6)), cell("none", (1.0,), (None,))])
+  header, copies, none = text.splitlines()
+  assert copies.split() == ["1,", "2", "copies", *["-20.0%"] * 4, "50.0%"]
+  assert none.count("cannot tell") == 4 and "undisturbed" in header
+
+
+def test_a_study_goes_on(monkeypatch, tmp_path, capsys):
+  path, asked = tmp_path / "busy.jsonl", []
+
+  def cell_of(key, files, seconds, rounds):
+    asked.append(key)
+    if len(asked) == 2:
+      raise KeyboardInterrupt
+    return busy.Cell(*key, **{"idle": figures, "busy": figures, "disturbed": (0.25,)})
+
+  figures = dict.fromkeys(busy.ESTIMATORS, (1.0,))
+  monkeypatch.setattr(busy, "cell_of", cell_of)
+  flags = {"OUTPUT": str(path), "FILES": ["net.tflite"], "QUICK": True, "CHILD": None}
+  for name, value in (flags | {"SECONDS": 1.0, "ROUNDS": 5}).items():
+    monkeypatch.setattr(busy, name, type("Flag", (), {"value": value}))
+  with pytest.raises(KeyboardInterrupt):
+    busy.main([])
+  with path.open("a") as file:
+    file.write('{"torn": ')
+  busy.main([])
+  # The one that was done is not run again.
+  wanted = busy.keys(is_quick=True)
+  assert asked == [wanted[0], *wanted[1:2], *wanted[1:]]
+  assert len(capsys.readouterr().out.splitlines()) == 3 + len(wanted)
+
+
+@pytest.mark.parametrize("kind", ["matrices", "copies"])
+def test_competitors_work_until_the_block_ends(kind):
+  started = []
+  popen = subprocess.Popen
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(
+      busy.subprocess,
+      "Popen",
+      lambda *given, **named: started.append(popen(*given, **named)) or started[-1],
+    )
+    with busy.competing(kind, 2):
+      assert [process.poll() for process in started] == [None, None]
+  assert all(process.poll() is not None for process in started)
+
+
+def test_a_cell_is_measured_for_real(tmp_path, tiny_space):
+  from nadv2_tf.benchmarks.tables.networks import network_file
+
+  path = tmp_path / "tiny.tflite"
+  path.write_bytes(network_file(tiny_space.largest()))
+  figures, (share,) = busy.measured(1, [str(path)], 0.01, 2)
+  assert set(figures) == set(busy.ESTIMATORS) and 0 <= share <= 1
+  assert 0 < figures["smallest"][0] <= figures["10th percentile"][0] <= figures["median"][0]
