@@ -34,7 +34,7 @@ def test_a_devices_range_is_measured_once(space, folder, plug_in, options):
     values = metric_of(options()).costs(space, folder)
     assert values == {"smallest": 0.02, "middle": 0.04, "largest": 0.04}
   assert len(device.contents) == 3
-  assert device.opened[0] == ("host", None, None)
+  assert device.opened[0] == ("host", None, None, "interpreter")
   assert folder.metrics().range_of("range").measured_with["device"] == device.identity.device
 
 
