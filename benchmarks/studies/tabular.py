@@ -18,7 +18,9 @@ from absl import app, flags
 
 from nadv2_tf.search import (
   Evolution,
+  Flash,
   Hurricane,
+  IntegerProgram,
   LayerNAS,
   MultiLayerCoordinateDescent,
   NetAdaptV1,
@@ -26,6 +28,7 @@ from nadv2_tf.search import (
   SingleLayerCoordinateDescent,
   minimize,
 )
+from nadv2_tf.search.nn_degree import nn_degree
 from nadv2_tf.search.tabular import TabularBenchmark
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
   from typing import Any
 
   from nadv2_tf.search.problem import Optimizer
+  from nadv2_tf.spec import NetworkSpec
 
 TABLE = flags.DEFINE_string(
   "table", "tests/search/data/nas_bench_macro_cifar10.csv", "The benchmark's CSV file."
@@ -52,9 +56,22 @@ ALONE: dict[str, Optimizer] = {
   "HURRICANE 10 x 4 in each half": Hurricane(10, 3, 5, 0.1, 5, 4),
   "LayerNAS H=100 (published)": LayerNAS(),
   "LayerNAS H=10": LayerNAS(10),
+  "integer program, gains measured": IntegerProgram(),
+  "integer program, one solution": IntegerProgram(program_rounds=1, program_solutions=1),
+  "integer program, gains regressed": IntegerProgram("regressed"),
   "SCD 3 % x0.98": SingleLayerCoordinateDescent(),
   "NetAdaptV1 3 % x0.98, by ratio": NetAdaptV1(0.03, 0.98),
 }
+
+
+def flash(bench: TabularBenchmark) -> Flash:
+  """FLASH, which sees the networks that the stand-ins of the table stand for."""
+
+  class OfNetworks(Flash):
+    def degree(self, spec: NetworkSpec) -> float:
+      return nn_degree(bench.network(spec))
+
+  return OfNetworks()
 
 
 def evolution(samples: int) -> Evolution:
@@ -118,7 +135,7 @@ def study(
     drawn = [max(rng.sample(within, count)) for rng, count in zip(rngs, samples, strict=True)]
     yield line("  drawn uniformly from those within", drawn, samples, rank_of, feasible)
     yield run("  evolution, about as many samples", map(evolution, samples))[0]
-  for name, optimizer in chosen(ALONE, only).items():
+  for name, optimizer in chosen(ALONE | {"FLASH, 25 samples": flash(bench)}, only).items():
     yield run(name, [optimizer] * seeds)[0]
 
 

@@ -2,6 +2,7 @@
 
 from nadv2_tf.search.driver import Found, Iteration, SearchResult, minimize
 from nadv2_tf.search.evolution import Evolution
+from nadv2_tf.search.flash import Flash
 from nadv2_tf.search.hurricane import Hurricane
 from nadv2_tf.search.integer_program import IntegerProgram
 from nadv2_tf.search.journal import JournalError
@@ -37,6 +38,7 @@ __all__ = [
   "DigestingEvaluator",
   "Evaluator",
   "Evolution",
+  "Flash",
   "Found",
   "IntegerProgram",
   "Hurricane",

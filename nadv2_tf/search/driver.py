@@ -2,7 +2,7 @@
 
 import dataclasses
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from nadv2_tf.search.entries import Entry, IterationEntry, RacedOn, SearchEntry
@@ -10,6 +10,7 @@ from nadv2_tf.search.journal import Journal
 from nadv2_tf.search.known_values import KnownValues
 from nadv2_tf.search.needs import check_evaluator, check_metric
 from nadv2_tf.search.problem import (
+  Asked,
   Candidate,
   DigestingEvaluator,
   Evaluator,
@@ -27,12 +28,16 @@ from nadv2_tf.types import AnyPath
 
 @dataclasses.dataclass(frozen=True)
 class Iteration:
-  """One round of a search: its best candidate and how many different samples were scored."""
+  """One round of a search: its best candidate and how many different samples were scored.
+
+  `notes` are those of `Asked`, None without.
+  """
 
   number: int
   best: Candidate
   samples: int
   samples_scored: int
+  notes: Mapping[str, float] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +146,8 @@ def minimize(
       candidates = values.score(specs, number)
       best = optimizer.choose(candidates, iterations[-1].best if iterations else None)
       scored = Round(candidates, best)
-      iterations.append(Iteration(number, best, len(specs), values.samples_scored))
+      notes = specs.notes if isinstance(specs, Asked) else None
+      iterations.append(Iteration(number, best, len(specs), values.samples_scored, notes))
       record.write(_iteration_entry(problem.space, iterations[-1]))
       if isinstance(evaluator, TrainingEvaluator):
         evaluator.go_on_from(best.spec)
@@ -223,4 +229,5 @@ def _iteration_entry(space: SearchSpace, iteration: Iteration) -> IterationEntry
     resource=iteration.best.resource,
     samples=iteration.samples,
     samples_scored=iteration.samples_scored,
+    notes=iteration.notes,
   )

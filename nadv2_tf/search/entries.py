@@ -83,6 +83,8 @@ class IterationEntry(Entry):
   resource: float
   samples: int
   samples_scored: int
+  #: what the optimizer told beside the samples, see `nadv2_tf.search.problem.Asked`
+  notes: Mapping[str, float] | None = None
 
 
 KINDS: dict[str, type[Entry]] = {

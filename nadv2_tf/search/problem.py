@@ -62,6 +62,20 @@ class TrainingEvaluator(Evaluator, Protocol):
     """
 
 
+class Asked(tuple[NetworkSpec, ...]):
+  """Networks that an optimizer asks for, with figures that it tells beside them.
+
+  `notes`, {name: number}, stand in the journal's line of the iteration and in the report.
+  """
+
+  notes: Mapping[str, float]
+
+  def __new__(cls, specs: Iterable[NetworkSpec], **notes: float) -> "Asked":
+    asked = super().__new__(cls, specs)
+    asked.notes = notes
+    return asked
+
+
 @dataclasses.dataclass(frozen=True)
 class Candidate:
   """A scored sub-network."""
@@ -185,7 +199,10 @@ class Optimizer(Protocol):
   def search(
     self, problem: Problem, rng: random.Random
   ) -> Generator[Sequence[NetworkSpec], Round, NetworkSpec]:
-    """Yields specs to score, receives them as a `Round`, returns the chosen one."""
+    """Yields specs to score (`Asked`, if it has figures to tell), receives a `Round` for them.
+
+    Returns the chosen one.
+    """
 
   def check(self, problem: Problem) -> None:
     """Raises `UnreachableTarget` if it can be told without a score that no target is reached."""

@@ -8,10 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 
 from nadv2_tf.search.problem import Problem
 from nadv2_tf.spec import NetworkSpec, SearchSpace
-from nadv2_tf.spec.blocks import Conv
+from nadv2_tf.spec.blocks import Block, Conv, Head, InvertedResidual
 from nadv2_tf.spec.space import Decision
 from nadv2_tf.types import AnyPath
 
+#: layers and channels of the benchmark's stages, the first layer of each with stride 2
+STAGES = ((2, 64), (3, 128), (3, 256))
+STEM, LAST = 32, 1280
+#: expansion and kernel of the choices 1 and 2; choice 0 is the identity, or a 1x1 convolution
+BLOCKS = {1: (3, 3), 2: (6, 5)}
 COLUMNS = ("network", "mean_accuracy_percent", "macs")
 
 
@@ -75,6 +80,29 @@ class TabularBenchmark:
       (0,) * layer + (choice,) + (0,) * (len(row) - layer - 1) for layer, choice in enumerate(row)
     )
     return (least, *(self.rows[each][1] - least for each in alone))
+
+  def network(self, spec: NetworkSpec) -> NetworkSpec:
+    """The network that a stand-in of eight layers stands for.
+
+    How it is built is told by the table: every network has the MACs that stand there.
+    """
+    blocks: list[Block] = [Conv(STEM, 3)]
+    row, inputs = iter(self.space.encode(spec)), STEM
+    for layers, outputs in STAGES:
+      for number, choice in zip(range(layers), row, strict=False):
+        stride = 1 if number else 2
+        if choice in BLOCKS:
+          expansion, kernel = BLOCKS[choice]
+          wide = expansion * inputs
+          blocks.append(
+            InvertedResidual(
+              wide, wide, outputs, kernel, stride, activation="relu6", residual=stride == 1
+            )
+          )
+        elif stride == 2:
+          blocks.append(Conv(outputs, 1, stride, "linear"))
+        inputs = outputs
+    return NetworkSpec("nas_bench_macro", (32, 32, 3), (*blocks, Conv(LAST), Head(10)))
 
   def problem(self, share: float) -> Problem:
     """Search for the best network of at most `share` of the largest network's MACs."""

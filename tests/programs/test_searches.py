@@ -9,8 +9,14 @@ import short_backbone
 #: {--search_optimizer: its smallest settings}; those that other tests of commands run are not here
 SEARCHES = {
   "hurricane": ["--population=2", "--mutations=1", "--crossovers=1", "--generations=2"],
+  "flash": ["--flash_samples=4", "--width_levels=1"],
+  "integer_program": ["--width_levels=1", "--program_rounds=1", "--program_solutions=1"],
   "layernas": ["--buckets=2", "--width_levels=2"],
 }
+
+
+#: those that tell figures of themselves
+TELLING = {"flash"}
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +43,11 @@ def test_a_search_ends_with_a_file(name, run_command, small, output, trained):
   assert (output / "found.tflite").stat().st_size > 0
   settings = json.loads((output / "run.json").read_text())["search"]
   assert settings["search_optimizer"] == name
-  metric = json.loads((output / "metrics.json").read_text())["metric"]
-  assert metric["predicted"] <= metric["target"]
+  metrics = json.loads((output / "metrics.json").read_text())
+  assert metrics["metric"]["predicted"] <= metrics["metric"]["target"]
+  told = [json.loads(line).get("notes", {}) for line in (output / "search.jsonl").open()]
+  assert metrics.get("search_notes", {}) == {k: v for notes in told for k, v in notes.items()}
+  assert ("search_notes" in metrics) == (name in TELLING)
 
 
 def _embedded(small):

@@ -13,6 +13,7 @@ from nadv2_tf.search import (
   OPTIMIZERS,
   Candidate,
   Evolution,
+  Flash,
   Hurricane,
   IntegerProgram,
   LayerNAS,
@@ -33,6 +34,7 @@ LARGEST, SMALLEST = MACS(SPACE.largest()), MACS(SPACE.smallest())
 
 QUICK = {
   "evolution": Evolution(8, 3, 4, 0.2, 2, 5),
+  "flash": Flash(flash_samples=6, width_levels=1),
   "fp_nas": FpNas(6, 0.5, step_size=1.0),
   "hurricane": Hurricane(8, 3, 4, 0.2, 2, 3),
   "layernas": LayerNAS(6, 2, 3),
@@ -280,6 +282,7 @@ def test_a_start_that_meets_the_target_is_the_answer(name, share):
     (lambda: LayerNAS(buckets=0), "at least 1, got 0, 1 and 4"),
     (lambda: LayerNAS(kept_per_bucket=0), "at least 1, got 100, 0 and 4"),
     (lambda: LayerNAS(width_levels=0), "at least 1, got 100, 1 and 0"),
+    (lambda: Flash(flash_samples=3), "--flash_samples must be at least 4, got 3"),
     (
       lambda: IntegerProgram("guessed"),
       "--gains must be one of measured, regressed, got 'guessed'",

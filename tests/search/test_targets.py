@@ -12,6 +12,7 @@ from nadv2_tf import backbones
 from nadv2_tf.resources import MacsMeter, ParametersMeter
 from nadv2_tf.search import (
   Evolution,
+  Flash,
   Hurricane,
   IntegerProgram,
   LayerNAS,
@@ -35,6 +36,7 @@ FULL = SPACE.encode(SPACE.largest())
 MCD = MultiLayerCoordinateDescent(10, 10, 0.05)
 OPTIMIZERS = {
   "evolution": Evolution(8, 3, 4, 0.2, 2, 3),
+  "flash": Flash(flash_samples=12, width_levels=2),
   "fp_nas": FpNas(60, 0.1, step_size=1.0, joint_after=1.0, likelihood_scale=0.002),
   "hurricane": Hurricane(8, 3, 4, 0.2, 2, 3),
   "layernas": LayerNAS(3, 1, 2),

@@ -171,7 +171,9 @@ def metric_lines(metrics: Overview) -> list[str]:
       f"; {metrics.run.samples_scored} samples in {metrics.run.iterations} iterations"
       + (f" of {metrics.rounds} rounds" if metrics.rounds > 1 else "")
     )
-  return lines
+  notes = metrics.run.search_notes
+  told = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in notes.items())
+  return [*lines, f"the search on itself: {told}"] if told else lines
 
 
 def _metric_line(metric: SearchedMetric) -> str:

@@ -187,6 +187,7 @@ class RunMetrics(Record):
     quality: the task's word for accuracy.
     targets: where there are several, their folders.
     samples_scored, iterations: of all rounds.
+    search_notes: figures that the optimizer told of itself, the last of each name.
     found_in_round: the round whose network was kept.
     table_doubt: why the latency table is not to be trusted, "" if it is.
     networks: {name: its figures}.
@@ -203,6 +204,7 @@ class RunMetrics(Record):
   rounds: tuple[RoundMetrics, ...] = ()
   samples_scored: int = 0
   iterations: int = 0
+  search_notes: Mapping[str, float] = field(default_factory=dict)
   holdout_accuracy_of_found_in_search: float | None = None
   holdout_accuracy_of_found_when_checked: float | None = None
   found_in_round: int = 1

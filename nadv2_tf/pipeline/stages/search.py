@@ -241,14 +241,22 @@ def _teller(
   return tell
 
 
-def _work(folder: RunFolder) -> dict[str, int]:
-  """How much was scored in all rounds together; what a round takes over counts once."""
+def _work(folder: RunFolder) -> dict[str, Any]:
+  """How much was scored in all rounds together; what a round takes over counts once.
+
+  Figures that the optimizer told stand there as well, the last of each name.
+  """
   entries = journal.read_all(folder.journals())
   samples = {entry.widths for entry in entries if isinstance(entry, SampleEntry)}
   iterations = {
     (entry.iteration, *entry.widths) for entry in entries if isinstance(entry, IterationEntry)
   }
-  return {"samples_scored": len(samples), "iterations": len(iterations)}
+  work: dict[str, Any] = {"samples_scored": len(samples), "iterations": len(iterations)}
+  notes: dict[str, float] = {}
+  for entry in entries:
+    if isinstance(entry, IterationEntry):
+      notes |= entry.notes or {}
+  return work | ({"search_notes": notes} if notes else {})
 
 
 def _land(

@@ -60,6 +60,13 @@ def test_several_targets_have_a_row_and_a_line_each(targets):
   assert lines[1].endswith("; 40 samples in 5 iterations") and ";" not in lines[0]
 
 
+def test_figures_that_a_search_tells_of_itself_have_a_line(metrics):
+  metrics["search_notes"] = {"leave_one_out_error": 0.01234567, "steps": 3}
+  line, told = tables.metric_lines(overview(metrics))
+  assert line.endswith("5 iterations")
+  assert told == "the search on itself: leave one out error 0.01235, steps 3"
+
+
 @pytest.mark.parametrize(
   ("folder", "title"),
   [("target_30pct", "target 30%"), ("target_0.5", "target 0.5"), ("target_3ms", "target 3ms")],

@@ -10,6 +10,7 @@ from nadv2_tf.resources import MacsMeter
 from nadv2_tf.search import (
   OPTIMIZERS,
   Evolution,
+  Flash,
   Hurricane,
   IntegerProgram,
   LayerNAS,
@@ -40,6 +41,7 @@ CASES = (
   ({"search_optimizer": "random"}, RandomSearch(72)),
   ({"search_optimizer": "evolution"}, Evolution()),
   ({"search_optimizer": "evolution", "generations": 2}, Evolution(generations=2)),
+  ({"search_optimizer": "flash", "flash_samples": 5}, Flash(5)),
   (
     {"search_optimizer": "fp_nas", "search_steps": 3, "step_size": 0.2},
     FpNas(3, step_size=0.2),

@@ -1,0 +1,74 @@
+"""The lowest of a function of all blocks' options: stages first, then the blocks of each stage.
+
+Source: FLASH, Li et al., ACM TECS 2021: a hierarchy of simplicial homology global optimization
+(`scipy.optimize.shgo`). It knows no whole numbers: points are rounded to options inside the
+function.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from typing import TYPE_CHECKING
+
+from nadv2_tf.search.stages import SHAPES
+
+if TYPE_CHECKING:
+  from collections.abc import Callable, Iterable, Sequence
+
+  from nadv2_tf.search.chain import Picks
+  from nadv2_tf.search.stages import Stages
+
+#: points of a cube that SHGO begins with
+POINTS = 64
+
+
+def lowest(stages: Stages, value: Callable[[Picks], float]) -> Picks:
+  """The picks of a low `value`, by SHGO over each shape of the stages and inside every stage."""
+  count = len(stages.groups)
+  shapes: dict[str, Sequence[float]] = dict.fromkeys(SHAPES, (1.0,) * count)
+
+  def of_stages(name: str, point: Sequence[float]) -> float:
+    return value(stages.picks(shapes | {name: point}))
+
+  def of_blocks(picks: Picks, part: Sequence[int], point: Sequence[float]) -> float:
+    return value(stages.inside(picks, part, point))
+
+  for name in SHAPES:
+    shapes[name] = _lowest_point(functools.partial(of_stages, name), count)
+  picks = stages.picks(shapes)
+  for part in stages.parts():
+    found = _lowest_point(functools.partial(of_blocks, picks, part), len(part))
+    picks = min(picks, stages.inside(picks, part, found), key=value)
+  return picks
+
+
+def _lowest_point(function: Callable[[Sequence[float]], float], dimensions: int) -> Sequence[float]:
+  """The lowest of all points of the unit cube that SHGO asks for."""
+  from scipy.optimize import shgo
+
+  known: dict[tuple[float, ...], float] = {}
+
+  def told(point: Iterable[float]) -> float:
+    # Its local searches step out of the cube by a rounding error.
+    inside = tuple(min(max(float(share), 0.0), 1.0) for share in point)
+    known[inside] = function(inside)
+    return known[inside]
+
+  told((1.0,) * dimensions)
+  with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of flat functions, which rounded ones are
+    shgo(told, [(0.0, 1.0)] * dimensions, n=POINTS, sampling_method="sobol")
+  return min(known, key=lambda point: known[point])
+
+
+def improved(stages: Stages, picks: Picks, value: Callable[[Picks], float]) -> Picks:
+  """`picks` with one block after the other at its best option, until none gets lower."""
+  while True:
+    before = picks
+    for number, block in enumerate(stages.blocks):
+      options = range(len(block.choices))
+      changed = [(*picks[:number], option, *picks[number + 1 :]) for option in options]
+      picks = min([picks, *changed], key=value)
+    if picks == before:
+      return picks

@@ -1,0 +1,163 @@
+"""FLASH: predictors with their errors, the hierarchy of stages, and what comes of it."""
+
+import json
+import math
+import random
+import statistics
+
+import pytest
+from toy import SPACE
+
+from nadv2_tf import backbones
+from nadv2_tf.resources import COUNTS, MacsMeter, ParametersMeter
+from nadv2_tf.search import Problem, minimize
+from nadv2_tf.search.choices import choices
+from nadv2_tf.search.flash import Flash
+from nadv2_tf.search.hierarchy import improved, lowest
+from nadv2_tf.search.nn_degree import nn_degree
+from nadv2_tf.search.predictors import AccuracyPredictor, ResourceModel, leave_one_out
+from nadv2_tf.search.stages import MOST_DIMENSIONS, Stages
+
+MACS = MacsMeter()
+DEMO = backbones.search_space("mobilenet_v3_demo")
+TRUE = AccuracyPredictor(1.1, 40.0, -2.0)
+
+
+def _samples(count=25, noise=0.0):
+  rng = random.Random(1)
+  degrees = [rng.uniform(20, 200) for _ in range(count)]
+  return degrees, [TRUE(degree) + noise * rng.gauss(0, 1) for degree in degrees]
+
+
+def test_the_predictor_is_fitted_to_what_made_the_samples():
+  degrees, accuracies = _samples()
+  assert TRUE(50.0) == pytest.approx(1 / (1.1 + math.exp(40 / 50 - 2)))
+  found = AccuracyPredictor.fitted(degrees, accuracies)
+  for degree in (30.0, 100.0, 300.0):
+    assert found(degree) == pytest.approx(TRUE(degree), abs=1e-4)
+  assert found(1e-9) == pytest.approx(0, abs=1e-9)  # and nothing overflows
+
+
+def test_its_error_is_that_on_samples_it_does_not_know():
+  assert leave_one_out(*_samples()) < 1e-4
+  # Noise of 0.02 and 25 samples: the error is within a third of it but for one in a thousand.
+  assert leave_one_out(*_samples(noise=0.02)) == pytest.approx(0.02, rel=0.34)
+  degrees, accuracies = _samples(noise=0.02)
+  fit = AccuracyPredictor.fitted(degrees, accuracies)
+  squares = [(fit(d) - a) ** 2 for d, a in zip(degrees, accuracies, strict=True)]
+  assert leave_one_out(degrees, accuracies) > math.sqrt(statistics.mean(squares))
+
+
+def test_more_is_never_predicted_to_be_worse():
+  degrees = [10.0, 20.0, 30.0, 40.0]
+  falling = AccuracyPredictor.fitted(degrees, [0.9, 0.7, 0.6, 0.5])
+  assert falling.b >= 0 and falling(40.0) >= falling(10.0)
+
+
+@pytest.mark.parametrize("name", ["macs", "parameters", "size_bytes"])
+def test_a_resource_of_layers_is_modelled(name):
+  meter, rng = COUNTS[name](), random.Random(0)
+  specs = [DEMO.sample(rng) for _ in range(25)]
+  model = ResourceModel.fitted(meter, specs)
+  assert all(weight >= 0 for weights in model.weights.values() for weight in weights)
+  assert model.error(meter, [DEMO.sample(rng) for _ in range(10)]) < 0.01
+
+
+class Table:
+  """What a table is asked: a microsecond a layer, and a nanosecond for each MAC of some kinds."""
+
+  unit, is_exact = "ms", True
+
+  def layer_milliseconds(self, layer):
+    return 1e-3 + (1e-6 if layer.kind == "conv" else 3e-6) * layer.macs()
+
+  def block_costs(self, spec):
+    return tuple(sum(map(self.layer_milliseconds, layers)) for layers in spec.layers())
+
+  def measure(self, spec):
+    return sum(self.block_costs(spec))
+
+
+def test_a_latency_table_is_modelled_layer_by_layer():
+  model = ResourceModel.fitted(Table(), [SPACE.largest()])
+  constant, mac, *_ = model.weights["conv"]
+  assert constant == pytest.approx(1e-3, rel=0.05) and mac == pytest.approx(1e-6, rel=0.05)
+  assert model.error(Table(), [SPACE.largest(), SPACE.sample(random.Random(0))]) < 0.05
+
+
+def test_stages_are_blocks_of_one_resolution_and_five_at_most():
+  stages = Stages(SPACE, choices(SPACE))
+  assert stages.groups == [(0, 1), (2,), (3,)]
+  fastdepth = backbones.search_space("fastdepth")
+  joined = Stages(fastdepth, choices(fastdepth, 2))
+  assert len(joined.groups) == MOST_DIMENSIONS
+  assert sum(joined.groups, ()) == tuple(range(len(joined.blocks)))
+  assert all(len(part) <= MOST_DIMENSIONS for part in joined.parts())
+  assert sum(joined.parts(), ()) == sum(joined.groups, ())
+
+
+def test_shapes_of_stages_by_hand():
+  stages = Stages(SPACE, choices(SPACE, 2))
+  full = {name: (1.0,) * 3 for name in ("width", "length", "kernel")}
+  assert stages.network(stages.picks(full)) == SPACE.largest()
+  # Of the first stage the inverted residual goes, as the stem may not; the third stays.
+  short = stages.picks(full | {"length": (0.0, 0.0, 1.0)})
+  assert short == (2, 0, 0, 2)
+  # Half the way of two levels is the first of them; the smallest kernel.
+  half = stages.picks(full | {"width": (0.4, 0.4, 0.4), "kernel": (0.0, 0.0, 0.0)})
+  assert [stages.blocks[1].choices[half[1]].level, stages.blocks[1].choices[half[1]].kernel] == [
+    1,
+    3,
+  ]
+  assert stages.inside(half, (0, 3), (0.0, 1.0)) == (0, half[1], half[2], 2)
+
+
+def test_the_hierarchy_ends_low_and_single_blocks_do_the_rest():
+  stages = Stages(SPACE, choices(SPACE, 2))
+  wanted = (1, 3, 1, 2)
+
+  def distance(picks):
+    return float(sum(abs(one - other) for one, other in zip(picks, wanted, strict=True)))
+
+  found = lowest(stages, distance)
+  assert distance(found) <= 2
+  assert improved(stages, found, distance) == wanted
+
+
+class Evaluator:
+  def accuracy(self, specs):
+    return [TRUE(nn_degree(spec)) for spec in specs]
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6])
+def test_where_its_metric_is_the_truth_what_it_finds_is_above_all_samples(share, tmp_path):
+  path, largest = tmp_path / "search.jsonl", MACS.measure(DEMO.largest())
+  problem = Problem(DEMO, DEMO.largest(), MACS, share * largest)
+  result = minimize(problem, Flash(width_levels=2), Evaluator(), path)
+  first, second, last = result.iterations
+  assert result.spec.blocks == second.best.spec.blocks == last.best.spec.blocks
+  assert result.samples_scored == 26
+  entries = [json.loads(line) for line in path.read_text().splitlines()]
+  samples = [entry for entry in entries if entry["type"] == "sample"]
+  within = [entry["accuracy"] for entry in samples if entry["resource"] <= problem.target]
+  assert result.accuracy == max(within)
+  notes = [entry["notes"] for entry in entries if "notes" in entry]
+  assert notes == [dict(second.notes)] and first.notes is None
+  assert second.notes["leave_one_out_error_of_accuracy"] < 1e-3
+  assert second.notes["relative_error_of_resource"] < 1e-6
+
+
+def test_it_stays_below_a_limit_that_its_model_does_not_know_well():
+  class Stepped:
+    unit, is_exact = "mJ", False  # so that the model is asked, and not the meter
+
+    def measure(self, spec):
+      return 20.0 * (ParametersMeter().measure(spec) // 100 + 1) ** 1.5
+
+  meter = Stepped()
+  limit = 0.5 * meter.measure(SPACE.largest())
+  problem = Problem(
+    SPACE, SPACE.largest(), MACS, 0.9 * MACS.measure(SPACE.largest()), limits=((meter, limit),)
+  )
+  result = minimize(problem, Flash(flash_samples=8), Evaluator())
+  assert meter.measure(result.spec) <= limit and result.resource <= problem.target
