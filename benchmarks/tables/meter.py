@@ -13,7 +13,7 @@ from nadv2_tf.options import built_as
 if TYPE_CHECKING:
   from collections.abc import Sequence
 
-  from nadv2_tf.benchmarks.timing.device import Device
+  from nadv2_tf.benchmarks.timing.device import Device, Timing
   from nadv2_tf.options import TimingSettings
   from nadv2_tf.spec import NetworkSpec
 
@@ -41,9 +41,13 @@ class DeviceMeter:
 
   def measure_all(self, specs: Sequence[NetworkSpec]) -> list[float]:
     """Milliseconds of each network, all timed in turns."""
+    return [timing.latency_ms for timing in self.time_all(specs)]
+
+  def time_all(self, specs: Sequence[NetworkSpec]) -> list[Timing]:
+    """The `Timing` of each network, all timed in turns."""
     with tempfile.TemporaryDirectory() as folder:
       paths = [pathlib.Path(folder) / f"{index}.tflite" for index in range(len(specs))]
       with stopwatch.part("files"):
         for path, spec in zip(paths, specs, strict=True):
           path.write_bytes(network_file(spec, **built_as(self._settings)))
-      return [timing.latency_ms for timing in self._device.time_files(paths, self._settings)]
+      return self._device.time_files(paths, self._settings)

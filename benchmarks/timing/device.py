@@ -29,8 +29,9 @@ class Repeat:
   """One repeat of one file, as measured.
 
   `statistic` is what `value_ms` is of the runs: "undisturbed", the tenth percentile of those that
-  nobody disturbed, where wall and CPU time of each are known (`undisturbed.py`); else "median", or
-  "mean" where the tool's build prints nothing better. `conditions` is what a phone said of itself:
+  nobody disturbed, where wall and CPU time of each are known (`undisturbed.py`; "CPU time" or
+  "smallest" of all if too few were undisturbed, which is a doubt); else "median", or "mean" where
+  the tool's build prints nothing better. `conditions` is what a phone said of itself:
   {"thermal_status": 0, ...}. `median_ms`, `p95_ms` and `smallest_ms` are of all runs and
   `disturbed` is the share of those that were, each None where it is not known. `doubt` says why
   the value is not to be trusted, "" if it is.
@@ -217,7 +218,7 @@ class Device(abc.ABC):
       spread=best.spread,
       steady=not doubt,
       doubt=doubt,
-      statistic=repeats[0].statistic,
+      statistic=statistics.mode(repeat.statistic for repeat in repeats),
       repeats_ms=tuple(repeat.value_ms for repeat in repeats),
       repeats=len(repeats),
       runs=min(repeat.runs for repeat in repeats),

@@ -55,10 +55,15 @@ def summary(runs: Sequence[Run], threads: int, asked: int) -> dict[str, float | 
     asked: how many runs were asked for.
   """
   walls, quiet = sorted(wall for wall, _ in runs), undisturbed(runs, threads)
-  is_known = len(quiet) >= min(FEWEST, asked)
-  doubt = "" if is_known else f"only {len(quiet)} of {len(runs)} runs were undisturbed"
+  statistic, value, doubt = "undisturbed", 0.0, ""
+  if len(quiet) >= min(FEWEST, asked):
+    value = quantile(quiet, QUANTILE)
+  else:
+    statistic, value = _guess(runs, threads)
+    doubt = f"only {len(quiet)} of {len(runs)} runs were undisturbed"
   return {
-    "value_ms": 1e3 * (quantile(quiet, QUANTILE) if is_known else _guess(runs, threads)),
+    "value_ms": 1e3 * value,
+    "statistic": statistic,
     "median_ms": 1e3 * statistics.median(walls),
     "p95_ms": 1e3 * quantile(walls, 0.95),
     "smallest_ms": 1e3 * walls[0],
@@ -68,15 +73,15 @@ def summary(runs: Sequence[Run], threads: int, asked: int) -> dict[str, float | 
   }
 
 
-def _guess(runs: Sequence[Run], threads: int) -> float:
-  """Seconds where too few runs were undisturbed; it is never told without a mark.
+def _guess(runs: Sequence[Run], threads: int) -> tuple[str, float]:
+  """(what it is, seconds) where too few runs were undisturbed; it is never told without a mark.
 
   What one thread worked is about what it would have taken; of several nothing better is known than
   their fastest run.
   """
   if threads == 1:
-    return quantile(sorted(min(run) for run in runs), QUANTILE)
-  return min(wall for wall, _ in runs)
+    return "CPU time", quantile(sorted(min(run) for run in runs), QUANTILE)
+  return "smallest", min(wall for wall, _ in runs)
 
 
 class WorkingThreads:

@@ -53,7 +53,8 @@ def search(output: AnyPath, options: SearchOptions, strategy: str, progress: Pro
   work = Work(bench, RunOptions(search=options), progress)
   with bench.folder.locked():
     go(SEARCH, work)
-  for line in tables.metric_lines(overview(bench.folder)):
+  found = overview(bench.folder)
+  for line in (*tables.metric_lines(found), *tables.doubt_lines(found)):
     progress.line(line)
   for landing in work.landings:
     progress.line(f"the found network is in {landing.folder.spec('found')}")

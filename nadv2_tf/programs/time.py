@@ -74,7 +74,7 @@ def check_file(path: pathlib.Path) -> None:
 def describe(path: pathlib.Path, timing: Timing) -> str:
   """A timing in a few lines."""
   p95 = "" if timing.p95_ms is None else f", {timing.p95_ms:.4g} ms p95"
-  if timing.statistic == "undisturbed":
+  if timing.disturbed is not None:
     p95 = f" (all runs: median {timing.median_ms:.4g} ms{p95}, {timing.disturbed:.1%} disturbed)"
   lines = [
     f"{path}: {timing.latency_ms:.4g} ms {timing.statistic}{p95}, spread of {timing.repeats} "

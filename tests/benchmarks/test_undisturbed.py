@@ -35,6 +35,7 @@ def test_the_latency_is_the_tenth_percentile_of_the_undisturbed_runs():
   # Of all 30 sorted: 0.05, then 0.10 to 0.29, then nine of 3.0; the 15th and 16th are 0.23, 0.24.
   assert found["median_ms"] == pytest.approx(235) and found["p95_ms"] == 3000
   assert found["smallest_ms"] == 50 and found["doubt"] == ""
+  assert found["statistic"] == "undisturbed"
 
 
 def test_few_undisturbed_runs_are_no_latency():
@@ -45,9 +46,11 @@ def test_few_undisturbed_runs_are_no_latency():
   # Where one thread was always disturbed, what it worked is the best guess; it stays a guess.
   found = undisturbed.summary(runs[:10], threads=1, asked=9)
   assert found["value_ms"] == pytest.approx(110) and found["doubt"]
+  assert found["statistic"] == "CPU time"
   # Two threads never both had a processor.
   found = undisturbed.summary([(0.3, 0.3), (0.2, 0.2), (0.4, 0.3)], threads=2, asked=3)
   assert found["value_ms"] == 200 and found["doubt"] == "only 0 of 3 runs were undisturbed"
+  assert found["statistic"] == "smallest"
 
 
 def spin(seconds):

@@ -150,10 +150,7 @@ class HostDevice(Device):
       raise ModelError("A TFLite file cannot be timed.", line, stderr)
     if status or len(records) != len(paths):
       raise TimingError(f"Timing failed with exit status {status}.", line, stdout + stderr)
-    return [
-      [Repeat(**repeat, statistic="undisturbed") for repeat in record["repeats"]]
-      for record in records
-    ]
+    return [[Repeat(**repeat) for repeat in record["repeats"]] for record in records]
 
 
 def _run(command: Sequence[str], timeout: float) -> tuple[str, str, int]:

@@ -76,7 +76,7 @@ class Confirmation:
     known = {target: row for target, row in before.items() if row is not None}
     if len(known) == len(attempts):
       for target, row in known.items():
-        self._tell(self._label(target), row.predicted, row.measured)
+        self._tell(self._label(target), row.predicted, row.measured, row.doubt)
       return {
         target: self._measured(target, attempts[target], row) for target, row in known.items()
       }
@@ -101,6 +101,7 @@ class Confirmation:
         at_end.measured,
         largest if target in self._shares else None,
         scale_near(at_end.predicted, pairs),
+        at_end.doubt,
       )
       self._keep(target, of_round)
       measured[target] = self._measured(target, attempt, of_round)
@@ -110,7 +111,7 @@ class Confirmation:
     """Adds the networks that are kept, {target: `Attempt`}, to what was measured on the way."""
     path = [row for row in self._folder.metrics().confirmed if isinstance(row.iteration, int)]
     found = [
-      ConfirmedNetwork(self._label(target), attempt.found.resource, attempt.measured)
+      ConfirmedNetwork(self._label(target), attempt.found.resource, attempt.measured, attempt.doubt)
       for target, attempt in kept.items()
       if attempt.measured is not None
     ]
@@ -124,6 +125,7 @@ class Confirmation:
       share=self._shares.get(target),
       largest=row.largest,
       scale=row.scale,
+      doubt=row.doubt,
     )
 
   def _round(
@@ -132,6 +134,7 @@ class Confirmation:
     measured: float,
     largest: float | None = None,
     scale: float | None = None,
+    doubt: str = "",
   ) -> RoundMetrics:
     """What metrics.json says of a round."""
     return RoundMetrics(
@@ -144,12 +147,14 @@ class Confirmation:
       measured=measured,
       largest=largest,
       scale=scale,
+      doubt=doubt,
     )
 
   def _known(self, target: float, attempt: Attempt) -> RoundMetrics | None:
     """What an earlier command measured for the same network, or None."""
     for known in self._places[target].metrics().rounds:
-      if known == self._round(attempt, known.measured, known.largest, known.scale):
+      told = (known.measured, known.largest, known.scale, known.doubt)
+      if known == self._round(attempt, *told):
         return known if (known.largest is None) == (target not in self._shares) else None
     return None
 
@@ -170,19 +175,19 @@ class Confirmation:
     start = time.monotonic()
     settings = timing_settings(self._options, seconds=0.1, repeats=5)
     with device_of(self._options) as device:
-      measured = DeviceMeter(device, settings).measure_all(list(specs.values()))
+      timings = DeviceMeter(device, settings).time_all(list(specs.values()))
     rows = []
-    for (label, spec), value in zip(specs.items(), measured, strict=True):
+    for (label, spec), timing in zip(specs.items(), timings, strict=True):
       predicted = self._problem.meter.measure(spec)
-      rows.append(ConfirmedNetwork(label, predicted, value))
-      self._tell(label, predicted, value)
+      rows.append(ConfirmedNetwork(label, predicted, timing.latency_ms, timing.doubt))
+      self._tell(label, predicted, timing.latency_ms, timing.doubt)
     self.seconds += time.monotonic() - start
     self._folder.update_metrics(seconds={"confirm": self.seconds})
     return rows
 
-  def _tell(self, label: int | str, predicted: float, measured: float) -> None:
+  def _tell(self, label: int | str, predicted: float, measured: float, doubt: str = "") -> None:
     where = f"best of iteration {label}" if isinstance(label, int) else label
     self._progress.line(
       f"  {where}: predicted {predicted:.4g} ms, measured {measured:.4g} ms "
-      f"({measured / predicted - 1:+.1%})"
+      f"({measured / predicted - 1:+.1%})" + (f"; unsteady: {doubt}" if doubt else "")
     )

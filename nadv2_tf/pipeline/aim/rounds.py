@@ -37,6 +37,7 @@ class Attempt:
     share, largest: where the target is a share of the largest network's resource, that share, and
       what the largest network took in the same session; else None.
     scale: measured over predicted resource of networks near it; None: of it alone.
+    doubt: what speaks against the measurement, "" if nothing does.
   """
 
   number: int
@@ -46,6 +47,7 @@ class Attempt:
   share: float | None = None
   largest: float | None = None
   scale: float | None = None
+  doubt: str = ""
 
   def asked_for(self, target: float) -> float:
     """`target` as of the session in which the network was measured."""

@@ -135,13 +135,17 @@ def text_table(metrics: Overview) -> str:
 def doubt_lines(metrics: Overview) -> list[str]:
   """What of the run's latencies is not to be trusted, a line each."""
   lines = [metrics.run.table_doubt] if metrics.run.table_doubt else []
+  # Before a run times its finished networks at its end, the search's own word counts.
+  doubts = {str(row.iteration): row.doubt for row in metrics.run.confirmed}
   for name, network in metrics.networks.items():
-    doubt = (network.timing or {}).get("doubt")
-    if doubt:
-      lines.append(
-        f"The device was too busy to time the {network_title(name)}, whose latency is uncertain: "
-        f"{doubt}."
-      )
+    if network.timing is not None:
+      doubts[name] = network.timing.get("doubt", "")
+  lines += [
+    f"The device was too busy to time the {network_title(name)}, whose latency is uncertain: "
+    f"{doubt}."
+    for name, doubt in doubts.items()
+    if doubt and not name.isdigit()
+  ]
   return lines
 
 

@@ -55,11 +55,13 @@ class ConfirmedNetwork(Record):
 
   Attributes:
     iteration: its number, or "found", or "FOLDER/found" with several targets.
+    doubt: what speaks against the measurement, "" if nothing does.
   """
 
   iteration: int | str
   predicted: float
   measured: float
+  doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class RoundMetrics(Record):
     widths: of the found network.
     largest: what the largest network took in the same session, where the target is a share of it.
     scale: measured over predicted resource of networks near the found one.
+    doubt: what speaks against the measurement, "" if nothing does.
   """
 
   round: int
@@ -83,6 +86,7 @@ class RoundMetrics(Record):
   measured: float
   largest: float | None = None
   scale: float | None = None
+  doubt: str = ""
 
 
 @dataclass(frozen=True)

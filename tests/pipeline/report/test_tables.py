@@ -123,6 +123,14 @@ def test_what_is_not_to_be_trusted_ends_the_table(metrics):
     "lie 50.0% apart.",
   ]
   assert tables.doubt_lines(overview({})) == []
+  # Before the finished networks are timed, what the search measured.
+  doubted = {"predicted": 1.0, "measured": 1.5, "doubt": "it drifted"}
+  confirmed = [{"iteration": 5} | doubted, {"iteration": "found"} | doubted]
+  metrics = {"confirmed": confirmed, "networks": {"found": {}}}
+  (line,) = tables.doubt_lines(overview(metrics))
+  assert line.startswith("The device was too busy to time the found network")
+  metrics["networks"] = {"found": {"timing": {"doubt": ""}}}
+  assert tables.doubt_lines(overview(metrics)) == []
 
 
 def test_trust_in_words():

@@ -177,6 +177,23 @@ def test_the_searchs_path_is_confirmed_on_the_device(folder, plug_in, options):
   assert (settings.num_threads, settings.cpu_mask) == (3, "f")
 
 
+def test_a_confirmation_in_doubt_says_so(folder, plug_in, options):
+  from nadv2_tf.benchmarks.timing.device import Repeat
+
+  device, stream = plug_in(), io.StringIO()
+  device.measure = lambda paths, settings: [
+    [Repeat(0.02, 0.02, 9, "CPU time", doubt="only 2 of 90 runs were undisturbed")] for _ in paths
+  ]
+  problem = Problem(WIDE, WIDE.largest(), Filters(), 0.02)
+  confirm(folder, problem, result_of(WIDE, [9, 2]), options(), Progress(stream))
+  assert stream.getvalue().splitlines()[-1] == (
+    "  found: predicted 0.02 ms, measured 0.02 ms (+0.0%); unsteady: only 2 of 90 runs were "
+    "undisturbed"
+  )
+  metrics = folder.metrics()
+  assert metrics.confirmed[-1].doubt == metrics.rounds[0].doubt != ""
+
+
 def test_a_search_that_found_its_start_confirms_that_alone(space, folder, plug_in, options):
   device = plug_in()
   spec = space.largest()
