@@ -95,24 +95,20 @@ _RESULT_FLAG = "--result_file_path={}"
 _INFO_FLAG = "--model_runtime_info_output_file={}"
 
 
-def build_of(path: AnyPath) -> Build:
-  """The `Build` of a `benchmark_model` file. Raises OSError if it cannot be read."""
+def knows(path: AnyPath, flag: str) -> bool:
+  """Whether a program has the name of a flag in its bytes. Raises OSError if it cannot be read."""
   path = pathlib.Path(path)
   if not path.stat().st_size:
-    return TFLITE
+    return False
   with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-    knows = {
-      flag: content.find(flag.encode()) >= 0
-      for flag in (
-        "use_npu",
-        "result_file_path",
-        "model_runtime_info_output_file",
-        "export_model_runtime_info",
-      )
-    }
-  build = LITERT if knows["use_npu"] else TFLITE
-  info: tuple[str, ...] = (_INFO_FLAG,) if knows["model_runtime_info_output_file"] else ()
-  if info and knows["export_model_runtime_info"]:
+    return content.find(flag.encode()) >= 0
+
+
+def build_of(path: AnyPath) -> Build:
+  """The `Build` of a `benchmark_model` file. Raises OSError if it cannot be read."""
+  build = LITERT if knows(path, "use_npu") else TFLITE
+  info: tuple[str, ...] = (_INFO_FLAG,) if knows(path, "model_runtime_info_output_file") else ()
+  if info and knows(path, "export_model_runtime_info"):
     info = ("--export_model_runtime_info=true", *info)
-  result = (_RESULT_FLAG,) if knows["result_file_path"] else ()
+  result = (_RESULT_FLAG,) if knows(path, "result_file_path") else ()
   return dataclasses.replace(build, result=result, runtime_info=info)

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from nadv2_tf import stopwatch
 from nadv2_tf.benchmarks.timing.batch import DRIFT_WAIT, REFERENCE, Ride, Taken
-from nadv2_tf.benchmarks.timing.errors import Unsteady
+from nadv2_tf.benchmarks.timing.errors import DeviceError, Unsteady
 from nadv2_tf.options import TimingSettings
 
 if TYPE_CHECKING:
   from collections.abc import Sequence
 
+  from nadv2_tf.benchmarks.timing.output_tools import Tensors
   from nadv2_tf.benchmarks.timing.placement import Placement
   from nadv2_tf.benchmarks.timing.printed import Reading
   from nadv2_tf.types import AnyPath
@@ -153,6 +154,20 @@ class Device(abc.ABC):
 
   def __exit__(self, *_: Any) -> None:
     return None
+
+  def raw_outputs(
+    self,
+    path: pathlib.Path,
+    inputs: Sequence[bytes],
+    tensors: Tensors,
+    settings: TimingSettings,
+  ) -> tuple[list[bytes], tuple[str, ...]]:
+    """(bytes of the output for each of `inputs`, notes) of a file, run as it is timed.
+
+    Raises:
+      TimingError: if the device cannot give them.
+    """
+    raise DeviceError(f"{self.identity.device} cannot give a file's outputs.")
 
   def time_files(
     self, paths: Sequence[AnyPath], settings: TimingSettings | None = None

@@ -37,6 +37,10 @@ class NothingMeasured(TimingError):
   """The tool ran, but what it printed is no measurement of what was asked for."""
 
 
+class WrongOutputs(TimingError):
+  """The device computes something else than LiteRT does here."""
+
+
 class BinaryError(TimingError):
   """`benchmark_model` is missing, cannot be fetched, or does not run on the device."""
 

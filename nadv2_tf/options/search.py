@@ -64,6 +64,11 @@ class SearchOptions(timing.DeviceOptions):
   cpu_mask: str | None = timing.cpu_mask()
   delegate: str = timing.delegate()
   require_full_delegation: bool = timing.require_full_delegation()
+  check_outputs: bool = option(
+    True,
+    "Compare what the found network gives on the device, with its delegate, with what LiteRT gives "
+    "on this machine, on hold-out images.",
+  )
   confirm_every: int = option(
     5,
     "The best sample of every n-th iteration, and the found network, are also measured on the "

@@ -182,12 +182,15 @@ def _finetune_and_export(work: Work) -> None:
 
 def _time(work: Work) -> None:
   from nadv2_tf.pipeline.stages import export as export_stage
+  from nadv2_tf.pipeline.stages.device_outputs import check_found
 
   files = [(place, name) for place, name, _ in work.networks]
   search, timed = work.options.search, timed_quantization(work.options)
   timings = export_stage.time_networks(files, search, work.progress, timed)
   latencies = {name: timing.latency_ms for (_, name), timing in zip(files, timings, strict=False)}
   export_stage.summarise(work.folder, metric_of(search), latencies.get("full"))
+  for place in dict.fromkeys(place for place, name in files if name == "found"):
+    check_found(work.bench, place, search, work.progress, timed)
 
 
 def _measure_trust(work: Work) -> None:

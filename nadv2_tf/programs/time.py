@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -13,8 +13,11 @@ from nadv2_tf.flags.define import define, read
 from nadv2_tf.options import TimingSettings
 from nadv2_tf.options.timing import DeviceOptions
 from nadv2_tf.programs.start import start as start_program
+from nadv2_tf.programs.start import start_tensorflow
 
 if TYPE_CHECKING:
+  import numpy as np
+
   from nadv2_tf.benchmarks.timing.device import Timing
 
 FLAGS = flags.FLAGS
@@ -31,11 +34,21 @@ def define_flags() -> None:
     "and at their end.",
     lower_bound=1.0,
   )
+  flags.DEFINE_bool(
+    "check_outputs",
+    False,
+    "Also run the file on a few images with the same delegate, and fail if the device gives "
+    "something else than LiteRT does on this machine.",
+  )
+  flags.DEFINE_string(
+    "data", None, "Data whose hold-out images --check_outputs takes; default: noise."
+  )
   flags.DEFINE_bool("json", False, "Print JSON instead of a line.")
 
 
 def main() -> None:
   from nadv2_tf.benchmarks.timing.devices import open_device
+  from nadv2_tf.benchmarks.timing.outputs import check_outputs, require
   from nadv2_tf.benchmarks.timing.sustained import sustained
 
   path = pathlib.Path(FLAGS.tflite)
@@ -46,17 +59,21 @@ def main() -> None:
   with open_device(
     FLAGS.device, FLAGS.benchmark_binary, FLAGS.benchmark_url, FLAGS.host_runner
   ) as device:
+    further: dict[str, Any] = {}
+    if FLAGS.check_outputs:  # first: of wrong numbers no latency is wanted
+      images, source = images_for(path)
+      further["outputs"] = check_outputs(device, path, images, source, settings)
+      require(further["outputs"], path)
     (timing,) = device.time_files([path], settings)
-    use = sustained(device, path, settings, FLAGS.sustained) if FLAGS.sustained else None
+    if FLAGS.sustained:
+      further["sustained"] = sustained(device, path, settings, FLAGS.sustained)
   if FLAGS.json:
-    record = dataclasses.asdict(timing)
-    if use:
-      record["sustained"] = dataclasses.asdict(use)
-    print(json.dumps(record, indent=2))
+    records = {name: dataclasses.asdict(found) for name, found in further.items()}
+    print(json.dumps(dataclasses.asdict(timing) | records, indent=2))
     return
   print(describe(path, timing))
-  if use:
-    print(f"  {use.describe()}")
+  for found in further.values():
+    print(f"  {found.describe()}")
 
 
 def check_file(path: pathlib.Path) -> None:
@@ -69,6 +86,24 @@ def check_file(path: pathlib.Path) -> None:
     raise ValueError(f"{path}: {error}") from None
   except ValueError:
     return  # whoever times it says what it cannot do with it
+
+
+def images_for(path: pathlib.Path) -> tuple[np.ndarray, str]:
+  """(images as a file takes them, what they are): of --data, or noise without."""
+  from nadv2_tf.benchmarks.timing.outputs import IMAGES, noise
+
+  if not FLAGS.data:
+    return noise(path), "images of noise"
+  start_tensorflow("nadv2-time --data")
+  from nadv2_tf import tasks
+  from nadv2_tf.pipeline.stages.given import file
+
+  network = file.of_tflite(path, f"--tflite={path}")
+  task = tasks.task_type(network.output_shape())(FLAGS.data, network.size(), IMAGES, 0)
+  data = task.datasets()
+  network.check_data(task, data, f"--data={FLAGS.data}")
+  images = data.holdout.take(slice(IMAGES)).inputs()
+  return network.form.inputs(images), f"hold-out images of {FLAGS.data}"
 
 
 def describe(path: pathlib.Path, timing: Timing) -> str:

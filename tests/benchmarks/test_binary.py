@@ -11,7 +11,7 @@ import urllib.request
 import pytest
 from elf_programs import SCRIPT, elf
 
-from nadv2_tf.benchmarks.timing.devices import binary
+from nadv2_tf.benchmarks.timing.devices import binary, official
 from nadv2_tf.benchmarks.timing.errors import BinaryError
 
 
@@ -293,7 +293,7 @@ def test_a_build_that_there_is_not_is_refused(cache, url, says):
 @pytest.fixture
 def versioned(server, monkeypatch):
   """The server stands in for LiteRT's; its address is that of a version."""
-  monkeypatch.setattr(binary, "_LITERT", server.url.rpartition("/")[0] + "/{version}/{tool}")
+  monkeypatch.setattr(official, "LITERT", server.url.rpartition("/")[0] + "/{version}/{tool}")
   return server.url.rpartition("/")[0] + "/2.2.0/benchmark_model"
 
 
@@ -317,11 +317,11 @@ def test_what_changes_every_night_may(server, cache, versioned):
 
 
 def test_what_is_not_what_an_address_is_known_for_is_refused(server, cache, monkeypatch):
-  monkeypatch.setattr(binary, "_KNOWN", {server.url: "f3729eaf"})
+  monkeypatch.setattr(official, "KNOWN", {server.url: "f3729eaf"})
   with pytest.raises(BinaryError, match="should begin with f3729eaf"):
     binary.fetch(server.url, cache, "arm64-v8a")
   assert list(cache.iterdir()) == []
-  monkeypatch.setattr(binary, "_KNOWN", {server.url: hashlib.sha256(SCRIPT).hexdigest()[:8]})
+  monkeypatch.setattr(official, "KNOWN", {server.url: hashlib.sha256(SCRIPT).hexdigest()[:8]})
   assert binary.fetch(server.url, cache, "arm64-v8a").read_bytes() == SCRIPT
 
 

@@ -69,6 +69,30 @@ def test_a_timing_in_a_line(run_command, tflite, tmp_path):
   assert status == 0 and json.loads(stdout)["median_ms"] == 0.354
 
 
+def test_a_timing_with_outputs_and_use(run_command, tflite):
+  flags = [f"--tflite={tflite}", "--repeats=1", "--runs=5", "--check_outputs", "--sustained=1"]
+  status, stdout, stderr = run_command("time", *flags)
+  assert status == 0, stderr
+  assert "outputs of 8 images of noise agree with LiteRT on this machine" in stdout
+  assert "over 1 s of continuous use:" in stdout
+  status, stdout, _ = run_command("time", *flags, "--json")
+  record = json.loads(stdout)
+  assert record["outputs"]["images"] == 8 and len(record["sustained"]["parts_ms"]) == 10
+
+
+def test_a_timing_of_wrong_numbers_is_none(run_command, tflite, tmp_path):
+  program = tmp_path / "zeros"
+  program.write_text(
+    "#!/bin/sh\n# input_layer_value_files output_filepath\necho STARTING!\n"
+    'for flag in "$@"; do case $flag in --output_filepath=*) file=${flag#*=} ;; esac; done\n'
+    'head -c 4000 /dev/zero >"$file"\n'
+  )
+  program.chmod(0o755)
+  flags = [f"--tflite={tflite}", f"--benchmark_binary={program}", "--check_outputs"]
+  status, stdout, stderr = run_command("time", *flags)
+  assert (status, stdout) == (1, "") and "The device computes something else of" in stderr
+
+
 def test_an_unsteady_timing_is_told_or_refused(run_command, tflite):
   # That three medians are equal to the last digit is less likely than one in ten thousand.
   flags = [f"--tflite={tflite}", "--max_spread=0", "--attempts=2", "--runs=5", "--seconds=0"]

@@ -10,18 +10,20 @@ import tempfile
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from nadv2_tf.benchmarks.timing import benchmark_model
+from nadv2_tf.benchmarks.timing import benchmark_model, output_tools
 from nadv2_tf.benchmarks.timing.builds import build_of
 from nadv2_tf.benchmarks.timing.device import Device, Identity, Repeat, repeat_of, sha256
 from nadv2_tf.benchmarks.timing.devices import adb_client, phone_condition
-from nadv2_tf.benchmarks.timing.devices.binary import find_binary
+from nadv2_tf.benchmarks.timing.devices.binary import find_binary, find_run_model
 from nadv2_tf.benchmarks.timing.devices.phone_folder import CLEAR_RESULTS, RESULTS, PhoneFolder
+from nadv2_tf.benchmarks.timing.devices.phone_outputs import taken_from
 from nadv2_tf.benchmarks.timing.errors import DeviceLost, Hot, ModelError, TimedOut, TimingError
 
 if TYPE_CHECKING:
   import types
   from collections.abc import Iterable, Iterator, Sequence
 
+  from nadv2_tf.benchmarks.timing.output_tools import Tensors
   from nadv2_tf.options import TimingSettings
   from nadv2_tf.types import AnyPath
 
@@ -199,15 +201,53 @@ class AdbDevice(Device):
       notes.append("the phone says nothing of its heat and its clocks")
     return condition
 
+  def raw_outputs(
+    self,
+    path: pathlib.Path,
+    inputs: Sequence[bytes],
+    tensors: Tensors,
+    settings: TimingSettings,
+  ) -> tuple[list[bytes], tuple[str, ...]]:
+    """See `Device.raw_outputs`."""
+    if self._client is None:
+      raise ValueError("Use AdbDevice as a context manager: `with AdbDevice() as device: ...`.")
+    binary = find_binary(**self._source, abi=self.identity.abi)
+    programs = find_run_model(**self._source, abi=self.identity.abi)
+    tool = output_tools.tool_of(self._build, binary, programs.get(output_tools.RUN_MODEL))
+    (model,) = self._folder.push_models([path])
+    with self._folder.programs(programs):
+      outputs, notes = taken_from(
+        self._folder, tool, model, self._execute, inputs, tensors, settings
+      )
+    self._folder.remove_models()
+    return outputs, notes
+
   def _run(self, model: str, settings: TimingSettings) -> benchmark_model.Reading:
     """The `Reading` of one run of the program."""
-    limit = math.ceil(settings.timeout)
     flags = benchmark_model.arguments(model, settings, self._build, RESULTS)
-    program = ["./benchmark_model", *flags]
+    done, line = self._execute(model, CLEAR_RESULTS, ["./benchmark_model", *flags], settings)
+    with tempfile.TemporaryDirectory() as results:
+      if not done.exit_status and self._build.writes_files:
+        self._folder.pull_results(results)
+      return benchmark_model.read(
+        done.stdout,
+        done.stderr,
+        done.exit_status,
+        line,
+        settings.delegate,
+        results,
+        settings.require_full_delegation,
+      )
+
+  def _execute(
+    self, model: str, prepare: str, program: Sequence[str], settings: TimingSettings
+  ) -> tuple[adb_client.Output, str]:
+    """(what a program in the folder printed, the command that ran it); TimedOut if it hangs."""
+    limit = math.ceil(settings.timeout)
     mask = ["taskset", settings.cpu_mask] if settings.cpu_mask else []
     # The phone itself ends the program, because one that is cut off from adb goes on.
     words = ["timeout", "-s", "KILL", str(limit), *mask, *program]
-    script = f"cd {shlex.quote(self._folder.path)} && {CLEAR_RESULTS} && exec {shlex.join(words)}"
+    script = f"cd {shlex.quote(self._folder.path)} && {prepare} && exec {shlex.join(words)}"
     line = self._client.shell_line(script)
     problem = f"{model} did not end within {limit} s, and was ended on the phone."
     start = time.monotonic()
@@ -223,18 +263,7 @@ class AdbDevice(Device):
       raise
     if done.exit_status and time.monotonic() - start >= limit:
       raise TimedOut(problem, line, done.stdout + done.stderr)
-    with tempfile.TemporaryDirectory() as results:
-      if not done.exit_status and self._build.writes_files:
-        self._folder.pull_results(results)
-      return benchmark_model.read(
-        done.stdout,
-        done.stderr,
-        done.exit_status,
-        line,
-        settings.delegate,
-        results,
-        settings.require_full_delegation,
-      )
+    return done, line
 
   def _leave(self, error: BaseException | None) -> None:
     """Leaves the phone as it was; `error` is what is under way, or None."""

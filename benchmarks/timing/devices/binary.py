@@ -7,49 +7,19 @@ import http.client
 import json
 import os
 import pathlib
-import re
 import tempfile
 import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
 from nadv2_tf.benchmarks.timing.device import sha256
+from nadv2_tf.benchmarks.timing.devices.official import LITERT_SYSTEMS, address, check_hash
 from nadv2_tf.benchmarks.timing.errors import BinaryError
+from nadv2_tf.benchmarks.timing.output_tools import LIBRARIES, RUN_MODEL, beside
 
 if TYPE_CHECKING:
   from nadv2_tf.types import AnyPath
 
-_LITERT = "https://storage.googleapis.com/litert/binaries/{version}/{system}/{tool}"
-#: The LiteRT whose builds are fetched. A version's files do not change: one that does is refused.
-LITERT_VERSION = "2.2.0"
-#: Folders of LiteRT's builds, by system and ABI; see "Benchmark CompiledModel API" in its guide.
-_LITERT_SYSTEMS = {
-  ("Android", "arm64-v8a"): "android_arm64",
-  ("Linux", "x86_64"): "linux_x86_64",
-  ("Linux", "aarch64"): "linux_arm64",
-}
-_NIGHTLY = (
-  "https://storage.googleapis.com/tensorflow-nightly-public/prod/tensorflow/release/lite/tools/"
-  "nightly/latest/{}_benchmark_model"
-)
-#: TensorFlow Lite's older builds; see "Performance measurement" in TensorFlow's guide. They change
-#: every night. There is none for Android on x86.
-_TFLITE_SYSTEMS = {
-  ("Android", "arm64-v8a"): "android_aarch64",
-  ("Android", "armeabi-v7a"): "android_arm",
-  ("Linux", "x86_64"): "linux_x86-64",
-  ("Linux", "aarch64"): "linux_aarch64",
-  ("Linux", "armv7l"): "linux_arm",
-}
-#: name for --benchmark_url -> which builds it means; LiteRT's may have a version: litert:2.1.6
-SOURCES = ("litert", "tensorflow")
-#: address -> how the SHA-256 of what lies there begins. LiteRT publishes no hashes; these digits
-#: are in the tests of LiteRT's own command-line program. What no hash is known of is trusted once:
-#: the cache's index keeps its hash, and other content at the same version's address is refused.
-_KNOWN = {
-  _LITERT.format(version="2.2.0", system="android_arm64", tool="benchmark_model"): "f3729eaf"
-}
-_CHANGING = re.compile(r"/(?:latest|nightly)/")
 SCHEMES = ("https", "http", "file")
 
 MAX_BYTES = 256 * 2**20
@@ -98,6 +68,34 @@ def find_binary(
     raise BinaryError(f"There is no file {path}: correct --benchmark_binary.")
   check_abi(path, abi)
   return path
+
+
+def find_run_model(
+  binary: AnyPath | None = None,
+  url: str | None = None,
+  abi: str = "arm64-v8a",
+  cache: AnyPath | None = None,
+  system: str = "Android",
+) -> dict[str, pathlib.Path]:
+  """{name: path} of LiteRT's run_model and the libraries that it loads; {} without a run_model.
+
+  They lie beside the user's own `benchmark_model`, or are fetched from where it is. Arguments as of
+  `find_binary`.
+
+  Raises:
+    BinaryError: if they cannot be fetched, or are for another ABI.
+  """
+  if binary is not None:
+    found = beside(binary)
+    for path in found.values():
+      check_abi(path, abi)
+    return found
+  source = (url or "").partition(":")[0]
+  if source not in ("", "litert") or (system, abi) not in LITERT_SYSTEMS:
+    return {}
+  folder = pathlib.Path(cache or default_cache())
+  names = [RUN_MODEL, *LIBRARIES]
+  return {name: fetch(address(url, abi, system, name), folder, abi) for name in names}
 
 
 def default_cache() -> pathlib.Path:
@@ -180,42 +178,6 @@ def check_abi(path: AnyPath, abi: str) -> None:
     )
 
 
-def address(
-  url: str | None, abi: str, system: str = "Android", tool: str = "benchmark_model"
-) -> str:
-  """Where a program is fetched from.
-
-  Args:
-    url: an address, which is taken as it is; "litert", "litert:VERSION" or "tensorflow"; None:
-      LiteRT's where it has a build for the device, else TensorFlow's.
-    abi, system: of the device.
-    tool: of LiteRT's builds; TensorFlow's are only of benchmark_model.
-
-  Raises:
-    BinaryError: if there is no such build.
-  """
-  source, _, version = (url or "").partition(":")
-  if url and source not in SOURCES:
-    return url
-  if version and not re.fullmatch(r"[\w.-]+", version):
-    raise BinaryError(f"--benchmark_url must be such as litert:{LITERT_VERSION}, got {url!r}.")
-  place = system, abi
-  if source != "tensorflow" and place in _LITERT_SYSTEMS:
-    return _LITERT.format(
-      version=version or LITERT_VERSION, system=_LITERT_SYSTEMS[place], tool=tool
-    )
-  if source != "litert" and place in _TFLITE_SYSTEMS and tool == "benchmark_model":
-    return _NIGHTLY.format(_TFLITE_SYSTEMS[place])
-  known = {"litert": _LITERT_SYSTEMS, "tensorflow": _TFLITE_SYSTEMS}.get(
-    source, _LITERT_SYSTEMS | _TFLITE_SYSTEMS
-  )
-  names = ", ".join(f"{name} {other}" for name, other in known)
-  raise BinaryError(
-    f"There is no official {tool} for {system} {abi}, only for {names}: give one with "
-    "--benchmark_binary=FILE."
-  )
-
-
 def _fetch(url: str, folder: pathlib.Path, abi: str) -> pathlib.Path:
   with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching") as scratch:
     part = pathlib.Path(scratch) / "part"
@@ -231,29 +193,13 @@ def _fetch(url: str, folder: pathlib.Path, abi: str) -> pathlib.Path:
     check_abi(part, abi)
     part.chmod(0o755)
     digest = sha256(part)
-    _check_hash(url, digest, _read_index(folder).get(url))
+    check_hash(url, digest, _read_index(folder).get(url))
     part.replace(folder / digest)
     # Read again, for what another process has fetched meanwhile.
     index = pathlib.Path(scratch) / "index"
     index.write_text(json.dumps(_read_index(folder) | {url: digest}, indent=2), encoding="utf-8")
     index.replace(folder / "index.json")
   return folder / digest
-
-
-def _check_hash(url: str, digest: str, before: str | None) -> None:
-  """Refuses content that is not what an address is known for, or had when it was fetched first."""
-  expected = _KNOWN.get(url)
-  if expected is None and _is_of_a_version(url) and re.fullmatch(r"[0-9a-f]{64}", before or ""):
-    expected = before
-  if expected and not digest.startswith(expected):
-    raise BinaryError(
-      f"What is at {url} has the SHA-256 {digest}, and it should begin with {expected}: something "
-      "changed it. If you trust it, download it and give it with --benchmark_binary=FILE."
-    )
-
-
-def _is_of_a_version(url: str) -> bool:
-  return url.startswith(_LITERT.partition("{")[0]) and not _CHANGING.search(url)
 
 
 def _download(url: str, part: pathlib.Path) -> None:

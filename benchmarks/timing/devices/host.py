@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import pathlib
 import platform
 import shlex
@@ -12,7 +13,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
-from nadv2_tf.benchmarks.timing import benchmark_model, litert_benchmark
+from nadv2_tf.benchmarks.timing import benchmark_model, litert_benchmark, output_tools
 from nadv2_tf.benchmarks.timing.builds import build_of
 from nadv2_tf.benchmarks.timing.device import Device, Identity, Repeat, repeat_of, sha256
 from nadv2_tf.benchmarks.timing.devices.binary import check_abi
@@ -20,13 +21,16 @@ from nadv2_tf.benchmarks.timing.errors import (
   BinaryError,
   DeviceError,
   ModelError,
+  NothingMeasured,
   TimedOut,
   TimingError,
 )
+from nadv2_tf.spec.files import read_bounded
 
 if TYPE_CHECKING:
   from collections.abc import Sequence
 
+  from nadv2_tf.benchmarks.timing.output_tools import Tensors
   from nadv2_tf.options import TimingSettings
   from nadv2_tf.types import AnyPath
 
@@ -113,6 +117,37 @@ class HostDevice(Device):
       )
     return repeat_of(reading)
 
+  def raw_outputs(
+    self,
+    path: pathlib.Path,
+    inputs: Sequence[bytes],
+    tensors: Tensors,
+    settings: TimingSettings,
+  ) -> tuple[list[bytes], tuple[str, ...]]:
+    """See `Device.raw_outputs`."""
+    if not self._binary:
+      if self._runner != "interpreter":
+        raise DeviceError(f"The host runner {self._runner} gives no outputs.")
+      return outputs_here(path, inputs, settings), ()
+    run_model = output_tools.beside(self._binary).get(output_tools.RUN_MODEL)
+    tool = output_tools.tool_of(self._build, self._binary, run_model)
+    program = run_model if run_model and tool.program == run_model.name else self._binary
+    outputs: list[bytes] = []
+    notes: list[str] = []
+    for content in inputs:
+      with tempfile.TemporaryDirectory() as folder:
+        files = [pathlib.Path(folder) / file for file in tool.files(tensors)]
+        for file in files:
+          file.parent.mkdir()
+        files[0].write_bytes(content)
+        command = [str(program), *tool.flags(str(path.resolve()), tensors, settings)]
+        stdout, stderr, status = _run(command, settings.timeout, folder, str(program.parent))
+        notes += tool.checked(stdout + stderr, status, shlex.join(command), settings)
+        if not files[1].is_file():
+          raise NothingMeasured(f"{tool.program} wrote no output.", shlex.join(command), stderr)
+        outputs.append(read_bounded(files[1], output_tools.LARGEST_OUTPUT))
+    return outputs, tuple(dict.fromkeys(notes))
+
   def _run_litert(
     self, path: pathlib.Path, settings: TimingSettings, before: Repeat | None
   ) -> Repeat:
@@ -153,11 +188,46 @@ class HostDevice(Device):
     return [[Repeat(**repeat) for repeat in record["repeats"]] for record in records]
 
 
-def _run(command: Sequence[str], timeout: float) -> tuple[str, str, int]:
-  """(stdout, stderr, exit status) of a command; it is ended when its time is up."""
+def outputs_here(
+  path: pathlib.Path, inputs: Sequence[bytes], settings: TimingSettings
+) -> list[bytes]:
+  """Bytes of the output for each of `inputs`, by LiteRT's interpreter in this process."""
+  import numpy as np
+
+  from nadv2_tf.export.tflite import interpreter
+
+  made = interpreter(path, settings.num_threads, delegates=settings.delegate == "cpu")
+  taken, given = made.get_input_details()[0], made.get_output_details()[0]
+  outputs = []
+  for content in inputs:
+    values = np.frombuffer(content, taken["dtype"]).reshape(taken["shape"])
+    made.set_tensor(taken["index"], values)
+    made.invoke()
+    outputs.append(made.get_tensor(given["index"]).tobytes())
+  return outputs
+
+
+def _run(
+  command: Sequence[str], timeout: float, folder: AnyPath | None = None, libraries: str = ""
+) -> tuple[str, str, int]:
+  """(stdout, stderr, exit status) of a command; it is ended when its time is up.
+
+  Args:
+    command: the command.
+    timeout: in seconds.
+    folder: where it runs; None: here.
+    libraries: folder that it loads libraries from besides; "": none.
+  """
+  environment = {**os.environ, "LD_LIBRARY_PATH": libraries} if libraries else None
   try:
     done = subprocess.run(
-      command, capture_output=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL
+      command,
+      capture_output=True,
+      timeout=timeout,
+      check=False,
+      stdin=subprocess.DEVNULL,
+      cwd=folder,
+      env=environment,
     )
   except subprocess.TimeoutExpired as error:
     output = (error.stdout or b"") + (error.stderr or b"")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import re
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING
 from nadv2_tf.benchmarks.timing.builds import RESULT, RUNTIME_INFO
 from nadv2_tf.benchmarks.timing.errors import NothingMeasured
 from nadv2_tf.benchmarks.timing.result_files import LARGEST_FILE
+from nadv2_tf.spec.files import read_bounded
 
 if TYPE_CHECKING:
-  from collections.abc import Mapping, Sequence
+  from collections.abc import Iterator, Mapping, Sequence
 
   from nadv2_tf.benchmarks.timing.devices.adb_client import AdbClient
   from nadv2_tf.types import AnyPath
@@ -85,6 +87,59 @@ class PhoneFolder:
   def remove_models(self) -> None:
     self._do(f"rm -rf {shlex.quote(self.path)}/models", "The models cannot be removed.")
 
+  @contextlib.contextmanager
+  def programs(self, files: Mapping[str, pathlib.Path]) -> Iterator[None]:
+    """Has {name: path} of programs and libraries in the folder as well."""
+    quoted = " ".join(shlex.quote(f"{self.path}/{name}") for name in files)
+    if files:
+      self._push(files, self.path)
+      self._do(f"chmod 755 {quoted}", "The programs cannot be made executable.")
+    yield
+    if files:
+      self._do(f"rm -f {quoted}", "The programs cannot be removed.")
+
+  def give(self, name: str, content: bytes, empty: str) -> None:
+    """Writes a file that a program is to read, and an empty folder for what it writes.
+
+    Args:
+      name: of the file, as FOLDER/NAME.
+      content: of it.
+      empty: the folder for what the program writes.
+    """
+    place = pathlib.PurePosixPath(name)
+    root, parts = shlex.quote(self.path), f"{shlex.quote(str(place.parent))} {shlex.quote(empty)}"
+    self._do(f"cd {root} && rm -rf {parts} && mkdir {parts}", "Folders cannot be made.")
+    with tempfile.TemporaryDirectory() as local:
+      file = pathlib.Path(local) / "content"
+      file.write_bytes(content)
+      self._push({place.name: file}, f"{self.path}/{place.parent}")
+
+  def take(self, name: str, most: int) -> bytes:
+    """Bytes of a file that a program wrote.
+
+    Raises:
+      NothingMeasured: if it wrote none, or more than `most` bytes.
+    """
+    with tempfile.TemporaryDirectory() as local:
+      file = pathlib.Path(local) / "content"
+      self._pull(name, file, most)
+      if not file.is_file():
+        raise NothingMeasured(f"The program wrote no {name} on the phone.")
+      return read_bounded(file, most)
+
+  def _pull(self, name: str, file: pathlib.Path, most: int) -> None:
+    """Copies a file of the folder, if it is there."""
+    path = f"{self.path}/{name}"
+    size = self._client.shell(f"wc -c < {shlex.quote(path)} 2>/dev/null").stdout.strip()
+    if not size.isdecimal():  # it is not there
+      return
+    if int(size) > most:
+      raise NothingMeasured(
+        f"The file {path} that the program wrote has {size} bytes, more than {most}: give another "
+        "program with --benchmark_binary=FILE."
+      )
+    self._client.pull(path, file)
+
   def pull_results(self, folder: AnyPath) -> None:
     """Copies the files that the last run wrote into `folder`, which exists.
 
@@ -92,16 +147,7 @@ class PhoneFolder:
       NothingMeasured: if one is larger than any that is read.
     """
     for name in (RESULT, RUNTIME_INFO):
-      path = f"{self.path}/{RESULTS}/{name}"
-      size = self._client.shell(f"wc -c < {shlex.quote(path)} 2>/dev/null").stdout.strip()
-      if not size.isdecimal():  # it is not there
-        continue
-      if int(size) > LARGEST_FILE:
-        raise NothingMeasured(
-          f"The file {path} that benchmark_model wrote has {size} bytes, more than {LARGEST_FILE}: "
-          "give another program with --benchmark_binary=FILE."
-        )
-      self._client.pull(path, pathlib.Path(folder) / name)
+      self._pull(f"{RESULTS}/{name}", pathlib.Path(folder) / name, LARGEST_FILE)
 
   def end_programs(self) -> None:
     """Ends what runs in the folder."""

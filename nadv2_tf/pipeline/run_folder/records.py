@@ -119,6 +119,7 @@ class NetworkMetrics(Record):
     seconds: {stage: how long it took} of what was done for this network alone.
     exports: {quantization: its file}.
     timing: a `Timing` of its file.
+    outputs: an `OutputCheck` of its file, and whether it `agrees`; or why it is `unchecked`.
   """
 
   holdout_accuracy_before: float | None = None
@@ -133,6 +134,7 @@ class NetworkMetrics(Record):
   tflite_bytes: int | None = None
   exports: Mapping[str, ExportMetrics] = field(default_factory=dict)
   timing: Mapping[str, Any] | None = None
+  outputs: Mapping[str, Any] | None = None
   latency_ms: float | None = None
   #: by a meter of the user's own
   resource: float | None = None
