@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,10 +10,9 @@ import numpy as np
 from nadv2_tf.export.quantization import convert
 from nadv2_tf.export.quiet import quiet_stderr
 from nadv2_tf.options.network import ONE_IMAGE
-from nadv2_tf.spec.files import write_atomically
+from nadv2_tf.spec.files import is_utf_8, write_atomically
 
 if TYPE_CHECKING:
-  import pathlib
   from collections.abc import Callable, Mapping
 
   import keras
@@ -76,10 +76,11 @@ def interpreter(
   """
   from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+  source: dict[str, Any] = {"model_path": str(path_or_content)}
   if isinstance(path_or_content, bytes):
-    source: dict[str, Any] = {"model_content": path_or_content}
-  else:
-    source = {"model_path": str(path_or_content)}
+    source = {"model_content": path_or_content}
+  elif not is_utf_8(path_or_content) and pathlib.Path(path_or_content).is_file():
+    source = {"model_content": pathlib.Path(path_or_content).read_bytes()}
   try:
     with quiet_stderr():
       kind = OpResolverType

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import pathlib
 import sys
@@ -26,6 +27,10 @@ def start(main: Callable[[], None], goes_on: bool = False) -> None:
     goes_on: whether the same command goes on where it was stopped.
   """
   os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports its CPU features else
+  for stream in (sys.stdout, sys.stderr):
+    # A name that the terminal's encoding does not have must not end what took hours.
+    if isinstance(stream, io.TextIOWrapper):
+      stream.reconfigure(errors="backslashreplace")
   _show_all_flags_in_help()
   try:
     arguments = presets.expanded(sys.argv)
@@ -40,6 +45,9 @@ def _parsed(arguments: list[str]) -> list[str]:
     rest = flags.FLAGS(arguments)
   except flags.Error as error:
     fail(f"{one_line(error)}; see --help.")
+  except UnicodeDecodeError as error:  # of a file of flags, which absl reads
+    files = ", ".join(one for one in arguments if one.lstrip("-").startswith("flagfile"))
+    fail(f"{files} is no text in UTF-8: {error}.")
   if flags.FLAGS["verbosity"].using_default_value:
     # absl would set it to what TFDS tells of all that it does, before the result.
     logging.set_verbosity(logging.WARNING)

@@ -58,7 +58,8 @@ def read_bounded(path: str | os.PathLike[str], most: int) -> bytes:
     ValueError: if it is no ordinary file (a pipe would never end), or has more than `most` bytes.
     OSError: if it cannot be read.
   """
-  with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+  at_once = getattr(os, "O_NONBLOCK", 0)  # Windows has none, nor pipes among its files
+  with open(path, "rb", opener=lambda name, flags: os.open(name, flags | at_once)) as file:
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
       raise ValueError(f"{path} is no ordinary file.")
@@ -67,18 +68,41 @@ def read_bounded(path: str | os.PathLike[str], most: int) -> bytes:
     return file.read(status.st_size)
 
 
+def as_text(name: str) -> str:
+  """A name out of the file system as text that can be written as UTF-8.
+
+  Names are bytes. Python makes text of them by the locale, and surrogates of what does not fit it:
+  of every umlaut where there is none, of names that an old archive brought from another system.
+  """
+  try:
+    return os.fsencode(name).decode("utf-8")
+  except UnicodeError:
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def is_utf_8(path: str | os.PathLike[str]) -> bool:
+  """Whether a path can be given to programs that take names in UTF-8; see `as_text`."""
+  try:
+    os.fspath(path).encode("utf-8")
+  except UnicodeEncodeError:
+    return False
+  return True
+
+
 def move_into_place(temporary: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
   """Renames a finished file of the same folder; a power cut leaves the old one or all of the new.
 
   The content is on the disk before the name is: some file systems order the two otherwise. This
   is also where a full disk tells.
   """
-  handle = os.open(temporary, os.O_RDONLY)
+  handle = os.open(temporary, os.O_RDWR)  # Windows flushes what may be written alone
   try:
     os.fsync(handle)
   finally:
     os.close(handle)
   pathlib.Path(temporary).replace(path)
+  if os.name == "nt":  # where folders cannot be opened
+    return
   folder = os.open(pathlib.Path(path).parent, os.O_RDONLY)
   try:
     os.fsync(folder)

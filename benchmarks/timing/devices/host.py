@@ -87,6 +87,11 @@ class HostDevice(Device):
         f"{' or '.join(known)}, or give a benchmark_model that has it with "
         "--benchmark_binary=FILE."
       )
+    if settings.cpu_mask and not hasattr(os, "sched_setaffinity"):
+      raise DeviceError(
+        f"{platform.system()} lets no program choose its processors: leave "
+        f"--cpu_mask={settings.cpu_mask} out."
+      )
     for path in paths:
       if not path.is_file():
         raise ModelError(f"There is no file {path}.")

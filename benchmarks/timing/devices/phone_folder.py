@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import socket
 import tempfile
 from typing import TYPE_CHECKING
@@ -179,11 +180,16 @@ class PhoneFolder:
     with tempfile.TemporaryDirectory() as local:
       links = [pathlib.Path(local, name) for name in files]
       for link, path in zip(links, files.values(), strict=True):
-        link.symlink_to(path.resolve())
+        try:
+          link.symlink_to(path.resolve())
+        except OSError:  # Windows allows links to developers alone
+          shutil.copyfile(path, link)
       self._client.push(links, remote)
 
 
 def _is_alive(process: int) -> bool:
+  if os.name == "nt":  # where signal 0 is Ctrl-C
+    return True
   try:
     os.kill(process, 0)
   except ProcessLookupError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 from typing import TYPE_CHECKING
 
@@ -69,14 +68,20 @@ def plan(output: AnyPath, given: RunOptions, progress: Progress) -> tuple[Stage,
   progress.line("")
   for line in table.lines(stages):
     progress.line(line)
-  progress.line(f"memory  {_peak_gib():.1f} GiB, the most seen while probing")
+  peak = _peak_gib()
+  if peak is not None:
+    progress.line(f"memory  {peak:.1f} GiB, the most seen while probing")
   for line in storage.lines(given, bench.space, counts, probed.simulation):
     progress.line(line)
   return stages
 
 
-def _peak_gib() -> float:
-  """The largest resident size of this process so far."""
+def _peak_gib() -> float | None:
+  """The largest resident size of this process so far; None on Windows, which does not say."""
+  try:
+    import resource
+  except ImportError:
+    return None
   peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
   return peak / 2**30 if sys.platform == "darwin" else peak / 2**20
 

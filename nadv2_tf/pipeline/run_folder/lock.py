@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import fcntl
 import os
 import pathlib
 import platform
 import sys
 from typing import TYPE_CHECKING
+
+try:
+  import fcntl
+except ImportError:  # Windows has none
+  fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
   from collections.abc import Iterator
@@ -28,9 +32,14 @@ def locked(folder: pathlib.Path) -> Iterator[None]:
     folder: a `pathlib.Path`.
 
   Raises:
-    ValueError: saying who holds it.
+    ValueError: saying who holds it, or that this system has no such locks.
     OSError: if the folder cannot be made or written.
   """
+  if fcntl is None:
+    raise ValueError(
+      f"--output={folder}: runs lock their folders by flock, which {platform.system()} does not "
+      "have; use Linux or macOS, or WSL on Windows. Files are counted, evaluated and timed here."
+    )
   folder.mkdir(parents=True, exist_ok=True)
   path = folder / LOCK
   file = _locked_file(path)

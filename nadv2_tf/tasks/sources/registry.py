@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nadv2_tf.spec.files import as_text
 from nadv2_tf.spec.registry import Registry
 from nadv2_tf.tasks.cut import USUAL
 from nadv2_tf.tasks.images import TooLarge
@@ -77,7 +78,8 @@ class Found:
     return self._source(*(part.decoded() for part in parts))
 
   def _source(self, train: Any, test: Any) -> Source:
-    return Source(train, test, self.class_names, self.notes, self.classes_are_given)
+    names = tuple(map(as_text, self.class_names))
+    return Source(train, test, names, self.notes, self.classes_are_given)
 
   def _parts(self, image_size: int, cache_bytes: int = 0) -> list[StreamedExamples]:
     kept: list[Any] = [self.train, self.test]

@@ -1,0 +1,338 @@
+"""Damages inputs of every kind, small and real ones, and hands them to the commands that read them.
+
+  python -m nadv2_tf.benchmarks.studies.odd_inputs --output=FOLDER --cases=2000
+
+Half of the damaged forms are drawn by hypothesis (bytes, words, parts of archives under a right
+checksum, cut off, something else), half have one to eight flipped bits. Each goes through a command
+in a fork of this process. A fault is a traceback, an end by a signal, more than --seconds, an error
+that is not one line (timings quote what was run) or that names a flag which the command lacks, and
+exit status 0 with another result than the right one, where that is known: with one damaged image a
+network is right for one image more or less at most; a damaged training image changes no test; a
+changed byte under a checksum changes nothing.
+
+Everything is kept in FOLDER: the same command goes on where it was stopped. Needs the extra `test`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import contextlib
+import dataclasses
+import datetime
+import json
+import os
+import pathlib
+import platform
+import random
+import re
+import shutil
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from nadv2_tf.benchmarks.studies import odd_input_cases
+from nadv2_tf.benchmarks.studies.odd_input_cases import INPUTS, Input, Reader
+from nadv2_tf.benchmarks.timing.devices.host import processor_name
+from nadv2_tf.programs.start import start_tensorflow
+
+if TYPE_CHECKING:
+  from collections.abc import Callable, Iterator
+
+#: of hypothesis at most for one input; the same ones are drawn again when a study goes on
+FORMS = 400
+#: commands whose printed result is the same every time
+REPEATABLE = ("evaluate", "count", "export")
+TOP_1 = re.compile(r"top-1 +([\d.]+)% of (\d+) images")
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+  """How a command ended.
+
+  Attributes:
+    status: exit status; negative for a signal.
+    stdout, stderr: what it printed.
+    flags: all flags that it has.
+  """
+
+  status: int
+  stdout: str
+  stderr: str
+  flags: frozenset[str]
+
+
+class Study:
+  """The whole study in one folder.
+
+  Args:
+    folder: of the study.
+    seed: of the damage.
+    seconds: that a command may take.
+  """
+
+  def __init__(self, folder: pathlib.Path, seed: int, seconds: int) -> None:
+    self._folder, self._seed, self._seconds = folder, seed, seconds
+    self._given, self._log = folder / "inputs", folder / "cases.jsonl"
+    self._right: dict[Reader, Result] = {}
+    self._forms: dict[str, list[bytes]] = {}
+    self.cases: list[dict[str, Any]] = []
+
+  def prepare(self) -> None:
+    """Makes the inputs once, and reads what is known already."""
+    if not (self._folder / "made").exists():
+      shutil.rmtree(self._given, ignore_errors=True)
+      odd_input_cases.make(self._given, self._forked_well)
+      (self._folder / "made").touch()
+    if self._log.exists():
+      lines = self._log.read_text(encoding="utf-8").splitlines()
+      self.cases = [json.loads(line) for line in lines]
+
+  def run(self, cases: int) -> Iterator[dict[str, Any]]:
+    """Yields each new case, {number, input, command, way, status, fault}."""
+    for number in range(len(self.cases), cases):
+      case = self._case(number)
+      with self._log.open("a", encoding="utf-8") as log:
+        log.write(json.dumps(case) + "\n")
+      self.cases.append(case)
+      yield case
+
+  def _case(self, number: int) -> dict[str, Any]:
+    at, turn = number % len(INPUTS), number // len(INPUTS)
+    way, kind = ("hypothesis", "bits")[turn % 2], INPUTS[at]
+    reader = kind.readers[turn // 2 % len(kind.readers)]
+    content = (self._given / kind.name).read_bytes()
+    changed = self._form(kind, turn // 2) if way == "hypothesis" else self._flipped(content, number)
+    right = self._right.get(reader) or self._result(kind, reader, content)
+    self._right[reader] = right
+    if right.status and kind.name != "listing.txt":
+      raise RuntimeError(f"{kind.name} undamaged: {reader.command} says {right.stderr[-2000:]}")
+    got = self._result(kind, reader, changed)
+    fault = fault_of(got, right, kind, reader, way, self._seconds)
+    if fault:
+      kept = self._folder / "faults" / str(number) / pathlib.Path(kind.name).name
+      kept.parent.mkdir(parents=True, exist_ok=True)
+      kept.write_bytes(changed)
+      (kept.parent / "stderr.txt").write_text(got.stderr, encoding="utf-8")
+      (kept.parent / "stdout.txt").write_text(got.stdout, encoding="utf-8")
+    about = {"number": number, "input": kind.name, "command": reader.command, "way": way}
+    return about | {"status": got.status, "fault": fault}
+
+  def _form(self, kind: Input, number: int) -> bytes:
+    if kind.name not in self._forms:
+      content = (self._given / kind.name).read_bytes()
+      self._forms[kind.name] = drawn(content, FORMS, f"{self._seed} {kind.name}")
+    forms = self._forms[kind.name]
+    return forms[number % len(forms)]
+
+  def _flipped(self, content: bytes, number: int) -> bytes:
+    rng, changed = random.Random(f"{self._seed} {number}"), bytearray(content)
+    for _ in range(rng.randint(1, 8)):
+      changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
+    return bytes(changed)
+
+  def _result(self, kind: Input, reader: Reader, content: bytes) -> Result:
+    """What a command says of an input with this content."""
+    place = self._folder / "case"
+    shutil.rmtree(place, ignore_errors=True)
+    if kind.beside:
+      there = shutil.copytree(self._given / kind.beside, place / kind.beside)
+      file = place / kind.name
+    else:
+      there = place
+      place.mkdir()
+      file = place / pathlib.Path(kind.name).name
+    file.write_bytes(content)
+    names = {"there": there, "file": file, "output": place / "output", "given": self._given}
+    arguments = [one.format(**names) for one in reader.arguments]
+    heard = {"ODD_LISTING": "listing.txt", "ODD_OUTPUT": "output.txt"}
+    paths = {
+      name: str(file if kind.name == text else self._given / text) for name, text in heard.items()
+    }
+    return self._forked(odd_input_cases.call, reader.command, *arguments, environment=paths)
+
+  def _forked_well(self, function: Callable[..., None], *arguments: Any) -> None:
+    done = self._forked(function, *arguments)
+    if done.status:
+      raise RuntimeError(f"{arguments} ended with {done.status}: {done.stderr[-2000:]}")
+
+  def _forked(
+    self,
+    function: Callable[..., None],
+    *arguments: Any,
+    environment: dict[str, str] | None = None,
+  ) -> Result:
+    """Calls a function in a fork of this process, ended with all that it started."""
+    files = {name: self._folder / f"{name}.txt" for name in ("stdout", "stderr", "flags")}
+    child = os.fork()
+    if not child:
+      os.setsid()
+      signal.alarm(self._seconds)
+      for number, name in (1, "stdout"), (2, "stderr"):
+        os.dup2(os.open(files[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+      os.environ |= environment or {}
+      os.environ["PATH"] = f"{self._given / 'programs'}:{os.environ['PATH']}"
+      os._exit(_in_child(function, arguments, files["flags"]))
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    with contextlib.suppress(ProcessLookupError):
+      os.killpg(child, signal.SIGKILL)
+    stdout, stderr, flags = (
+      path.read_text(encoding="utf-8", errors="replace") for path in files.values()
+    )
+    case = str(self._folder / "case")
+    return Result(status, stdout.replace(case, "CASE"), stderr, frozenset(flags.split()))
+
+  def text(self) -> str:
+    """The result as text."""
+    kinds = collections.Counter(pathlib.Path(case["input"]).name for case in self.cases)
+    lines = [f"{'':14s}{'cases':>7s}{'refused':>9s}{'read':>7s}{'faults':>8s}"]
+    for name in sorted(kinds):
+      of_kind = [case for case in self.cases if pathlib.Path(case["input"]).name == name]
+      refused = sum(case["status"] != 0 for case in of_kind)
+      faults = sum(bool(case["fault"]) for case in of_kind)
+      lines.append(f"{name:14s}{len(of_kind):7d}{refused:9d}{len(of_kind) - refused:7d}{faults:8d}")
+    commands = collections.Counter(f"nadv2-{case['command']}" for case in self.cases)
+    told = ", ".join(f"{count} through {name}" for name, count in sorted(commands.items()))
+    faults = [case for case in self.cases if case["fault"]]
+    lines += [
+      f"{len(self.cases)} damaged inputs, seed {self._seed}: {told}",
+      f"{len(faults)} faults: tracebacks, hangs, errors of many lines, wrong results",
+      *(
+        f"  {case['number']} {case['input']} {case['command']}: {case['fault']}" for case in faults
+      ),
+    ]
+    return "\n".join(lines)
+
+
+def drawn(content: bytes, count: int, seed: str) -> list[bytes]:
+  """Damaged forms of `content`, as hypothesis draws them; fewer where there are no more."""
+  from hypothesis import HealthCheck, Phase, given, settings
+  from hypothesis import seed as seeded
+
+  from nadv2_tf.benchmarks.studies.damage import damaged
+
+  found: dict[bytes, None] = {}
+
+  @seeded(seed)
+  @settings(
+    max_examples=count,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+  )
+  @given(damaged(content))
+  def collect(form: bytes) -> None:
+    found[form] = None
+
+  collect()
+  return [form for form in found if form != content]
+
+
+def _in_child(function: Callable[..., None], arguments: Any, flag_file: pathlib.Path) -> int:
+  """Exit status of a function, as Python itself would have it."""
+  import traceback
+
+  from absl import flags
+
+  status = 0
+  try:
+    function(*arguments)
+  except SystemExit as end:
+    status = end.code if isinstance(end.code, int) else int(end.code is not None)
+  except BaseException:
+    traceback.print_exc()
+    status = 70
+  flag_file.write_text(" ".join(flags.FLAGS), encoding="utf-8")
+  sys.stdout.flush()
+  sys.stderr.flush()
+  return status
+
+
+def fault_of(
+  got: Result, right: Result, kind: Input, reader: Reader, way: str, seconds: int
+) -> str:
+  """What is wrong with how a command ended, in a line; "" if nothing is.
+
+  Args:
+    got, right: of the damaged and of the whole input.
+    kind: the input.
+    reader: the command.
+    way: how it was damaged.
+    seconds: that it might take.
+  """
+  if got.status == -signal.SIGALRM:
+    return f"no end within {seconds} s"
+  if "Traceback (most recent call last)" in got.stderr or got.status not in (0, 1, 2):
+    last = got.stderr.strip().splitlines()[-1:] or [""]
+    return f"exit status {got.status}: {last[0][:200]}"
+  return (
+    _fault_of_error(got, reader) if got.status else _fault_of_result(got, right, kind, reader, way)
+  )
+
+
+def _fault_of_error(got: Result, reader: Reader) -> str:
+  lines = [line for line in got.stderr.splitlines() if line.strip()]
+  if not lines or not any(line.startswith("error: ") for line in lines):
+    return f"exit status {got.status} without an error: {got.stderr[-200:]}"
+  if len(lines) != 1 and reader.command != "time":
+    return f"an error of {len(lines)} lines"
+  first = next(line for line in lines if line.startswith("error: "))
+  named = set(re.findall(r"(?<![\w-])--(?:no)?(\w+)", first)) | set(
+    re.findall(r"(?<![\w-])--(\w+)", first)
+  )
+  lacking = [name for name in named if not _is_flag(name, got.flags)]
+  if lacking and "nadv2-" not in first:
+    return f"names --{lacking[0]}, which nadv2-{reader.command} lacks: {first[:200]}"
+  return ""
+
+
+def _is_flag(name: str, flags: frozenset[str]) -> bool:
+  return name in flags or f"no{name}" in flags or name.removeprefix("no") in flags
+
+
+def _fault_of_result(got: Result, right: Result, kind: Input, reader: Reader, way: str) -> str:
+  is_sure = reader.is_known or (kind.has_digests and way == "bits")
+  if is_sure and reader.command in REPEATABLE and got.stdout != right.stdout:
+    return f"another result with exit status 0: {got.stdout[-200:]!r}"
+  found, known = TOP_1.search(got.stdout), TOP_1.search(right.stdout)
+  if known and reader.command == "evaluate" and kind.beside:
+    images = int(known[2])
+    if not found or int(found[2]) != images:
+      return f"not all of {images} images: {got.stdout[-200:]!r}"
+    if abs(float(found[1]) - float(known[1])) > 100 / images + 0.01:
+      return f"{found[1]}% in the place of {known[1]}%, with one damaged image of {images}"
+  if reader.command == "time":
+    median = re.search(r": ([\d.e+-]+) ms", got.stdout)
+    if not median or not 0 < float(median[1]) < float("inf"):
+      return f"no time: {got.stdout[-200:]!r}"
+  return ""
+
+
+def main() -> int:
+  # No absl flags: the commands define theirs in forks of this process.
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("--output", type=pathlib.Path, required=True, help="Folder of the study.")
+  parser.add_argument("--cases", type=int, default=2000, help="Damaged inputs.")
+  parser.add_argument("--seed", type=int, default=0, help="Of the damage.")
+  parser.add_argument("--seconds", type=int, default=120, help="That a command may take.")
+  asked = parser.parse_args()
+  folder = asked.output.resolve()
+  folder.mkdir(parents=True, exist_ok=True)
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # as commands do
+  start_tensorflow()
+  from nadv2_tf.pipeline import run  # noqa: F401 (imported once, before the forks)
+
+  study = Study(folder, asked.seed, asked.seconds)
+  study.prepare()
+  for case in study.run(asked.cases):
+    if case["fault"]:
+      print(f"{case['number']} {case['input']} {case['command']}: {case['fault']}", flush=True)
+  print("$ python -m nadv2_tf.benchmarks.studies.odd_inputs", *sys.argv[1:])
+  print(f"{datetime.date.today()}, Python {platform.python_version()}, {processor_name()}")
+  print(study.text())
+  return 1 if any(case["fault"] for case in study.cases) else 0
+
+
+if __name__ == "__main__":
+  sys.exit(main())

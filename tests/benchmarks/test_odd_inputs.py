@@ -1,0 +1,67 @@
+"""The study of damaged inputs: what it draws, and what it calls a fault."""
+
+import signal
+import zipfile
+
+import numpy as np
+import pytest
+
+from nadv2_tf.benchmarks.studies import odd_input_cases, odd_inputs
+from nadv2_tf.benchmarks.studies.odd_inputs import Result, fault_of
+
+PHOTO = next(one for one in odd_input_cases.INPUTS if one.name == "photos_jpg/test/bee/3.jpg")
+ARCHIVE = next(one for one in odd_input_cases.INPUTS if one.name == "data.npz")
+EVALUATE = next(one for one in PHOTO.readers if one.command == "evaluate")
+TRAIN = next(one for one in ARCHIVE.readers if one.command == "train")
+RIGHT = Result(0, "top-1  100.00% of 12 images\n", "", frozenset())
+FLAGS = frozenset(["data", "network", "holdout"])
+
+
+def read(stdout):
+  return Result(0, stdout, "", FLAGS)
+
+
+def refused(stderr, status=1):
+  return Result(status, "", stderr, FLAGS)
+
+
+@pytest.mark.parametrize(
+  ("got", "kind", "fault"),
+  [
+    (RIGHT, PHOTO, ""),
+    (read("top-1  91.67% of 12 images\n"), PHOTO, ""),  # one of twelve
+    (read("top-1  83.33% of 12 images\n"), PHOTO, "83.33% in the place of 100.00%"),
+    (read("top-1  100.00% of 11 images\n"), PHOTO, "not all of 12 images"),
+    (read("top-1  91.67% of 12 images\n"), ARCHIVE, "another result with exit status 0"),
+    (refused("error: --data=folder:x: 3.jpg is damaged\n"), PHOTO, ""),
+    (refused("error: --holdout must be 1\n"), PHOTO, ""),
+    (refused("error: --epochs must be 1\n"), PHOTO, "names --epochs, which nadv2-evaluate lacks"),
+    (refused("error: nadv2-export --epochs makes it\n"), PHOTO, ""),
+    (refused("a warning\nerror: it is damaged\n"), PHOTO, "an error of 2 lines"),
+    (refused(""), PHOTO, "exit status 1 without an error"),
+    (refused("Traceback (most recent call last):\nTypeError: 3\n", 70), PHOTO, "TypeError: 3"),
+    (refused("", -signal.SIGSEGV), PHOTO, "exit status -11"),
+    (refused("", -signal.SIGALRM), PHOTO, "no end within 9 s"),
+  ],
+)
+def test_what_is_a_fault(got, kind, fault):
+  found = fault_of(got, RIGHT, kind, EVALUATE, "bits", 9)
+  assert fault in found and bool(found) == bool(fault)
+
+
+def test_a_training_is_not_held_against_another():
+  assert fault_of(read("100 ms"), RIGHT, ARCHIVE, TRAIN, "bits", 9) == ""
+
+
+def test_forms_are_the_same_for_a_seed_and_are_damaged(tmp_path):
+  np.savez(tmp_path / "a.npz", x=np.arange(4))
+  content = (tmp_path / "a.npz").read_bytes()
+  forms = odd_inputs.drawn(content, 40, "0 a")
+  assert forms == odd_inputs.drawn(content, 40, "0 a") != odd_inputs.drawn(content, 40, "1 a")
+  assert len(forms) > 20 and content not in forms
+  (tmp_path / "b.npz").write_bytes(max(forms, key=len))
+  # Parts of archives are changed under a right checksum.
+  whole = [form for form in forms if form[:2] == b"PK" and len(form) > 100]
+  for form in whole:
+    (tmp_path / "b.npz").write_bytes(form)
+  assert any(zipfile.is_zipfile(tmp_path / "b.npz") for _ in whole)
