@@ -1,5 +1,6 @@
 """The study of damaged inputs: what it draws, and what it calls a fault."""
 
+import io
 import signal
 import zipfile
 
@@ -59,9 +60,6 @@ def test_forms_are_the_same_for_a_seed_and_are_damaged(tmp_path):
   forms = odd_inputs.drawn(content, 40, "0 a")
   assert forms == odd_inputs.drawn(content, 40, "0 a") != odd_inputs.drawn(content, 40, "1 a")
   assert len(forms) > 20 and content not in forms
-  (tmp_path / "b.npz").write_bytes(max(forms, key=len))
-  # Parts of archives are changed under a right checksum.
-  whole = [form for form in forms if form[:2] == b"PK" and len(form) > 100]
-  for form in whole:
-    (tmp_path / "b.npz").write_bytes(form)
-  assert any(zipfile.is_zipfile(tmp_path / "b.npz") for _ in whole)
+  # Among them archives with a part that was changed under a checksum that fits it.
+  whole = [form for form in forms if zipfile.is_zipfile(io.BytesIO(form))]
+  assert any(zipfile.ZipFile(io.BytesIO(form)).testzip() is None for form in whole)

@@ -215,3 +215,35 @@ def test_labels_that_are_compressed_or_missing_are_refused(plain):
   changed[content.rindex(b"PK\1\2") + 10] = 8  # the method in the directory: deflated
   with pytest.raises(ValueError, match=r"labels\.txt in the TFLite file: it is compressed"):
     metadata_file.file_of(bytes(changed), metadata.LABEL_FILE)
+
+
+def _normalised(plain, means, stds):
+  """A file whose metadata say that they normalise so."""
+  said = metadata.document(plain, DESCRIPTION)
+  tensor = said["subgraph_metadata"][0]["input_tensor_metadata"][0]
+  tensor["process_units"][0]["options"] = {"mean": means, "std": stds}
+  return metadata_file.with_metadata(plain, encode(said, *IDENTIFIED), {})
+
+
+def test_channels_of_different_ranges_are_refused(plain):
+  assert metadata.input_range(_normalised(plain, [0.0] * 3, [255.0] * 3)) == (0, 1)
+  message = r"normalises each channel in a way of its own \(mean \[123.5, 116.5, 103.5\]"
+  with pytest.raises(ValueError, match=message):
+    metadata.input_range(_normalised(plain, [123.5, 116.5, 103.5], [57.5]))
+
+
+@pytest.mark.parametrize(
+  ("dtype", "scale", "zero_point", "expected"),
+  [
+    (np.uint8, 0.0, 0, (0, 255)),  # not quantized: bytes
+    (np.uint8, 1 / 255, 0, (0, 1)),
+    (np.int8, 2 / 255, -1, (-254 / 255, 256 / 255)),
+    (np.float32, 0.0, 0, (-1, 1)),
+  ],
+)
+def test_integers_take_what_they_hold(plain, dtype, scale, zero_point, expected):
+  details = {"dtype": dtype, "quantization": (scale, zero_point)}
+  assert metadata.input_range(plain, details) == pytest.approx(expected)
+  # What the file says counts where integers can hold it: these are for -1 to 1.
+  said = metadata.input_range(_normalised(plain, [127.5], [127.5]), details)
+  assert said == pytest.approx((-1, 1) if expected[0] < 0 else expected)
