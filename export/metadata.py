@@ -196,8 +196,9 @@ def input_range(content: bytes, details: Mapping[str, Any] | None = None) -> tup
   said = (-means[0] / stds[0], (WHITE - means[0]) / stds[0])
   if held is None:
     return said
-  slack = SLACK * (held[1] - held[0])
-  return said if held[0] - slack <= said[0] < said[1] <= held[1] + slack else held
+  size = held[1] - held[0]
+  fits = held[0] - SLACK * size <= said[0] and said[1] <= held[1] + SLACK * size
+  return said if fits and said[1] - said[0] > size / 2 else held
 
 
 def _held(details: Mapping[str, Any]) -> tuple[float, float] | None:

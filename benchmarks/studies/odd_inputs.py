@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 FORMS = 400
 #: commands whose printed result is the same every time
 REPEATABLE = ("evaluate", "count", "export")
+#: flags that absl gives to every command
+ABSL = ("flagfile", "help", "undefok")
 TOP_1 = re.compile(r"top-1 +([\d.]+)% of (\d+) images")
 
 
@@ -288,7 +290,7 @@ def _fault_of_error(got: Result, reader: Reader) -> str:
 
 
 def _is_flag(name: str, flags: frozenset[str]) -> bool:
-  return name in flags or f"no{name}" in flags or name.removeprefix("no") in flags
+  return name in {*flags, *ABSL} or f"no{name}" in flags or name.removeprefix("no") in flags
 
 
 def _fault_of_result(got: Result, right: Result, kind: Input, reader: Reader, way: str) -> str:
