@@ -18,14 +18,12 @@ from __future__ import annotations
 import argparse
 import collections
 import contextlib
-import dataclasses
 import datetime
 import json
 import os
 import pathlib
 import platform
 import random
-import re
 import shutil
 import signal
 import sys
@@ -33,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from nadv2_tf.benchmarks.studies import odd_input_cases
 from nadv2_tf.benchmarks.studies.odd_input_cases import INPUTS, Input, Reader
+from nadv2_tf.benchmarks.studies.odd_input_faults import Result, fault_of
 from nadv2_tf.benchmarks.timing.devices.host import processor_name
 from nadv2_tf.programs.start import start_tensorflow
 
@@ -41,27 +40,6 @@ if TYPE_CHECKING:
 
 #: of hypothesis at most for one input; the same ones are drawn again when a study goes on
 FORMS = 400
-#: commands whose printed result is the same every time
-REPEATABLE = ("evaluate", "count", "export")
-#: flags that absl gives to every command
-ABSL = ("flagfile", "help", "undefok")
-TOP_1 = re.compile(r"top-1 +([\d.]+)% of (\d+) images")
-
-
-@dataclasses.dataclass(frozen=True)
-class Result:
-  """How a command ended.
-
-  Attributes:
-    status: exit status; negative for a signal.
-    stdout, stderr: what it printed.
-    flags: all flags that it has.
-  """
-
-  status: int
-  stdout: str
-  stderr: str
-  flags: frozenset[str]
 
 
 class Study:
@@ -191,8 +169,8 @@ class Study:
     for name in sorted(kinds):
       of_kind = [case for case in self.cases if pathlib.Path(case["input"]).name == name]
       refused = sum(case["status"] != 0 for case in of_kind)
-      faults = sum(bool(case["fault"]) for case in of_kind)
-      lines.append(f"{name:14s}{len(of_kind):7d}{refused:9d}{len(of_kind) - refused:7d}{faults:8d}")
+      wrong = sum(bool(case["fault"]) for case in of_kind)
+      lines.append(f"{name:14s}{len(of_kind):7d}{refused:9d}{len(of_kind) - refused:7d}{wrong:8d}")
     commands = collections.Counter(f"nadv2-{case['command']}" for case in self.cases)
     told = ", ".join(f"{count} through {name}" for name, count in sorted(commands.items()))
     faults = [case for case in self.cases if case["fault"]]
@@ -249,66 +227,6 @@ def _in_child(function: Callable[..., None], arguments: Any, flag_file: pathlib.
   sys.stdout.flush()
   sys.stderr.flush()
   return status
-
-
-def fault_of(
-  got: Result, right: Result, kind: Input, reader: Reader, way: str, seconds: int
-) -> str:
-  """What is wrong with how a command ended, in a line; "" if nothing is.
-
-  Args:
-    got, right: of the damaged and of the whole input.
-    kind: the input.
-    reader: the command.
-    way: how it was damaged.
-    seconds: that it might take.
-  """
-  if got.status == -signal.SIGALRM:
-    return f"no end within {seconds} s"
-  if "Traceback (most recent call last)" in got.stderr or got.status not in (0, 1, 2):
-    last = got.stderr.strip().splitlines()[-1:] or [""]
-    return f"exit status {got.status}: {last[0][:200]}"
-  return (
-    _fault_of_error(got, reader) if got.status else _fault_of_result(got, right, kind, reader, way)
-  )
-
-
-def _fault_of_error(got: Result, reader: Reader) -> str:
-  lines = [line for line in got.stderr.splitlines() if line.strip()]
-  if not lines or not any(line.startswith("error: ") for line in lines):
-    return f"exit status {got.status} without an error: {got.stderr[-200:]}"
-  if len(lines) != 1 and reader.command != "time":
-    return f"an error of {len(lines)} lines"
-  first = next(line for line in lines if line.startswith("error: "))
-  named = set(re.findall(r"(?<![\w-])--(?:no)?(\w+)", first)) | set(
-    re.findall(r"(?<![\w-])--(\w+)", first)
-  )
-  lacking = [name for name in named if not _is_flag(name, got.flags)]
-  if lacking and "nadv2-" not in first:
-    return f"names --{lacking[0]}, which nadv2-{reader.command} lacks: {first[:200]}"
-  return ""
-
-
-def _is_flag(name: str, flags: frozenset[str]) -> bool:
-  return name in {*flags, *ABSL} or f"no{name}" in flags or name.removeprefix("no") in flags
-
-
-def _fault_of_result(got: Result, right: Result, kind: Input, reader: Reader, way: str) -> str:
-  is_sure = reader.is_known or (kind.has_digests and way == "bits")
-  if is_sure and reader.command in REPEATABLE and got.stdout != right.stdout:
-    return f"another result with exit status 0: {got.stdout[-200:]!r}"
-  found, known = TOP_1.search(got.stdout), TOP_1.search(right.stdout)
-  if known and reader.command == "evaluate" and kind.beside:
-    images = int(known[2])
-    if not found or int(found[2]) != images:
-      return f"not all of {images} images: {got.stdout[-200:]!r}"
-    if abs(float(found[1]) - float(known[1])) > 100 / images + 0.01:
-      return f"{found[1]}% in the place of {known[1]}%, with one damaged image of {images}"
-  if reader.command == "time":
-    median = re.search(r": ([\d.e+-]+) ms", got.stdout)
-    if not median or not 0 < float(median[1]) < float("inf"):
-      return f"no time: {got.stdout[-200:]!r}"
-  return ""
 
 
 def main() -> int:

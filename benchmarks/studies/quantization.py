@@ -18,7 +18,7 @@ from absl import app, flags
 from nadv2_tf.benchmarks.timing.devices import open_device
 from nadv2_tf.export import deployment, parity, predictor
 from nadv2_tf.options import ExportOptions, TimingSettings
-from nadv2_tf.pipeline.stages.export import evidence_of
+from nadv2_tf.pipeline.stages.export import datasets_of, evidence_of
 from nadv2_tf.spec import NetworkSpec
 from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.training.scoring.evaluation import evaluate
@@ -93,8 +93,8 @@ def main(unused_argv: list[str]) -> None:
   source = pathlib.Path(FLAGS.network)
   network = keras.saving.load_model(source, compile=False, safe_mode=True)
   spec = NetworkSpec.from_json(source.with_suffix(".json").read_text(encoding="utf-8"))
-  task = Classification(FLAGS.data, spec.input_shape[0], holdout=parity.IMAGES, seed=0)
-  datasets = task.datasets()
+  task = Classification(FLAGS.data, spec.input_shape[0], holdout=1, seed=0)
+  datasets = datasets_of(task.source())
   rows, paths = [], []
   with tempfile.TemporaryDirectory() as folder:
     for index, (title, changes) in enumerate(ROWS):
@@ -124,8 +124,8 @@ def print_table(
 ) -> None:
   print(
     f"{source}: {spec.name}, {spec.parameters():,} parameters, on {FLAGS.data}, all "
-    f"{len(datasets.test)} test images; other figures on {parity.IMAGES} images that neither "
-    f"training of this table saw; {timings[0].device}, {timings[0].runtime}, 1 thread, "
+    f"{len(datasets.test)} test images; other figures on {len(datasets.holdout)} training images; "
+    f"{timings[0].device}, {timings[0].runtime}, 1 thread, "
     f"{timings[0].time[:10]}"
   )
   print(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nadv2_tf.benchmarks.studies import odd_input_cases, odd_inputs
-from nadv2_tf.benchmarks.studies.odd_inputs import Result, fault_of
+from nadv2_tf.benchmarks.studies.odd_input_faults import Result, fault_of
 
 PHOTO = next(one for one in odd_input_cases.INPUTS if one.name == "photos_jpg/test/bee/3.jpg")
 ARCHIVE = next(one for one in odd_input_cases.INPUTS if one.name == "data.npz")
