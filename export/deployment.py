@@ -60,6 +60,7 @@ def export(
   description: metadata.Description | None,
   spec: NetworkSpec | None = None,
   report: Callable[[int, int, float], None] | None = None,
+  written: keras.Model | None = None,
 ) -> dict[str, Any]:
   """Writes a network as TFLite, if the file gives what the network gives.
 
@@ -71,6 +72,8 @@ def export(
     description: `metadata.Description`; None writes no metadata.
     spec: the network's `NetworkSpec`; needed by int8_qat.
     report: called with (step, steps, loss) of quantization-aware training.
+    written: another form of the network, which float files are made of; the gate compares them with
+      the network all the same. None: the network.
 
   Returns:
     A dictionary for JSON: the gate's figures, operators, what falls back, size and memory.
@@ -79,9 +82,10 @@ def export(
     ParityError: if the gate is shut; nothing is written then.
     ValueError: if the options need data or a spec that there is none of.
   """
-  function = concrete_function(network)
+  is_integer = options.quantization in INTEGER_QUANTIZATIONS
+  function = concrete_function(network if written is None or is_integer else written)
   calibration = None
-  if evidence.train is not None and options.quantization in INTEGER_QUANTIZATIONS:
+  if evidence.train is not None and is_integer:
     calibration = _calibration(evidence.train, options, network.inputs[0].dtype)
   content, worst = _converted(network, function, options, calibration, evidence, spec, report)
   predict = lambda images: _predict(network, images)  # noqa: E731

@@ -78,7 +78,8 @@ def threshold(setting: Setting) -> dict[str, Peer]:
     return above_threshold(space, importance, table, goal)
 
   with device_of(setting.search) as device:
-    meter = DeviceMeter(device, timing_settings(setting.search, repeats=7, seconds=0.1))
+    settings = timing_settings(setting.search, repeats=7, seconds=0.1)
+    meter = DeviceMeter(device, settings, table.fastest_form)
     for place in setting.folder.found_folders():
       found = place.read_spec("found")
       spec = as_fast_as(found, table.measure(found), narrowed, meter)

@@ -184,13 +184,14 @@ class TableMeasurement:
     specs = networks_over_range(
       self._space, CALIBRATION_NETWORKS - 1, 2 * self._seed, table.measure
     )
-    specs = [self._space.largest(), *specs]
+    specs = [table.fastest_form(spec) for spec in [self._space.largest(), *specs]]
     measured = self.networks(specs)
     table = calibrated(table, specs, measured)
     facts = table.facts | {"largest_ms": f"{measured[0]:.6g}"} | self._placement(specs[0])
     if check_networks:
       specs = networks_over_range(self._space, check_networks, 2 * self._seed + 1, table.measure)
-      found = agreement([table.measure(spec) for spec in specs], self.networks(specs))
+      forms = [table.fastest_form(spec) for spec in specs]
+      found = agreement([table.measure(spec) for spec in specs], self.networks(forms))
       facts |= {
         f"check_{name}": f"{value:.4g}" for name, value in found.items() if math.isfinite(value)
       }

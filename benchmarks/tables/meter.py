@@ -11,7 +11,7 @@ from nadv2_tf.benchmarks.tables.networks import network_file
 from nadv2_tf.options import built_as
 
 if TYPE_CHECKING:
-  from collections.abc import Sequence
+  from collections.abc import Callable, Sequence
 
   from nadv2_tf.benchmarks.timing.device import Device, Timing
   from nadv2_tf.options import TimingSettings
@@ -27,14 +27,22 @@ class DeviceMeter:
   Args:
     device: a `Device`.
     settings: `TimingSettings`.
+    form: what a network is timed as, `LatencyTable.fastest_form` where there is a table; None: as
+      it is.
   """
 
   unit = "ms"
   is_exact = False
 
-  def __init__(self, device: Device, settings: TimingSettings) -> None:
+  def __init__(
+    self,
+    device: Device,
+    settings: TimingSettings,
+    form: Callable[[NetworkSpec], NetworkSpec] | None = None,
+  ) -> None:
     self._device = device
     self._settings = settings
+    self._form = form or (lambda spec: spec)
 
   def measure(self, spec: NetworkSpec) -> float:
     return self.measure_all([spec])[0]
@@ -49,5 +57,5 @@ class DeviceMeter:
       paths = [pathlib.Path(folder) / f"{index}.tflite" for index in range(len(specs))]
       with stopwatch.part("files"):
         for path, spec in zip(paths, specs, strict=True):
-          path.write_bytes(network_file(spec, **built_as(self._settings)))
+          path.write_bytes(network_file(self._form(spec), **built_as(self._settings)))
       return self._device.time_files(paths, self._settings)

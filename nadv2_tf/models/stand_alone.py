@@ -70,9 +70,11 @@ class _StandAloneMaker(StaticMaker):
 
   def upsample(self, x: Tensor, factor: int) -> Tensor:
     # UpSampling2D repeats rows and columns, which TFLite runs as tiles and reshapes; this is one
-    # operator with the same values, which GPU delegates and integer kernels have too.
+    # operator with the same values, which GPU delegates and integer kernels have too. And the layer
+    # `Resizing` makes all that comes after it believe that the network is being trained, where a
+    # caller does not say that it is not.
     size = (x.shape[1] * factor, x.shape[2] * factor)
-    return keras.layers.Resizing(*size, interpolation="nearest", name=self.name("upsample"))(x)
+    return keras.ops.image.resize(x, size, interpolation="nearest", data_format="channels_last")
 
   def global_pool(self, x: Tensor) -> Tensor:
     return keras.layers.GlobalAveragePooling2D(keepdims=True, name=self.name("pool"))(x)

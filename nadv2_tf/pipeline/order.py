@@ -19,6 +19,7 @@ from nadv2_tf.pipeline.stages import search as search_stage
 from nadv2_tf.pipeline.stages import super_network as super_stage
 from nadv2_tf.pipeline.stages import training as training_stages
 from nadv2_tf.pipeline.stages import trust
+from nadv2_tf.search.forms import fastest_form_of
 from nadv2_tf.training import strategies
 
 if TYPE_CHECKING:
@@ -168,6 +169,7 @@ def _finetune_and_export(work: Work) -> None:
 
   given = work.options
   metric, timed = metric_of(given.search), timed_quantization(given)
+  fastest = fastest_form_of(work.problem.meter)
   for place, name, spec in work.networks:
     if len(work.landings) > 1:
       work.progress.line(f"{place.path.name}: {name}")
@@ -176,7 +178,8 @@ def _finetune_and_export(work: Work) -> None:
       there = dataclasses.replace(work.bench, folder=place)
       own = given.export if name == "found" or timed != "none" else None
       with work.timed("export"):
-        export_stage.export(there, model, name, own, spec, work.progress if own else None)
+        told = work.progress if own else None
+        export_stage.export(there, model, name, own, spec, told, fastest)
     export_stage.record_resource(place, name, spec, work.problem, metric)
 
 

@@ -45,6 +45,7 @@ def define_flags() -> None:
 
 def export_of_run(folder: RunFolder, options: ExportOptions, progress: Progress) -> None:
   """Exports the found network of a run, or of each of its targets."""
+  from nadv2_tf.pipeline.aim.forms import fastest_form
   from nadv2_tf.pipeline.stages import export as export_stage
   from nadv2_tf.pipeline.stages import workbench
   from nadv2_tf.training.network_files import load_keras
@@ -52,10 +53,11 @@ def export_of_run(folder: RunFolder, options: ExportOptions, progress: Progress)
   places = folder.found_folders()
   networks = [load_keras(folder.need(p.keras("found"), "nadv2-finetune")) for p in places]
   bench = workbench.reopen_workbench(folder.path, strategy="one")
+  fastest = fastest_form(folder, bench.space, progress)
   for place, network in zip(places, networks, strict=True):
     there = dataclasses.replace(bench, folder=place)
     with folder.locked():
-      export_stage.export(there, network, "found", options, progress=progress)
+      export_stage.export(there, network, "found", options, progress=progress, fastest=fastest)
 
 
 def export_file(

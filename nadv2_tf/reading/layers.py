@@ -219,17 +219,21 @@ def _upsampling(layer: Any, inputs: list[Node], label: str) -> Node:
 
 
 def _resizing(layer: Any, inputs: list[Node], label: str) -> Node:
-  x = _one(inputs)
+  return resized(_one(inputs), (layer.height, layer.width), layer, label)
+
+
+def resized(x: Node, size: tuple[int, int], how: Any, label: str) -> Node:
+  """Images of another size; `how` is the layer or operator, for its interpolation and aspect."""
   height, width, _ = x.shape
-  if (layer.height, layer.width) == (height, width):
+  if size == (height, width):
     return x
-  factor = layer.height // height
-  plain = not (layer.crop_to_aspect_ratio or getattr(layer, "pad_to_aspect_ratio", False))
-  if plain and factor > 1 and (layer.height, layer.width) == (factor * height, factor * width):
-    return upsampled(x, factor, layer.interpolation, label)
+  factor = size[0] // height
+  plain = not (how.crop_to_aspect_ratio or getattr(how, "pad_to_aspect_ratio", False))
+  if plain and factor > 1 and size == (factor * height, factor * width):
+    return upsampled(x, factor, how.interpolation, label)
   raise UnplacedError(
-    f"it makes {layer.height}x{layer.width} of {height}x{width}; images of that size without it, "
-    "or a nearest upsampling by 2 to 8, would be understood"
+    f"it makes {size[0]}x{size[1]} of {height}x{width}; images of that size without it, or a "
+    "nearest upsampling by 2 to 8, would be understood"
   )
 
 

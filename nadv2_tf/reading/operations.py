@@ -9,7 +9,7 @@ import numpy as np
 
 from nadv2_tf.reading import activations, graph
 from nadv2_tf.reading.graph import Node, UnplacedError
-from nadv2_tf.reading.layers import reshaped
+from nadv2_tf.reading.layers import reshaped, resized
 
 if TYPE_CHECKING:
   from collections.abc import Callable
@@ -114,6 +114,12 @@ def _reshape(operation: Any, arguments: list[Any], label: str) -> Node:
   return reshaped(arguments[0], tuple(operation.newshape)[1:], label)
 
 
+def _resize(operation: Any, arguments: list[Any], label: str) -> Node:
+  if operation.data_format != "channels_last":
+    raise UnplacedError("its channels come first; channels_last would be understood")
+  return resized(arguments[0], tuple(operation.size), operation, label)
+
+
 def _item(operation: Any, arguments: list[Any], label: str) -> Node:
   """`x[..., i]`, one channel, or `x[..., ::-1]`, all of them turned round."""
   x, key = arguments[0], arguments[1:]
@@ -163,5 +169,6 @@ OPERATIONS: dict[str, Placer] = {
   "Mean": _mean,
   "Reshape": _reshape,
   "GetItem": _item,
+  "Resize": _resize,
   "Stack": _stack,
 }

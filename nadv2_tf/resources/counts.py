@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from nadv2_tf.spec.registry import Registry
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
   from nadv2_tf.spec import NetworkSpec
   from nadv2_tf.spec.shapes import LayerShape
 
+T = TypeVar("T")
+
 #: name of the metric -> meter type
 COUNTS = Registry("counted metric")
 #: blocks whose cost is remembered
@@ -19,29 +21,28 @@ LARGEST_MEMORY = 65536
 BYTES_OF_FLOAT32 = 4
 
 
-class LayerSum:
-  """The sum of a cost over the layers of every block of a network, remembered block by block.
+class BlockMemory(Generic[T]):
+  """What a function gives for the layers of every block of a network, remembered block by block.
 
   Args:
-    cost: a function of a `LayerShape`.
+    value: a function of a tuple of `LayerShape`s, skip adds with the block they end at.
   """
 
-  def __init__(self, cost: Callable[[LayerShape], float]) -> None:
-    self._cost = cost
-    self._known: dict[int, tuple[tuple[LayerShape, ...], float]] = {}
+  def __init__(self, value: Callable[[tuple[LayerShape, ...]], T]) -> None:
+    self._value = value
+    self._known: dict[int, tuple[tuple[LayerShape, ...], T]] = {}
 
-  def of_blocks(self, spec: NetworkSpec) -> tuple[float, ...]:
-    """One sum for each block, skip adds with the block they end at."""
+  def of_blocks(self, spec: NetworkSpec) -> tuple[T, ...]:
     return tuple(map(self._of_block, spec.layers()))
 
-  def _of_block(self, layers: tuple[LayerShape, ...]) -> float:
+  def _of_block(self, layers: tuple[LayerShape, ...]) -> T:
     # Equal blocks share one tuple of layers (`spec.shapes.block_shapes`), so its identity tells
     # it, a hundred times faster than its hash. The tuple is kept, so no other takes its id.
     entry = self._known.get(id(layers))
     if entry is None:
       if len(self._known) >= LARGEST_MEMORY:
         self._known.clear()
-      entry = self._known[id(layers)] = (layers, sum(map(self._cost, layers)))
+      entry = self._known[id(layers)] = (layers, self._value(layers))
     return entry[1]
 
 
@@ -53,7 +54,7 @@ class _CountMeter:
   _cost: Callable[[LayerShape], float]
 
   def __init__(self) -> None:
-    self._costs = LayerSum(self._cost)
+    self._costs = BlockMemory(lambda layers: sum(map(self._cost, layers)))
 
   def measure(self, spec: NetworkSpec) -> float:
     return float(sum(self.block_costs(spec)))

@@ -6,7 +6,6 @@ shape. What lies between measured channel counts is interpolated. Reading needs 
 
 from __future__ import annotations
 
-import bisect
 import csv
 import dataclasses
 import functools
@@ -15,7 +14,9 @@ import math
 import pathlib
 from typing import TYPE_CHECKING
 
-from nadv2_tf.resources.counts import LayerSum, ParametersMeter
+from nadv2_tf.resources.block_forms import BlockForms
+from nadv2_tf.resources.counts import BlockMemory, ParametersMeter
+from nadv2_tf.resources.latency_grid import Grid, describe
 from nadv2_tf.resources.pieces import KINDS, TWO_CHANNEL_COUNTS, Piece, pieces
 from nadv2_tf.spec.files import read_bounded
 from nadv2_tf.spec.sums import total
@@ -86,51 +87,6 @@ def table_doubt(facts: Mapping[str, Any]) -> str:
   )
 
 
-class _Grid:
-  """Milliseconds of one shape over a full grid of in_channels x kept, bilinear in between."""
-
-  def __init__(self, shape: Piece, points: Mapping[tuple[int, int], float]) -> None:
-    self.inputs = sorted({inputs for inputs, _ in points})
-    self.kept = sorted({kept for _, kept in points})
-    self.tied = shape.kind not in TWO_CHANNEL_COUNTS
-    self._points = points
-    self._shape = shape
-    if not self.tied:
-      for inputs in self.inputs:
-        for kept in self.kept:
-          if (inputs, kept) not in points:
-            raise ValueError(
-              f"The grid of {_describe(shape)} lacks in_channels={inputs}, kept={kept}."
-            )
-
-  def milliseconds(self, inputs: int, kept: int) -> float:
-    if self.tied:
-      low, high, share = self._between(self.inputs, inputs)
-      return self._mix(self._points[low, low], self._points[high, high], share)
-    low_in, high_in, share_in = self._between(self.inputs, inputs)
-    low, high, share = self._between(self.kept, kept)
-    return self._mix(
-      self._mix(self._points[low_in, low], self._points[low_in, high], share),
-      self._mix(self._points[high_in, low], self._points[high_in, high], share),
-      share_in,
-    )
-
-  def _between(self, axis: list[int], value: int) -> tuple[int, int, float]:
-    if value > axis[-1]:
-      raise ValueError(
-        f"The table has {_describe(self._shape)} up to {axis[-1]} channels, asked for {value}."
-      )
-    place = max(bisect.bisect_left(axis, value), 1) if len(axis) > 1 else 0
-    low, high = axis[max(place - 1, 0)], axis[place]
-    # Below the smallest measured width a layer costs what the smallest costs.
-    share = 0.0 if high == low else max((value - low) / (high - low), 0.0)
-    return low, high, share
-
-  @staticmethod
-  def _mix(low: float, high: float, share: float) -> float:
-    return low + (high - low) * share
-
-
 class LatencyTable:
   """A meter, in milliseconds: a scaled sum of the pieces' rows, and what the weights add.
 
@@ -142,12 +98,18 @@ class LatencyTable:
     rows: {Piece: milliseconds}.
     facts: {key: value} of what was measured, such as device and threads; `scale`,
       `spill_ms_per_kb` and `cache_kb`, if there, were fitted to whole networks.
+    has_forms: whether networks are measured in their fastest form, see `fastest_form`.
   """
 
   unit = "ms"
   is_exact = True
 
-  def __init__(self, rows: Mapping[Piece, float], facts: Mapping[str, Any] | None = None) -> None:
+  def __init__(
+    self,
+    rows: Mapping[Piece, float],
+    facts: Mapping[str, Any] | None = None,
+    has_forms: bool = True,
+  ) -> None:
     self.facts = dict(facts or {})
     self.rows = dict(rows)
     self._scale = _number("scale", self.facts, 1.0)
@@ -157,16 +119,44 @@ class LatencyTable:
     points: dict[Piece, dict[tuple[int, int], float]] = {}
     for piece, milliseconds in self.rows.items():
       points.setdefault(piece.shape, {})[piece.in_channels, piece.kept] = milliseconds
-    self._grids = {shape: _Grid(shape, grid) for shape, grid in points.items()}
-    self._costs = LayerSum(functools.lru_cache(maxsize=65536)(self.layer_milliseconds))
+    self._grids = {shape: Grid(shape, grid) for shape, grid in points.items()}
+    is_free = has_forms and self.facts.get("precision", "float32") == "float32"
+    costs = functools.lru_cache(maxsize=65536)(self.layer_milliseconds)
+    self._blocks = BlockMemory(BlockForms(costs, self._has, is_free))
 
   def measure(self, spec: NetworkSpec) -> float:
-    spilled = max(kilobytes(spec) - self._cache_kb, 0.0)
-    return total(self.block_costs(spec)) + self._spill * spilled
+    blocks = self._blocks.of_blocks(spec)
+    size = kilobytes(spec) + sum(block.added_kb for block in blocks)
+    spilled = max(size - self._cache_kb, 0.0)
+    return total(block.milliseconds for block in blocks) + self._spill * spilled
+
+  def fastest_form(self, spec: NetworkSpec) -> NetworkSpec:
+    """The network that computes the same in the least time, of the forms of `spec/forms.py`.
+
+    int8 networks stay as they are: there a channel that goes around keeps its own scale.
+    """
+    for index, (layers, block) in enumerate(
+      zip(spec.layers(), self._blocks.of_blocks(spec), strict=True)
+    ):
+      for layer, other in zip(layers, block.layers, strict=True):
+        if layer.field and layer.kept != other.kept:
+          spec = spec.with_block(index, **{layer.field: other.kept})
+    return spec
+
+  def as_it_is(self) -> LatencyTable:
+    """The same table of networks in the form that their specs have."""
+    return LatencyTable(self.rows, self.facts, has_forms=False)
+
+  def _has(self, layer: LayerShape) -> bool:
+    for piece in pieces(layer):
+      grid = self._grids.get(piece.shape)
+      if grid is None or piece.in_channels > grid.inputs[-1] or piece.kept > grid.kept[-1]:
+        return False
+    return True
 
   def block_costs(self, spec: NetworkSpec) -> tuple[float, ...]:
     """Milliseconds of every block, without what outgrown caches add to a whole network."""
-    return self._costs.of_blocks(spec)
+    return tuple(block.milliseconds for block in self._blocks.of_blocks(spec))
 
   def block_sums(self, spec: NetworkSpec) -> tuple[tuple[float, tuple[float, ...]], ...]:
     """Pairs (constant, milliseconds of every block): `measure` is the largest of their sums.
@@ -177,19 +167,21 @@ class LatencyTable:
     costs = self.block_costs(spec)
     if not self._spill:
       return ((0.0, costs),)
-    weights = (count * 4 / 1024 for count in _PARAMETERS.block_costs(spec))
+    added = (block.added_kb for block in self._blocks.of_blocks(spec))
+    counts = zip(_PARAMETERS.block_costs(spec), added, strict=True)
+    weights = (count * 4 / 1024 + more for count, more in counts)
     spilled = tuple(c + self._spill * w for c, w in zip(costs, weights, strict=True))
     return (0.0, costs), (-self._spill * self._cache_kb, spilled)
 
   def layer_milliseconds(self, layer: LayerShape) -> float:
-    """Milliseconds of one `LayerShape`, bypass included."""
+    """Milliseconds of one `LayerShape` as it is, bypass included."""
     return self._scale * total(self._piece_cost(piece) for piece in pieces(layer))
 
   def _piece_cost(self, piece: Piece) -> float:
     try:
       grid = self._grids[piece.shape]
     except KeyError:
-      raise ValueError(f"The latency table has no row for {_describe(piece)}.") from None
+      raise ValueError(f"The latency table has no row for {describe(piece)}.") from None
     return grid.milliseconds(piece.in_channels, piece.kept)
 
   def to_csv(self) -> str:
@@ -242,7 +234,7 @@ def _parse(text: str, path: pathlib.Path) -> tuple[dict[str, str], dict[Piece, f
       continue
     piece, milliseconds = _row(fields, place)
     if piece in rows:
-      raise ValueError(f"{place}: a second row for {_describe(piece)}.")
+      raise ValueError(f"{place}: a second row for {describe(piece)}.")
     rows[piece] = milliseconds
   if not rows:
     raise ValueError(f"{path} has no rows.")
@@ -282,8 +274,3 @@ def _row(fields: list[str], place: str) -> tuple[Piece, float]:
       f"{values['activation']!r}."
     ) from None
   return piece, milliseconds
-
-
-def _describe(piece: Piece) -> str:
-  fields = dataclasses.asdict(piece)
-  return ", ".join(f"{name}={value}" for name, value in fields.items() if value not in (0, ""))

@@ -26,7 +26,8 @@ class LayerShape:
   average_pool, activation, norm, rescale, classifier. `kept` is the number of filters that work,
   `in_channels` and `out_channels` are live channels (C and Z), `kernel` is 0 where there is none,
   `activation` is "" where there is none. `gate` is that of squeeze_excite, whose `activation` is
-  the one between its two layers.
+  the one between its two layers. `fed` is the activation that all channels of the layer's input
+  come straight out of, "" where that is not said.
   """
 
   kind: str
@@ -45,6 +46,7 @@ class LayerShape:
   batch_norm: bool = False
   padding: Padding | None = None
   gate: str = ""
+  fed: str = ""
 
   @property
   def can_be_bypassed(self) -> bool:
@@ -102,11 +104,14 @@ class _ShapeMaker:
   def __init__(self, block: Block) -> None:
     self._block = block
     self.layers: list[LayerShape] = []
+    #: (the value of a layer without a bypass, its activation), if it was the last
+    self._fed: tuple[Shape, str] | None = None
 
   def _record(
     self, kind: str, x: Shape, out: Shape, field: str = "", kept: int = 0, **details: Any
   ) -> Shape:
     self.layers.append(LayerShape(kind, field, *x, kept, *out, **details))
+    self._fed = None
     return out
 
   def convolution(self, x: Shape, filters: Filters) -> Shape:
@@ -125,6 +130,7 @@ class _ShapeMaker:
       channels.output_size(side, filters.stride, filters.kernel, filters.padding) for side in size
     )
     out = (height, width, channels.output_channels(live, bypass_cap, kept))
+    fed = self._fed[1] if self._fed and self._fed[0] is x else ""
     self._record(
       kind,
       x,
@@ -136,9 +142,12 @@ class _ShapeMaker:
       activation=filters.activation,
       batch_norm=filters.batch_norm,
       padding=filters.padding,
+      fed=fed,
     )
     if filters.padding is not None:
       _check_bypass(self.layers[-1], bypass_cap)
+    if out[2] == kept:
+      self._fed = (out, filters.activation)
     return out
 
   def squeeze_excite(

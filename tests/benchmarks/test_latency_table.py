@@ -164,7 +164,8 @@ def test_rows_that_were_disturbed_are_measured_again_and_no_others(tiny_space, c
   table = table_of(tiny_space, device)
   assert table.facts["attempts"] == 2 and table.rows == pytest.approx(expected.rows)
   assert float(table.facts["check_error_median"]) < 0.1
-  assert device.networks == 2 * quiet.networks
+  # By the disturbed rows two networks may have one fastest form, which is timed once.
+  assert 1.8 * quiet.networks <= device.networks <= 2 * quiet.networks
   assert device.count - quiet.count < quiet.networks + rows / 2 + 20
 
 

@@ -218,7 +218,9 @@ def depth_map():
   for filters in (12, 8):
     x = layers.SeparableConv2D(filters, 5, padding="same", use_bias=False)(x)
     x = layers.ReLU()(layers.BatchNormalization()(x))
-    x = layers.UpSampling2D()(x)
+    x = (
+      layers.UpSampling2D()(x) if filters == 12 else keras.ops.image.resize(x, (16, 16), "nearest")
+    )
     x = layers.add([x, skips[1] if filters == 12 else skips[0]])
   x = layers.Resizing(32, 32, interpolation="nearest")(x)
   return keras.Model(inputs, layers.Conv2D(1, 1)(x), name="depth_map")

@@ -110,3 +110,14 @@ def test_tflite_gives_the_same_metres(space, tmp_path, randomise):
     # 1e-4 of the largest depth: float32 sums in another order.
     assert np.abs(found - expected).max() <= 1e-4 * expected.max(), name
     assert set(export.operators(path)) <= ORDINARY, name
+
+
+def test_a_network_that_is_called_is_not_trained(space):
+  """A user calls the Keras model as it is; a layer in it once made Keras believe otherwise."""
+  model = stand_alone(space.largest())
+  images = np.random.default_rng(0).normal(3, 2, (BATCH, *SHAPE)).astype(np.float32)
+  before = model.get_weights()
+  called = np.asarray(model(images))
+  for one, other in zip(before, model.get_weights(), strict=True):
+    np.testing.assert_array_equal(one, other)
+  np.testing.assert_array_equal(called, np.asarray(model(images, training=False)))

@@ -109,7 +109,9 @@ def test_a_full_memory_of_blocks_forgets_and_still_counts(monkeypatch):
   space, rng = backbones.search_space("mobilenet_v3_demo"), random.Random(1)
   monkeypatch.setattr(counts, "LARGEST_MEMORY", 3)
   meter, asked = MacsMeter(), []
-  sums = counts.LayerSum(lambda layer: asked.append(layer) or layer.macs())
+  sums = counts.BlockMemory(
+    lambda layers: asked.append(layers) or sum(layer.macs() for layer in layers)
+  )
   for spec in [space.sample(rng) for _ in range(5)]:
     assert meter.measure(spec) == spec.macs() == sum(sums.of_blocks(spec))
   monkeypatch.undo()

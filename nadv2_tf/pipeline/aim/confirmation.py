@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nadv2_tf.pipeline.aim.correction import scale_near
 from nadv2_tf.pipeline.aim.device import device_of, timing_settings
 from nadv2_tf.pipeline.run_folder.records import ConfirmedNetwork, RoundMetrics
+from nadv2_tf.search.forms import fastest_form_of
 
 if TYPE_CHECKING:
   from collections.abc import Mapping
@@ -175,7 +176,8 @@ class Confirmation:
     start = time.monotonic()
     settings = timing_settings(self._options, seconds=0.1, repeats=5)
     with device_of(self._options) as device:
-      timings = DeviceMeter(device, settings).time_all(list(specs.values()))
+      form = fastest_form_of(self._problem.meter)
+      timings = DeviceMeter(device, settings, form).time_all(list(specs.values()))
     rows = []
     for (label, spec), timing in zip(specs.items(), timings, strict=True):
       predicted = self._problem.meter.measure(spec)

@@ -12,6 +12,7 @@ from nadv2_tf.pipeline.aim.device import check_timing, device_of, timing_setting
 from nadv2_tf.pipeline.aim.doubts import tell_doubt
 from nadv2_tf.pipeline.aim.ranges import RANGE, keep_range, known_range, range_of
 from nadv2_tf.resources.latency_table import LatencyTable
+from nadv2_tf.search.forms import fastest_form_of
 from nadv2_tf.search.uniform import scaled_to
 
 if TYPE_CHECKING:
@@ -151,7 +152,8 @@ def timed_equally_fast(options: SearchOptions, problem: Problem, found: NetworkS
 
   with device_of(options) as device:
     settings = timing_settings(options, repeats=7, seconds=0.1)
-    return as_fast_as(found, goal, narrowed, DeviceMeter(device, settings))
+    timer = DeviceMeter(device, settings, fastest_form_of(problem.meter))
+    return as_fast_as(found, goal, narrowed, timer)
 
 
 def as_fast_as(

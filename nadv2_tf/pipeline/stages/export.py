@@ -11,17 +11,19 @@ import numpy as np
 
 from nadv2_tf.export import deployment, parity, predictor
 from nadv2_tf.export.metadata import Description
+from nadv2_tf.models.forms import with_filters
 from nadv2_tf.options.export import INTEGER_QUANTIZATIONS, ExportOptions
 from nadv2_tf.pipeline.aim.device import device_of, timing_settings
 from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.stages.given.form import ADAPTED, Form, form_of
+from nadv2_tf.spec.forms import changed_layers
 from nadv2_tf.tasks.examples import Datasets
 from nadv2_tf.training.network_files import save_atomically
 from nadv2_tf.training.scoring.evaluation import measure
 
 if TYPE_CHECKING:
   import pathlib
-  from collections.abc import Iterable, Sequence
+  from collections.abc import Callable, Iterable, Sequence
 
   from nadv2_tf.benchmarks.timing.device import Timing
   from nadv2_tf.options import SearchOptions
@@ -45,6 +47,7 @@ def export(
   options: ExportOptions | None = None,
   spec: NetworkSpec | None = None,
   progress: Progress | None = None,
+  fastest: Callable[[NetworkSpec], NetworkSpec] = lambda spec: spec,
 ) -> list[pathlib.Path]:
   """Writes `NAME.tflite` in float32, and `NAME_MODE.tflite` if `options` quantize it.
 
@@ -60,6 +63,8 @@ def export(
     options: `ExportOptions`; None is float32.
     spec: the network's `NetworkSpec`; None reads it from the folder.
     progress: a `Progress`, told what was found; None tells nobody.
+    fastest: the form in which a network is the fastest, which float files have; see
+      `spec/forms.py`.
 
   Returns:
     The paths of the files.
@@ -73,15 +78,18 @@ def export(
   start, paths, exports = time.monotonic(), [], {}
   quality = bench.task.quality_name
   spec = spec or folder.read_spec(name)
-  form, fed = form_of(bench.given), model
-  model, own_spec = form.network(model, spec)
+  form, fed, quick = form_of(bench.given), model, fastest(spec)
+  model, own_spec = form.network(fed, spec)
+  written, _ = form.network(with_filters(fed, spec, quick), quick)
+  if progress and quick != spec:
+    progress.line(f"  {changed_layers(spec, quick)} layers have filters in place of a bypass")
   description = describe(spec.name, bench.datasets.class_names, options, bench.task.output, form)
   for mode in dict.fromkeys(("none", options.quantization)):
     own = options if mode == options.quantization else _float32(options)
     path = file_of(folder, name, mode)
     evidence = in_form(evidence_of(bench.task, bench.datasets), form)
     evidence = dataclasses.replace(evidence, mirror=bench.train_options.mirror)
-    record = deployment.export(model, path, own, evidence, description, own_spec)
+    record = deployment.export(model, path, own, evidence, description, own_spec, written=written)
     predict = form.predictor(predictor(path))
     accuracy = measure(bench.task, predict, bench.datasets.test).accuracy
     exports[mode] = record | {"test_accuracy": accuracy, "options": dataclasses.asdict(own)}

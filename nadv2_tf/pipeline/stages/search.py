@@ -18,6 +18,7 @@ from nadv2_tf.pipeline.stages.beside import Beside
 from nadv2_tf.pipeline.stages.racing import describe, race_of
 from nadv2_tf.search import Problem, UnreachableTarget, check_target, journal, minimize
 from nadv2_tf.search.entries import IterationEntry, SampleEntry
+from nadv2_tf.search.forms import FormingMeter
 from nadv2_tf.training import strategies
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def make_problem(
   if metric.prepare(space, folder, progress):
     folder.update_metrics(seconds={"table": time.monotonic() - start})
   meter = metric.meter(space, folder)
+  if limits and isinstance(meter, FormingMeter):
+    meter = meter.as_it_is()  # filters in place of bypasses would count
   *larger, target = (target for target, _ in targets)
   problem = Problem(space, space.largest(), meter, target, tuple(larger), limits)
   check_target(problem)
