@@ -38,14 +38,14 @@ class Hurricane(Breeding):
   The super-network is the one that was trained on the whole space.
 
   Attributes:
-    options_per_block: besides the smallest, which is always one.
+    options_per_block: besides the smallest and the largest, which always stay.
     width_levels: of a block's widths, above the smallest; see `choices`.
   """
 
   trains_samples: ClassVar[bool] = False
   needs: ClassVar[tuple[Need, ...]] = (ADDITIVE,)
   options_per_block: int = option(
-    4, "How many options each block keeps besides the smallest, by capacity over cost.", low=1
+    4, "How many options each block keeps besides its ends, by capacity over cost.", low=1
   )
   width_levels: int = width_levels()
 
@@ -124,17 +124,18 @@ class Hurricane(Breeding):
 
 
 def hardware_friendly(problem: Problem, levels: int, count: int) -> tuple[BlockChoices, ...]:
-  """The options of all blocks that give most for their cost, and the smallest of each.
+  """The options of all blocks that give most for their cost, and the smallest and largest of each.
 
   The capacity of an option is the geometric mean of its block's multiply-accumulates and
   parameters; its cost is the block's by the problem's meter, in a network that is else the start.
   At each level the kernel size with most capacity for its cost is kept, so that what hardware is
   slow at goes and a narrow block does not lose to a wide one; of the levels then the best `count`.
+  The smallest and the largest option stay whatever they give: between them lies every target.
 
   Args:
     problem: its meter must be an `AdditiveMeter`.
     levels: see `choices`.
-    count: options of a block besides the smallest.
+    count: options of a block besides those two.
   """
   return tuple(_friendly(problem, block, count) for block in choices(problem.space, levels))
 
@@ -149,7 +150,7 @@ def _friendly(problem: Problem, block: BlockChoices, count: int) -> BlockChoices
       if choice.level not in rated or value >= rated[choice.level][0]:
         rated[choice.level] = (value, choice)
   best = sorted(rated.values(), key=lambda item: item[0], reverse=True)[:count]
-  return block.keeping({smallest, *(choice for _, choice in best)})
+  return block.keeping({smallest, *(choice for _, choice in best), block.choices[-1]})
 
 
 def capacity_for_cost(problem: Problem, block: BlockChoices, choice: Choice) -> float:
@@ -167,39 +168,25 @@ def base_of(
 ) -> Row:
   """What the blocks `fixed` are while `free` are searched: as much of each as the target allows.
 
-  Each takes the option whose cost is nearest to its part of the target, which is the same share
-  of what lies between its smallest and its largest option; what one takes too much the next has
-  less. Where that leaves no room even for the smallest of `free`, the share is lowered.
+  One after the other takes the option with which the network, all else at its smallest, is nearest
+  to its part of the target: the same share of what the blocks up to here can cost at most. Where
+  that leaves no room even for the smallest of `free`, the share is lowered.
   """
-  space, meter, stage = problem.space, problem.meter, problem.at(target)
-  least, most = meter.measure(space.smallest()), meter.measure(problem.start)
+  space, measure, stage = problem.space, problem.meter.measure, problem.at(target)
+  least, most = measure(space.smallest()), measure(problem.start)
   share = min(max((target - least) / (most - least), 0.0), 1.0) if most > least else 0.0
-  costs = [
-    [_block_cost(problem, _with(problem, block, choice), block) for choice in block.choices]
-    for block in fixed
-  ]
-  row = _put(space.encode(problem.start), free, [block.choices[0] for block in free])
+  smallest = [block.choices[0] for block in (*fixed, *free)]
+  start = _put(space.encode(problem.start), (*fixed, *free), smallest)
   while True:
-    base = _put(row, fixed, _nearest(fixed, costs, share))
+    base, largest = start, start
+    for block in fixed:
+      largest = block.put(largest, block.choices[-1])
+      goal = least + share * (measure(space.decode(largest)) - least)
+      rows = [block.put(base, choice) for choice in block.choices]
+      base = min(rows, key=lambda row: abs(measure(space.decode(row)) - goal)) if share else rows[0]
     if share == 0 or stage.meter.measure(space.decode(base)) <= target:
       return base
     share = max(share - LESS, 0.0)
-
-
-def _nearest(
-  blocks: Sequence[BlockChoices], costs: Sequence[Sequence[float]], share: float
-) -> list[Choice]:
-  """The option of each block whose cost is nearest to its part, see `base_of`."""
-  picked, left = [], 0.0
-  for block, of_block in zip(blocks, costs, strict=True):
-    if not share:
-      picked.append(block.choices[0])
-      continue
-    goal = of_block[0] + share * (of_block[-1] - of_block[0]) + left
-    nearest = min(range(len(of_block)), key=lambda at: abs(of_block[at] - goal))
-    left = goal - of_block[nearest]
-    picked.append(block.choices[nearest])
-  return picked
 
 
 def _with(problem: Problem, block: BlockChoices, choice: Choice) -> NetworkSpec:

@@ -49,7 +49,7 @@ def test_of_kernels_the_one_that_the_hardware_is_quick_at_stays(slower, kernel):
     (1, kernel),
     (2, kernel),
     (3, kernel),
-    (4, kernel),
+    *sorted({(4, kernel), (4, 5)}),  # the full block stays in any case
   ]
 
 
@@ -65,7 +65,7 @@ def test_capacity_for_cost_by_hand():
 
 
 def test_the_levels_that_give_least_go_first_but_never_the_smallest():
-  problem = _problem(0.5, Hardware(1.0))  # a millisecond a block, however narrow: wide ones pay
+  problem = _problem(0.5, Hardware(0.5))  # a millisecond a block, however narrow: wide ones pay
   for block, few in zip(
     hardware_friendly(problem, 4, 4), hardware_friendly(problem, 4, 2), strict=True
   ):

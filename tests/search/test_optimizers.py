@@ -8,7 +8,9 @@ import pytest
 from rounds import answered
 from toy import SPACE
 
+from nadv2_tf.benchmarks.tables.plan import planned_pieces
 from nadv2_tf.resources import MacsMeter, ParametersMeter
+from nadv2_tf.resources.latency_table import LatencyTable
 from nadv2_tf.search import (
   OPTIMIZERS,
   Candidate,
@@ -109,6 +111,28 @@ def test_the_found_network_meets_the_target(name, share):
   assert result.resource == MACS(result.spec) <= problem.target
   assert result.accuracy == score(result.spec)
   assert result.spec.name == "toy_found"
+
+
+#: a table in which every operator takes a while, so that a bypass can be dearer than a filter
+TABLE = LatencyTable(
+  {
+    piece: 0.02 + piece.in_channels * piece.kept * max(piece.kernel, 1) / 2000
+    for piece in planned_pieces(SPACE)
+  }
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("share", [0.6, 0.8])
+def test_the_found_networks_meet_the_targets_of_a_table_and_a_limit(name, share):
+  most = TABLE.measure(SPACE.largest())
+  limits = ((ParametersMeter(), 0.7 * PARAMETERS(SPACE.largest())),)
+  problem = Problem(SPACE, SPACE.largest(), TABLE, share * most, (0.9 * most,), limits)
+  result = minimize(problem, QUICK[name], Evaluator())
+  assert len(result.found) == 2
+  for found in result.found:
+    assert found.resource == TABLE.measure(found.spec) <= found.target
+    assert PARAMETERS(found.spec) <= limits[0][1]
 
 
 @pytest.mark.parametrize("name", NAMES)
