@@ -21,7 +21,7 @@ FOLDERS = {
 # From low to high. A room may import the rooms of all lower floors, and not its neighbours on the
 # same floor.
 FLOORS = (
-  ("spec", "data", "stopwatch", "types", "option", "record"),
+  ("spec", "data", "stopwatch", "types", "option", "record", "regressor"),
   ("backbones", "resources", "search"),
   ("options",),
   ("layers",),
@@ -53,6 +53,7 @@ OUTSIDE = {
   "types": set(),
   "option": set(),
   "record": set(),
+  "regressor": {"numpy", "sklearn"},
   "options": set(),
   "backbones": set(),
   "resources": set(),

@@ -64,7 +64,11 @@ def header_of(space: SearchSpace, device: Device, settings: TimingSettings) -> d
 
 def check_header(path: AnyPath, header: Mapping[str, str]) -> None:
   """Raises ValueError if the table in `path` is of another space, device, or way of timing."""
-  facts = LatencyTable.from_csv(path).facts
+  check_facts(path, LatencyTable.from_csv(path).facts, header)
+
+
+def check_facts(path: AnyPath, facts: Mapping[str, str], header: Mapping[str, str]) -> None:
+  """Raises ValueError if the `facts` of a file are of another space, device, or way of timing."""
   for name, value in header.items():
     measured = facts.get(name, EARLIER.get(name))
     if name == "delegate":

@@ -101,7 +101,7 @@ def networks_over_range(
   rng = random.Random(seed)
   drawn: dict[tuple[int, ...], None] = {}
   for _ in range(CANDIDATES * count):
-    row = _random_row(space, rng)
+    row = random_row(space, rng)
     drawn.setdefault(space.encode(space.decode(row)), None)
   candidates = sorted((measure(space.decode(row)), row) for row in drawn)
   smallest, largest = measure(space.smallest()), measure(space.largest())
@@ -114,7 +114,7 @@ def networks_over_range(
   return [space.decode(row) for _, row in sorted(chosen)]
 
 
-def _random_row(space: SearchSpace, rng: random.Random) -> list[int]:
+def random_row(space: SearchSpace, rng: random.Random) -> list[int]:
   size = rng.random()
   noise = rng.uniform(SMALLEST_NOISE, LARGEST_NOISE)
   row = []

@@ -78,7 +78,8 @@ class DeviceOptions(OptionGroup):
   device: str = option(
     "host",
     "Where latency is measured: host (this machine), adb or adb:SERIAL (a phone over the Android "
-    "Debug Bridge); in a search also table:FILE (a latency table, no device needed).",
+    "Debug Bridge); in a search also table:FILE (a latency table) or "
+    "predictor:FILE (a latency predictor), which need no device.",
   )
   benchmark_binary: str | None = option(
     None,

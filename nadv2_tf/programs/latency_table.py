@@ -16,7 +16,11 @@ from nadv2_tf.programs.start import start_tensorflow
 if TYPE_CHECKING:
   from collections.abc import Mapping
 
+  from nadv2_tf.benchmarks.timing.device import Device
+  from nadv2_tf.options import TimingSettings
+  from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.resources.latency_table import LatencyTable
+  from nadv2_tf.spec import SearchSpace
 
 FLAGS = flags.FLAGS
 #: options of a search that its timings depend on
@@ -42,13 +46,33 @@ def define_flags() -> None:
     "Random whole networks that the table's error is measured on; 0: none.",
     lower_bound=0,
   )
+  flags.DEFINE_string(
+    "predictor",
+    None,
+    "A .json file: also train a latency predictor, for --device=predictor:FILE of a search, on "
+    "networks summed from the table, corrected by some that are timed.",
+  )
+  flags.DEFINE_integer(
+    "predictor_summed", 20000, "Networks that it learns the table's sums of.", lower_bound=100
+  )
+  flags.DEFINE_integer(
+    "predictor_timed", 60, "Networks timed to correct it; 0: none.", lower_bound=0
+  )
+  flags.DEFINE_integer(
+    "predictor_held_out",
+    40,
+    "Other networks that are timed, which its error is told of; 0: none.",
+    lower_bound=0,
+  )
   flags.DEFINE_string("output", None, "The table, a .csv file.", required=True)
 
 
 def main() -> None:
   path = pathlib.Path(FLAGS.output)
-  if not path.parent.is_dir():
-    raise ValueError(f"There is no folder {path.parent}.")
+  predictor_path = FLAGS.predictor and pathlib.Path(FLAGS.predictor)
+  for file in filter(None, (path, predictor_path)):
+    if not file.parent.is_dir():
+      raise ValueError(f"There is no folder {file.parent}.")
   start_tensorflow("nadv2-latency-table")
   from nadv2_tf.benchmarks.tables.measurement import TableMeasurement, check_header, header_of
   from nadv2_tf.benchmarks.timing.devices import open_device
@@ -82,7 +106,41 @@ def main() -> None:
         table = measurement.measure(FLAGS.check_networks)
         write_atomically(path, table.to_csv().encode())
       measurement.finish()
-  progress.line(describe(path, LatencyTable.from_csv(path)))
+    progress.line(describe(path, LatencyTable.from_csv(path)))
+    if predictor_path:
+      train_predictor(space, device, settings, path, predictor_path, progress)
+
+
+def train_predictor(
+  space: SearchSpace,
+  device: Device,
+  settings: TimingSettings,
+  table: pathlib.Path,
+  path: pathlib.Path,
+  progress: Progress,
+) -> None:
+  """Trains a latency predictor on a measured table and writes it to `path`, if it is not there."""
+  from nadv2_tf.benchmarks.tables import predictor as predictors
+  from nadv2_tf.benchmarks.tables.measurement import TableMeasurement, check_facts, header_of
+  from nadv2_tf.resources.latency_table import LatencyTable
+  from nadv2_tf.resources.predictor import LatencyPredictor
+  from nadv2_tf.spec.files import write_atomically
+
+  if path.exists():
+    check_facts(path, LatencyPredictor.from_json(path).facts, header_of(space, device, settings))
+    progress.line(f"{path} is complete already")
+  else:
+    amounts = predictors.Amounts(
+      FLAGS.predictor_summed, FLAGS.predictor_timed, FLAGS.predictor_held_out
+    )
+    with progress.bar("latency predictor", 0, "files") as bar:
+      measurement = TableMeasurement(space, device, settings, path, FLAGS.seed, bar.of_total)
+      trained = predictors.train_predictor(
+        space, LatencyTable.from_csv(table), measurement, amounts, FLAGS.seed
+      )
+      write_atomically(path, trained.to_json().encode())
+      measurement.finish()
+  progress.line(f"{path}: {predictors.describe(LatencyPredictor.from_json(path).facts)}")
 
 
 def describe(path: pathlib.Path, table: LatencyTable) -> str:

@@ -16,6 +16,7 @@ from nadv2_tf.programs.count import load_network
 from nadv2_tf.resources import MacsMeter
 from nadv2_tf.resources.block_table import BlockTable
 from nadv2_tf.resources.latency_table import COLUMNS, LatencyTable
+from nadv2_tf.resources.predictor import LatencyPredictor
 from nadv2_tf.search import MultiLayerCoordinateDescent, Problem, journal, minimize
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head
@@ -149,6 +150,11 @@ def _read_output(path):
 
 LINE = '{"type":"sample","iteration":1,"widths":[1,2],"accuracy":0.5,"resource":10.0}\n'
 TABLE = f"# scale: 1.5\n{','.join(COLUMNS)}\npool,2,2,4,4,0,0,0,,0.1\n"
+PREDICTOR = (
+  b'{"facts":{"device":"host"},"network":"one","input_shape":[8,8,1],"blocks":2,"decisions":'
+  b'[{"kind":"width","field":"filters","blocks":[0],"choices":[0,4,8]}],"direct":[0.5,0.0],'
+  b'"layers":[{"weights":[[1.0],[2.0]],"biases":[0.5]}]}'
+)
 #: name of the file -> (bytes that can be read, or a function of a folder; reader; examples)
 READERS = {
   "spec.json": (
@@ -162,6 +168,7 @@ READERS = {
     BlockTable.from_json,
     150,
   ),
+  "predictor.json": (lambda _: PREDICTOR, LatencyPredictor.from_json, 150),
   "search.jsonl": (lambda _: LINE.encode() * 3, journal.read, 150),
   "resumed.jsonl": (_journal, _search, 60),
   "partial.jsonl": (

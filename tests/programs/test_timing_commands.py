@@ -17,6 +17,7 @@ from nadv2_tf.benchmarks.timing.devices import open_device
 from nadv2_tf.options import TimingSettings
 from nadv2_tf.resources.latency_table import LatencyTable
 from nadv2_tf.resources.pieces import Piece
+from nadv2_tf.resources.predictor import LatencyPredictor
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head
 
@@ -225,6 +226,25 @@ def test_a_killed_measurement_goes_on(measure_table, monkeypatch, tmp_path):
   assert timed == []
   assert printed.endswith("rows; not checked on whole networks\n")
   assert [file.name for file in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_a_predictor_is_trained_once(measure_table, tmp_path):
+  path = tmp_path / "predictor.json"
+  few = {"predictor_summed": 100, "predictor_timed": 2, "predictor_held_out": 2}
+  printed = measure_table(predictor=str(path), **few)
+  meter = LatencyPredictor.from_json(path)
+  assert meter.facts["held_out_networks"] == "2" and meter.encoding.network == "one"
+  summary = (
+    rf"{path}: on 2 whole networks that it never saw mean error [\d.]+%, median [\d.]+%; "
+    r"the table's mean [\d.]+%"
+  )
+  assert re.fullmatch(summary, printed.splitlines()[-1])
+  assert sorted(file.name for file in tmp_path.iterdir()) == ["predictor.json", "table.csv"]
+  before = path.read_bytes()
+  assert f"{path} is complete already" in measure_table(predictor=str(path), **few)
+  assert path.read_bytes() == before
+  with pytest.raises(ValueError, match="There is no folder"):
+    measure_table(predictor=str(tmp_path / "none" / "predictor.json"))
 
 
 def test_wrong_values_of_latency_table(fails, tmp_path):

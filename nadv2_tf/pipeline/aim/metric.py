@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from nadv2_tf.options.search import LATENCY
 from nadv2_tf.pipeline.aim.counted import Counted, OwnMeter
-from nadv2_tf.pipeline.aim.of_table import TABLE_DEVICE, OfTable
+from nadv2_tf.pipeline.aim.of_table import OfTable, is_file
 from nadv2_tf.pipeline.aim.on_device import OnDevice
 from nadv2_tf.resources import COUNTS
 
@@ -88,7 +88,7 @@ class Metric(Protocol):
 
 def metric_of(options: SearchOptions) -> Metric:
   """The `Metric` of a run; nothing is loaded, read or measured yet."""
-  has_device = not options.device.startswith(TABLE_DEVICE)
+  has_device = not is_file(options.device)
   if options.metric in COUNTS:
     return Counted(options.metric, options, has_device)
   if options.metric != LATENCY:

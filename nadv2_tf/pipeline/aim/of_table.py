@@ -1,11 +1,12 @@
-"""Latency by a table's word: --device=table:FILE."""
+"""Latency by a file's word: --device=table:FILE or predictor:FILE."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import pathlib
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 from nadv2_tf.options.search import LATENCY
 from nadv2_tf.options.timing import OLD_DELEGATES
@@ -15,6 +16,7 @@ from nadv2_tf.pipeline.aim.doubts import check_doubt, tell_doubt
 from nadv2_tf.pipeline.aim.ranges import costs_by
 from nadv2_tf.resources.block_table import BlockTable
 from nadv2_tf.resources.latency_table import LatencyTable
+from nadv2_tf.resources.predictor import LatencyPredictor
 
 if TYPE_CHECKING:
   from nadv2_tf.options import SearchOptions
@@ -24,24 +26,42 @@ if TYPE_CHECKING:
   from nadv2_tf.search import Problem, ResourceMeter
   from nadv2_tf.spec import NetworkSpec, SearchSpace
 
-TABLE_DEVICE = "table:"
+FileMeter: TypeAlias = BlockTable | LatencyTable | LatencyPredictor
 
 
-def read_table(device: str) -> BlockTable | LatencyTable:
-  """The meter of --device=table:FILE: our own tables are .csv, published ones by block .json.
-
-  Raises:
-    ValueError: if the file is missing or no table.
-  """
-  path = pathlib.Path(device.removeprefix(TABLE_DEVICE))
-  if not path.is_file():
-    raise ValueError(f"--device={device}: there is no file {path}.")
+def _read_table(path: pathlib.Path) -> BlockTable | LatencyTable:
+  """Our own tables are .csv, published ones by block .json."""
   return BlockTable.from_json(path) if path.suffix == ".json" else LatencyTable.from_csv(path)
 
 
-def check_delegate(device: str, table: BlockTable | LatencyTable, delegate: str) -> None:
+#: what --device begins with where a file stands for it -> reads the file
+READERS: dict[str, Callable[[pathlib.Path], FileMeter]] = {
+  "table:": _read_table,
+  "predictor:": LatencyPredictor.from_json,
+}
+
+
+def is_file(device: str) -> bool:
+  """Whether a file stands for --device, and nothing can be timed."""
+  return device.startswith(tuple(READERS))
+
+
+def read_meter(device: str) -> FileMeter:
+  """The meter of --device=table:FILE or predictor:FILE.
+
+  Raises:
+    ValueError: if the file is missing or none of that kind.
+  """
+  kind, _, name = device.partition(":")
+  path = pathlib.Path(name)
+  if not path.is_file():
+    raise ValueError(f"--device={device}: there is no file {path}.")
+  return READERS[f"{kind}:"](path)
+
+
+def check_delegate(device: str, table: FileMeter, delegate: str) -> None:
   """Raises ValueError if a table says that it was measured with another delegate."""
-  facts = table.facts if isinstance(table, LatencyTable) else {}
+  facts = {} if isinstance(table, BlockTable) else table.facts
   measured = facts.get("delegate", delegate)
   if OLD_DELEGATES.get(measured, measured) != delegate:
     raise ValueError(
@@ -52,10 +72,10 @@ def check_delegate(device: str, table: BlockTable | LatencyTable, delegate: str)
 
 @dataclasses.dataclass(frozen=True)
 class OfTable:
-  """Latency as a table has it is the `Metric`; nothing is ever timed.
+  """Latency as a table or a predictor has it is the `Metric`; nothing is ever timed.
 
   Attributes:
-    device: "table:FILE".
+    device: "table:FILE" or "predictor:FILE".
     options: `SearchOptions`.
   """
 
@@ -67,19 +87,19 @@ class OfTable:
   count = None
 
   @functools.cached_property
-  def _table(self) -> BlockTable | LatencyTable:
-    return read_table(self.device)
+  def _table(self) -> FileMeter:
+    return read_meter(self.device)
 
   def check(self) -> None:
     check_timing(self.options, self.has_device)
-    table = read_table(self.device)
+    table = read_meter(self.device)
     check_delegate(self.device, table, self.options.delegate)
     if isinstance(table, LatencyTable):
       check_doubt(table, self.options.on_unsteady, self._path)
 
   @property
   def _path(self) -> pathlib.Path:
-    return pathlib.Path(self.device.removeprefix(TABLE_DEVICE))
+    return pathlib.Path(self.device.partition(":")[2])
 
   def costs(self, space: SearchSpace, folder: RunFolder) -> dict[str, float]:
     return costs_by(self._table, space)

@@ -20,9 +20,11 @@ from nadv2_tf.pipeline.aim.on_device import OnDevice, device_table
 from nadv2_tf.pipeline.aim.ranges import describe_range, middle
 from nadv2_tf.pipeline.aim.rounds import Attempt
 from nadv2_tf.pipeline.progress import Progress
+from nadv2_tf.regressor import Regressor
 from nadv2_tf.resources import COUNTS
 from nadv2_tf.resources.latency_table import LatencyTable, table_doubt
 from nadv2_tf.resources.pieces import Piece
+from nadv2_tf.resources.predictor import Encoding, LatencyPredictor
 from nadv2_tf.search import Found, Problem
 from nadv2_tf.spec import NetworkSpec, SearchSpace, space_of
 from nadv2_tf.spec.blocks import Conv, Head, InvertedResidual
@@ -75,6 +77,14 @@ def write_tables(folder):
   return ours, published
 
 
+def write_predictor(folder):
+  """A regressor that gives 2 x share of the filters + 0.5, and so squared 2.25 or 6.25 ms."""
+  path = folder / "predictor.json"
+  regressor = Regressor([([[2.0]], [0.5])])
+  path.write_text(LatencyPredictor(Encoding.of(space_of(NETWORK, 2)), regressor).to_json())
+  return path
+
+
 def test_range_of_a_table_file_needs_no_device(space, folder, tmp_path, monkeypatch, options):
   monkeypatch.setattr(run_device, "open_device", None)
   ours, _ = write_tables(tmp_path)
@@ -119,11 +129,11 @@ def test_a_published_table_is_read_by_its_ending(folder, tmp_path, options):
   assert values == {"smallest": 1.5, "middle": 2.5, "largest": 2.5}
 
 
-@pytest.mark.parametrize("name", ["none.csv", "none.json", ""])
-def test_a_missing_table_is_named(space, folder, tmp_path, name, options):
-  metric = metric_of(options(device=f"table:{tmp_path}/{name}"))
+@pytest.mark.parametrize("name", ["table:none.csv", "table:none.json", "table:", "predictor:x"])
+def test_a_missing_table_is_named(space, folder, name, options):
+  metric = metric_of(options(device=name))
   for use in (metric.check, lambda: metric.meter(space, folder)):
-    with pytest.raises(ValueError, match=f"--device=table:{tmp_path}/{name}: there is no file"):
+    with pytest.raises(ValueError, match=f"--device={name}: there is no file"):
       use()
 
 
@@ -212,6 +222,7 @@ CASES = (
   Case(OwnMeter, "aim_meters:Energy", "mJ"),
   Case(OwnMeter, "aim_meters:Energy", "mJ", "table:none", has_device=False),
   Case(OfTable, "latency_ms", "ms", "table:{}", has_device=False),
+  Case(OfTable, "latency_ms", "ms", "predictor:{}", has_device=False),
   Case(OnDevice, "latency_ms", "ms"),
 )
 
@@ -222,8 +233,9 @@ def asked(request, tmp_path, monkeypatch, plug_in, options):
   case, device = request.param, plug_in()
   (tmp_path / "aim_meters.py").write_text(textwrap.dedent(MODULE))
   monkeypatch.syspath_prepend(tmp_path)
-  ours, _ = write_tables(tmp_path)
-  yield case, metric_of(options(case.name, device=case.device.format(ours))), device
+  kind = case.device.partition(":")[0]
+  path = write_predictor(tmp_path) if kind == "predictor" else write_tables(tmp_path)[0]
+  yield case, metric_of(options(case.name, device=case.device.format(path))), device
   sys.modules.pop("aim_meters", None)
 
 
