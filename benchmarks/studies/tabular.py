@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING
 from absl import app, flags
 
 from nadv2_tf.search import (
+  Differentiable,
   Evolution,
   Flash,
+  FpNas,
   Hurricane,
   IntegerProgram,
   LayerNAS,
@@ -59,6 +61,8 @@ ALONE: dict[str, Optimizer] = {
   "integer program, gains measured": IntegerProgram(),
   "integer program, one solution": IntegerProgram(program_rounds=1, program_solutions=1),
   "integer program, gains regressed": IntegerProgram("regressed"),
+  "FP-NAS, a sample for each nat": FpNas(samples_per_nat=1.0),
+  "differentiable": Differentiable(),
   "SCD 3 % x0.98": SingleLayerCoordinateDescent(),
   "NetAdaptV1 3 % x0.98, by ratio": NetAdaptV1(0.03, 0.98),
 }

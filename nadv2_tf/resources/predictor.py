@@ -145,6 +145,11 @@ class LatencyPredictor:
     self.encoding = encoding
     self.regressor = regressor
 
+  @property
+  def decisions(self) -> tuple[Decision, ...]:
+    """Whose `features_of` the regressor takes."""
+    return self.encoding.decisions
+
   def measure(self, spec: NetworkSpec) -> float:
     """Milliseconds. Raises ValueError if `spec` is of another space."""
     return squared(self.regressor.value(self.encoding.features(spec)))

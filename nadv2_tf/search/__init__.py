@@ -1,8 +1,10 @@
 """Search: optimizers as plain generators, and the driver that runs them."""
 
+from nadv2_tf.search.differentiable import Differentiable
 from nadv2_tf.search.driver import Found, Iteration, SearchResult, minimize
 from nadv2_tf.search.evolution import Evolution
 from nadv2_tf.search.flash import Flash
+from nadv2_tf.search.fp_nas import FpNas
 from nadv2_tf.search.hurricane import Hurricane
 from nadv2_tf.search.integer_program import IntegerProgram
 from nadv2_tf.search.journal import JournalError
@@ -35,11 +37,13 @@ load_modules(__name__, __path__)  # those that are not named above register them
 __all__ = [
   "OPTIMIZERS",
   "Candidate",
+  "Differentiable",
   "DigestingEvaluator",
   "Evaluator",
   "Evolution",
   "Flash",
   "Found",
+  "FpNas",
   "IntegerProgram",
   "Hurricane",
   "Iteration",

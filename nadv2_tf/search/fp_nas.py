@@ -15,6 +15,7 @@ from nadv2_tf.option import option
 from nadv2_tf.search.distribution import Distribution, Draw
 from nadv2_tf.search.problem import Candidate, Problem, Round, most_accurate
 from nadv2_tf.search.registry import OPTIMIZERS
+from nadv2_tf.search.sampling import is_within
 from nadv2_tf.spec import NetworkSpec
 
 #: with one sample there is nothing to weigh it against
@@ -55,13 +56,14 @@ class FpNas:
   Differs from the paper: the weights stay as they are (there they are trained in turn with the
   distribution), and the distribution begins near the target: there networks are met in time that
   neither exceed it by far nor waste it. The likelihood of a network is
-  exp(accuracy / likelihood_scale), because accuracy is what every task and table has; samples that
-  a `Race` did not let through have weight 0; and where the most probable network is above the
-  target, the size of options counts against their probability until one is not. Steps, beta, step
-  size and scale are not known and set here; the scale is one image of 200.
+  exp(accuracy / likelihood_scale), because accuracy is what every task and table has; and where
+  the most probable network is above the target, the size of options counts against their
+  probability until one is not. Steps, beta, step size and scale are not known and set here; the
+  scale is one image of 200.
   """
 
   trains_samples: ClassVar[bool] = False
+  races: ClassVar[bool] = False
   search_steps: int = option(400, "Steps of the distribution for each target.", low=1)
   samples_per_nat: float = option(
     0.25, "Networks scored in a step, for each nat of the distribution's entropy.", low=0
@@ -120,7 +122,7 @@ class FpNas:
         draws = [distribution.draw(rng) for _ in range(self._samples(distribution))]
         watch(Step(target, number + 1, distribution.entropy(), len(draws)))
         yield from self._step(stage, distribution, draws)
-      row = distribution.mode_within(functools.partial(_is_met_by, stage))
+      row = distribution.mode_within(functools.partial(is_within, stage))
       found = problem.space.decode(row)
       yield (found,)
     return found
@@ -145,7 +147,7 @@ class FpNas:
   def _first(self, stage: Problem) -> Distribution:
     if not self.start_near_target:
       return Distribution.factorised(stage.space)
-    return Distribution.near(stage.space, functools.partial(_is_met_by, stage))
+    return Distribution.near(stage.space, functools.partial(is_within, stage))
 
   def _samples(self, distribution: Distribution) -> int:
     """K."""
@@ -160,7 +162,7 @@ class FpNas:
     keys = list(map(space.encode, specs))
     scored = yield tuple(dict(zip(keys, specs, strict=True)).values())
     accuracies = {space.encode(one.spec): one.accuracy for one in scored.candidates}
-    weights = likelihood_weights([accuracies.get(key) for key in keys], self.likelihood_scale)
+    weights = likelihood_weights([accuracies[key] for key in keys], self.likelihood_scale)
     costs = [max(stage.meter.measure(spec) / stage.target - 1, 0.0) for spec in specs]
     pulls = [
       likely - self.cost_weight * cost
@@ -170,16 +172,14 @@ class FpNas:
     distribution.move(slopes, self.step_size)
 
 
-def likelihood_weights(accuracies: Sequence[float | None], scale: float) -> list[float]:
-  """m_k: the share of each sample in the likelihood of all; None has none.
+def likelihood_weights(accuracies: Sequence[float], scale: float) -> list[float]:
+  """m_k: the share of each sample in the likelihood of all.
 
   The gradient of -log P(y|X), P the mean of the likelihoods of samples, with respect to the logits
   is minus the sum of m_k times the gradients of the samples' log-probabilities.
   """
-  best = max(accuracy for accuracy in accuracies if accuracy is not None)
-  likelihoods = [
-    0.0 if accuracy is None else math.exp((accuracy - best) / scale) for accuracy in accuracies
-  ]
+  best = max(accuracies)
+  likelihoods = [math.exp((accuracy - best) / scale) for accuracy in accuracies]
   whole = sum(likelihoods)
   return [likelihood / whole for likelihood in likelihoods]
 
@@ -188,7 +188,3 @@ def cost_weights(costs: Sequence[float]) -> list[float]:
   """The share of each sample in the cost of all; all 0 if none has any."""
   whole = sum(costs)
   return [cost / whole if whole else 0.0 for cost in costs]
-
-
-def _is_met_by(stage: Problem, row: tuple[int, ...]) -> bool:
-  return stage.meter.measure(stage.space.decode(row)) <= stage.target

@@ -69,6 +69,11 @@ def random_within(
   return found
 
 
+def is_within(problem: Problem, row: Sequence[int]) -> bool:
+  """Whether a network, as its space encodes it, meets the one target of a problem."""
+  return problem.meter.measure(problem.space.decode(row)) <= problem.target
+
+
 class Distinct:
   """Draws networks of which no two are equal.
 

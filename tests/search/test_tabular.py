@@ -7,8 +7,10 @@ import pytest
 
 from nadv2_tf.search import (
   OPTIMIZERS,
+  Differentiable,
   Evolution,
   Flash,
+  FpNas,
   Hurricane,
   IntegerProgram,
   LayerNAS,
@@ -18,7 +20,6 @@ from nadv2_tf.search import (
   SingleLayerCoordinateDescent,
   minimize,
 )
-from nadv2_tf.search.fp_nas import FpNas
 from nadv2_tf.search.tabular import TabularBenchmark
 
 TABLE = pathlib.Path(__file__).with_name("data") / "nas_bench_macro_cifar10.csv"
@@ -97,6 +98,7 @@ def test_mcd_ranks_above_random_search_with_as_many_samples(bench, share):
 
 # How far from the best is tolerated, as a share of the networks within the target.
 OTHERS = {
+  "differentiable": (Differentiable(60, 2, 5, 80, predictor_samples=200), 0.05),
   "evolution": (Evolution(20, 5, 10, 0.2, 10, 8), 0.02),
   # Its metric counts channels, which are all but fixed here.
   "flash": (Flash(), 0.25),

@@ -11,8 +11,10 @@ import pytest
 from nadv2_tf import backbones
 from nadv2_tf.resources import MacsMeter, ParametersMeter
 from nadv2_tf.search import (
+  Differentiable,
   Evolution,
   Flash,
+  FpNas,
   Hurricane,
   IntegerProgram,
   LayerNAS,
@@ -25,7 +27,6 @@ from nadv2_tf.search import (
   UnreachableTarget,
   minimize,
 )
-from nadv2_tf.search.fp_nas import FpNas
 from nadv2_tf.search.problem import LimitedMeter
 from nadv2_tf.spec.sums import total
 
@@ -35,6 +36,7 @@ LARGEST, MOST_PARAMETERS = MACS(SPACE.largest()), PARAMETERS(SPACE.largest())
 FULL = SPACE.encode(SPACE.largest())
 MCD = MultiLayerCoordinateDescent(10, 10, 0.05)
 OPTIMIZERS = {
+  "differentiable": Differentiable(30, 1, 6, 30, predictor_samples=100),
   "evolution": Evolution(8, 3, 4, 0.2, 2, 3),
   "flash": Flash(flash_samples=12, width_levels=2),
   "fp_nas": FpNas(60, 0.1, step_size=1.0, joint_after=1.0, likelihood_scale=0.002),

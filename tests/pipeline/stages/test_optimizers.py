@@ -9,8 +9,10 @@ from nadv2_tf.pipeline.stages import optimizers
 from nadv2_tf.resources import MacsMeter
 from nadv2_tf.search import (
   OPTIMIZERS,
+  Differentiable,
   Evolution,
   Flash,
+  FpNas,
   Hurricane,
   IntegerProgram,
   LayerNAS,
@@ -22,7 +24,6 @@ from nadv2_tf.search import (
   UnreachableTarget,
   minimize,
 )
-from nadv2_tf.search.fp_nas import FpNas
 
 
 @pytest.fixture
@@ -47,6 +48,7 @@ CASES = (
     FpNas(3, step_size=0.2),
   ),
   ({"search_optimizer": "hurricane", "generations": 3}, Hurricane(generations=3)),
+  ({"search_optimizer": "differentiable", "refits": 2}, Differentiable(100, 2)),
   ({"search_optimizer": "layernas"}, LayerNAS(100, 1, 4)),
   ({"search_optimizer": "layernas", "buckets": 8, "width_levels": 2}, LayerNAS(8, 1, 2)),
   ({"search_optimizer": "integer_program"}, IntegerProgram("measured", 50, 4, 4, 5)),
@@ -79,7 +81,10 @@ class KeptMacs:
 
 
 #: settings of those that would search for long by themselves
-BRIEF = {"fp_nas": {"search_steps": 5}}
+BRIEF = {
+  "differentiable": {"refits": 1, "descent_steps": 10, "predictor_samples": 30},
+  "fp_nas": {"search_steps": 5},
+}
 
 
 @pytest.mark.parametrize("name", optimizer_names())

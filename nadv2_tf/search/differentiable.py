@@ -1,0 +1,163 @@
+"""Differentiable search with a predicted latency in the loss.
+
+Source: Latency-Aware Differentiable Neural Architecture Search, Xu et al. 2020 (arXiv 2001.06392),
+abstract: a latency that a regressor predicts from the encoded network is added to the loss, times a
+balancing coefficient. No program is public.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from typing import TYPE_CHECKING, ClassVar
+
+from nadv2_tf.option import check_options, option
+from nadv2_tf.search.distribution import Distribution
+from nadv2_tf.search.downhill import Downhill, ResourceModels, accuracy_model
+from nadv2_tf.search.problem import Candidate, Problem, Round, most_accurate
+from nadv2_tf.search.registry import OPTIMIZERS
+from nadv2_tf.search.sampling import Distinct, is_within
+
+if TYPE_CHECKING:
+  import random
+  from collections.abc import Generator, Sequence
+
+  from nadv2_tf.spec import NetworkSpec
+
+#: networks that are scored between two reports
+BATCH = 50
+
+
+@OPTIMIZERS.register("differentiable")
+@dataclasses.dataclass(frozen=True)
+class Differentiable:
+  """Probabilities of every value of every decision go downhill in error and predicted resource.
+
+  A step draws a network by straight-through Gumbel-softmax; its loss is minus its accuracy, by a
+  model that was fitted to scored networks, plus lambda times its resource, as a multi-layer
+  regressor predicts it that learned the metric on random networks; a latency predictor is taken as
+  it is. Lambda is bisected until the most probable network just meets the target, by the metric
+  itself. That network and others drawn from its distribution are scored, the model is fitted anew,
+  and all of it begins again. The most accurate network that was scored within the target is found.
+
+  Attributes:
+    surrogate_samples: random networks near the targets, which the model is first fitted to.
+    refits: for each target, how often what the descent found is scored and the model fitted anew.
+    refit_samples: networks scored each time.
+    descent_steps: of the logits, for each lambda.
+    descent_rate: of the logits' steps (Adam).
+    gumbel_temperature: of the soft draws.
+    predictor_samples: random networks that the resource is learned from.
+
+  Differs from the paper, which trains the weights in turn with the architecture: the loss is that
+  of a model of the hold-out's accuracy, which counts, tables and shared weights have alike, and not
+  of the hold-out itself. How it finds its coefficient and what it draws is not known to us.
+  """
+
+  trains_samples: ClassVar[bool] = False
+  races: ClassVar[bool] = False
+  surrogate_samples: int = option(
+    100, "Random networks that the model of the accuracy is first fitted to.", low=2
+  )
+  refits: int = option(
+    4, "How often, for each target, what was found is scored and the model fitted anew.", low=1
+  )
+  refit_samples: int = option(10, "Networks scored for each refit.", low=1)
+  descent_steps: int = option(150, "Steps downhill for each weight of the resource.", low=1)
+  descent_rate: float = option(0.1, "Step size of the logits that go downhill (Adam).", low=1e-6)
+  gumbel_temperature: float = option(1.0, "Temperature of the networks drawn softly.", low=1e-3)
+  predictor_samples: int = option(
+    2000, "Random networks that the resource of a network is learned from.", low=2
+  )
+
+  def __post_init__(self) -> None:
+    check_options(self)
+
+  def search(
+    self, problem: Problem, rng: random.Random
+  ) -> Generator[Sequence[NetworkSpec], Round, NetworkSpec]:
+    """See `Optimizer.search`."""
+    space, distinct = problem.space, Distinct(problem.space)
+    known: dict[tuple[int, ...], Candidate] = {}
+    for specs in self._first(problem, distinct, rng):
+      scored = yield specs
+      known |= {space.encode(one.spec): one for one in scored.candidates}
+    resources = ResourceModels(problem, self.predictor_samples, rng)
+    chosen: NetworkSpec | None = None
+    for target in reversed(problem.targets):
+      stage = problem.at(target)
+      for _ in range(self.refits):
+        model = accuracy_model(space, list(known.values()))
+        downhill = Downhill(
+          stage,
+          model,
+          resources.at(target),
+          self.descent_steps,
+          self.descent_rate,
+          self.gumbel_temperature,
+          rng.getrandbits(32),
+        )
+        specs = self._proposed(stage, downhill.bisected(), distinct, rng)
+        scored = yield specs
+        known |= {space.encode(one.spec): one for one in scored.candidates}
+      within = [one for one in known.values() if problem.is_met_by(one.spec, target)]
+      found = most_accurate(within).spec
+      yield (found,)  # so that it stands for an iteration, whichever round it is of
+      chosen = chosen or found
+    assert chosen is not None  # a problem has a target
+    return chosen
+
+  def check(self, problem: Problem) -> None:
+    """See `Optimizer.check`: what the smallest network meets is reached."""
+
+  def amount(self, problem: Problem) -> tuple[int, int]:
+    """See `Optimizer.amount`."""
+    targets = len(problem.targets)
+    iterations = math.ceil(self.surrogate_samples / BATCH) + targets * (self.refits + 1)
+    return iterations, self.surrogate_samples + targets * self.refits * self.refit_samples
+
+  def choose(self, scored: Sequence[Candidate], previous: Candidate | None = None) -> Candidate:
+    """See `Optimizer.choose`: the best of a round; the first networks meet no target."""
+    return most_accurate(scored)
+
+  def pick(self, bests: Sequence[Candidate]) -> Candidate:
+    """See `Optimizer.pick`."""
+    return most_accurate(bests)
+
+  def _first(
+    self, problem: Problem, distinct: Distinct, rng: random.Random
+  ) -> Generator[tuple[NetworkSpec, ...], None, None]:
+    """Networks near the targets in turns, whose decisions have nothing to do with each other."""
+    space = problem.space
+    near = [
+      Distribution.near(space, functools.partial(is_within, stage))
+      for stage in map(problem.at, problem.targets)
+    ]
+
+    def draw() -> NetworkSpec:
+      distribution = rng.choice(near)
+      return space.decode(distribution.row(distribution.draw(rng)))
+
+    left = self.surrogate_samples
+    while left > 0:
+      specs = distinct.draw(draw, min(BATCH, left))
+      if not specs:
+        return
+      left -= len(specs)
+      yield specs
+
+  def _proposed(
+    self, stage: Problem, distribution: Distribution, distinct: Distinct, rng: random.Random
+  ) -> tuple[NetworkSpec, ...]:
+    """The most probable network within the target, and new ones that the distribution draws."""
+    space = stage.space
+    mode = space.decode(distribution.mode_within(functools.partial(is_within, stage)))
+    key = space.encode(mode)
+
+    def draw() -> NetworkSpec | None:
+      row = distribution.row(distribution.draw(rng))
+      spec = space.decode(row)
+      return spec if space.encode(spec) != key and is_within(stage, row) else None
+
+    return (mode, *distinct.draw(draw, self.refit_samples - 1))
