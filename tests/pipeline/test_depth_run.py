@@ -117,7 +117,7 @@ def _search():
   from nadv2_tf.options import SearchOptions
 
   values = {"metric": "macs", "target": "60%", "limit": "", "device": "host", "num_threads": 1}
-  values |= {"benchmark_binary": None, "benchmark_url": None, "cpu_mask": None}
+  values |= {"attempts": 1, "benchmark_binary": None, "benchmark_url": None, "cpu_mask": None}
   values |= {"delegate": "cpu", "confirm_every": 5, "tighten": 0, "search_optimizer": "mcd"}
   settings = {"samples_per_iteration": 4, "layers_per_sample": 4, "initial_reduction": 0.2}
   return SearchOptions(**values, optimizer_settings=settings)
