@@ -81,13 +81,8 @@ class Confirmation:
       return {
         target: self._measured(target, attempts[target], row) for target, row in known.items()
       }
-    path = {}
-    if all(attempt.number == 1 for attempt in attempts.values()):
-      path = {
-        iteration.number: iteration.best.spec
-        for iteration in result.iterations
-        if iteration.number % self._options.confirm_every == 0
-      }
+    is_first = all(attempt.number == 1 for attempt in attempts.values())
+    path = self._path(result) if is_first else {}
     found = {self._label(target): attempt.found.spec for target, attempt in attempts.items()}
     shared = {LARGEST: self._problem.space.largest()} if self._shares.keys() & attempts else {}
     rows = self._rows(path | found | shared)
@@ -107,6 +102,14 @@ class Confirmation:
       self._keep(target, of_round)
       measured[target] = self._measured(target, attempt, of_round)
     return measured
+
+  def _path(self, result: SearchResult) -> dict[int, NetworkSpec]:
+    """{iteration: its best network} of those that are measured on the way."""
+    return {
+      iteration.number: iteration.best.spec
+      for iteration in result.iterations
+      if iteration.number % self._options.confirm_every == 0
+    }
 
   def finish(self, kept: Mapping[float, Attempt]) -> None:
     """Adds the networks that are kept, {target: `Attempt`}, to what was measured on the way."""
