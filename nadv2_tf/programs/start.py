@@ -30,7 +30,8 @@ def start(main: Callable[[], None], goes_on: bool = False) -> None:
   for stream in (sys.stdout, sys.stderr):
     # A name that the terminal's encoding does not have must not end what took hours.
     if isinstance(stream, io.TextIOWrapper):
-      stream.reconfigure(errors="backslashreplace")
+      with contextlib.suppress(OSError):  # it was redirected after its beginning
+        stream.reconfigure(errors="backslashreplace")
   _show_all_flags_in_help()
   try:
     arguments = presets.expanded(sys.argv)
