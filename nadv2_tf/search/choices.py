@@ -105,27 +105,6 @@ def network_of(
   return space.decode(row)
 
 
-def narrowed(space: SearchSpace, blocks: Sequence[BlockChoices]) -> SearchSpace:
-  """The space whose decisions have only the values that occur in the options of `blocks`.
-
-  It has the same columns, so its rows are rows of `space`; its network is the largest that is left.
-  Columns of blocks that are not there keep all their values.
-  """
-  allowed: dict[int, set[int]] = {}
-  for block in blocks:
-    for choice in block.choices:
-      for column, value in zip(block.columns, choice.values, strict=True):
-        allowed.setdefault(column, set()).add(value)
-  decisions = tuple(
-    dataclasses.replace(decision, choices=tuple(sorted(allowed[column])))
-    if column in allowed
-    else decision
-    for column, decision in enumerate(space.decisions)
-  )
-  largest = space.decode(tuple(decision.choices[-1] for decision in decisions))
-  return SearchSpace(largest, decisions)
-
-
 def _of_block(space: SearchSpace, index: int, columns: Sequence[int], levels: int) -> BlockChoices:
   decisions = {column: space.decisions[column] for column in columns}
   kernels = next((d.choices for d in decisions.values() if d.kind == "kernel"), (None,))

@@ -61,13 +61,6 @@ ADDITIVE = Need(
   "a metric that adds up over the blocks",
   "Take --metric=macs, parameters, size_bytes or latency_ms, or give your meter block_costs(spec).",
 )
-#: a latency for each layer
-TABLE = Need(
-  "metric",
-  LatencyMeter,
-  "a measured latency table",
-  "Take --metric=latency_ms, with a device or --device=table:FILE.csv.",
-)
 
 
 def name_of(optimizer: Optimizer) -> str:

@@ -8,7 +8,7 @@ from toy import SPACE
 
 from nadv2_tf import backbones
 from nadv2_tf.resources import MacsMeter
-from nadv2_tf.search.choices import Choice, choices, narrowed, network_of
+from nadv2_tf.search.choices import Choice, choices, network_of
 from nadv2_tf.search.tabular import TabularBenchmark
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head, Residual
@@ -97,28 +97,11 @@ def test_a_row_that_is_none_of_the_options():
   assert inverted.of((*row[:1], 4, *row[2:])) is None
 
 
-def test_a_narrowed_space_has_the_values_of_its_options_alone():
-  blocks = choices(SPACE)
-  kept = [
-    blocks[1].keeping({blocks[1].choices[0], blocks[1].choices[3]}),
-    blocks[2].keeping({blocks[2].choices[2]}),
-  ]
-  space = narrowed(SPACE, kept)
-  assert [decision.choices for decision in space.decisions] == [
-    SPACE.decisions[0].choices,
-    (0, 8),
-    (0, 8),
-    (0, 8),
-    (3,),
-    (4,),
-    (8,),
-    SPACE.decisions[7].choices,
-  ]
-  assert SPACE.encode(space.largest()) == (8, 8, 8, 8, 3, 4, 8, 16)
-  rng = random.Random(0)
-  for _ in range(20):
-    spec = space.sample(rng)
-    assert SPACE.contains(spec) and SPACE.encode(spec) == space.encode(spec)
+def test_some_options_of_a_block_are_kept_in_their_order():
+  block = choices(SPACE)[1]
+  few = block.keeping({block.choices[3], block.choices[0]})
+  assert few.choices == (block.choices[0], block.choices[3])
+  assert (few.index, few.columns) == (block.index, block.columns)
 
 
 def test_layers_of_a_table_have_their_choices():

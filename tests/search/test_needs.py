@@ -9,7 +9,7 @@ from nadv2_tf.resources import COUNTS, MacsMeter, PeakMemoryMeter
 from nadv2_tf.resources.latency_table import LatencyTable
 from nadv2_tf.resources.pieces import Piece
 from nadv2_tf.search import MultiLayerCoordinateDescent, Problem, RandomSearch, UnmetNeed, minimize
-from nadv2_tf.search.needs import ADDITIVE, TABLE, AdditiveMeter, LatencyMeter, Need, name_of
+from nadv2_tf.search.needs import ADDITIVE, AdditiveMeter, LatencyMeter, Need, name_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,15 +66,6 @@ def test_a_need_of_the_evaluator():
   with pytest.raises(UnmetNeed, match="Waiting needs patience, which Evaluator is not. Wait."):
     minimize(_problem(MacsMeter()), Waiting(5), Evaluator())
   assert minimize(_problem(MacsMeter()), Waiting(5), Patient()).samples_scored == 5
-
-
-def test_a_count_is_no_latency_table():
-  @dataclasses.dataclass(frozen=True)
-  class Timed(RandomSearch):
-    needs = (TABLE,)
-
-  with pytest.raises(UnmetNeed, match="Timed needs a measured latency table, .* in MACs"):
-    minimize(_problem(MacsMeter()), Timed(5), Evaluator())
 
 
 def test_optimizers_go_by_their_registered_names():
