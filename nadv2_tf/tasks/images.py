@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 LARGEST_PIXELS = 256_000_000
 #: of larger ones one is decoded at a time: on all cores at once they would fill the memory
 MANY_PIXELS = 50_000_000
+#: pictures of more are kept at half of their width and height: every thread may hold one
+KEPT_PIXELS = 100_000_000
 #: what photographs come in; others, such as EPS, Pillow hands to programs that it finds
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")
 #: Pillow's modes of bytes; what others hold above 255 it would turn to white
@@ -79,7 +81,7 @@ def read_image(path: AnyPath, image_size: int) -> np.ndarray:
 
 
 def read_picture(path: AnyPath, content: bytes | None = None, mode: str = "RGB") -> Image.Image:
-  """A whole image file as a Pillow picture, turned upright.
+  """A whole image file as a Pillow picture, turned upright; a very large one at half its size.
 
   Args:
     path: of the file, or what an error calls it.
@@ -89,8 +91,14 @@ def read_picture(path: AnyPath, content: bytes | None = None, mode: str = "RGB")
   Raises:
     Unreadable: naming the path, if it is no readable image or too large.
   """
-  file = None if content is None else io.BytesIO(content)
-  return opened(path, lambda image: upright(image).convert(mode), file)
+
+  def use(image: Image.Image) -> Image.Image:
+    turned = upright(image)
+    is_new = turned is not image  # a copy more would be a third one in memory
+    picture = turned if is_new and turned.mode == mode else turned.convert(mode)
+    return picture.reduce(2) if picture.width * picture.height > KEPT_PIXELS else picture
+
+  return opened(path, use, None if content is None else io.BytesIO(content))
 
 
 def opened(

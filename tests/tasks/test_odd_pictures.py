@@ -103,6 +103,18 @@ def test_a_photograph_of_108_megapixels_is_read(tmp_path, recwarn):
   assert not recwarn
 
 
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_very_large_pictures_are_kept_at_half_their_size(tmp_path, monkeypatch, orientation):
+  path = _written(tmp_path, with_exif("PNG", pixels(32, 48), orientation))
+  whole = images.read_picture(path)
+  monkeypatch.setattr(images, "KEPT_PIXELS", 32 * 48 - 1)
+  half = images.read_picture(path)
+  assert [2 * side for side in half.size] == list(whole.size)
+  # The square that a network sees is the same: smooth pictures lose nothing.
+  expected = images.square(whole, 8).astype(int)
+  np.testing.assert_allclose(images.square(half, 8), expected, atol=3)
+
+
 def test_large_pictures_are_decoded_one_at_a_time(tmp_path, monkeypatch):
   monkeypatch.setattr(images, "MANY_PIXELS", 100)
   path = _written(tmp_path, encoded("PNG", pixels()))
