@@ -7,6 +7,7 @@ import io
 import os
 import pathlib
 import sys
+import warnings
 from typing import TYPE_CHECKING, NoReturn
 
 from absl import app, flags, logging
@@ -32,6 +33,8 @@ def start(main: Callable[[], None], goes_on: bool = False) -> None:
     if isinstance(stream, io.TextIOWrapper):
       with contextlib.suppress(OSError):  # it was redirected after its beginning
         stream.reconfigure(errors="backslashreplace")
+  # Malformed metadata costs no picture; what does is an error.
+  warnings.filterwarnings("ignore", module="PIL")
   _show_all_flags_in_help()
   try:
     arguments = presets.expanded(sys.argv)

@@ -7,7 +7,7 @@ import pathlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-  from collections.abc import Iterable, Iterator, Sequence
+  from collections.abc import Iterator, Sequence
 
   from nadv2_tf.types import AnyPath
 
@@ -38,8 +38,10 @@ def entries_of(folder: AnyPath) -> list[os.DirEntry[str]]:
 
 
 def folders_in(folder: AnyPath) -> list[str]:
-  """Names of the folders in a folder, in order."""
-  return [entry.name for entry in entries_of(folder) if entry.is_dir()]
+  """Names of the folders in a folder, in order; raises ValueError as `files_below`."""
+  entries = entries_of(folder)
+  _refuse(folder, [e.path for e in entries if not e.is_dir() and not e.is_file()])
+  return [entry.name for entry in entries if entry.is_dir()]
 
 
 def files_below(folder: AnyPath) -> list[str]:
@@ -52,12 +54,17 @@ def files_below(folder: AnyPath) -> list[str]:
   files: list[str] = []
   odd: list[str] = []
   _walk(os.fspath(folder), (), files, odd)
+  _refuse(folder, odd)
+  return sorted(files)
+
+
+def _refuse(folder: AnyPath, odd: Sequence[str]) -> None:
+  """Raises ValueError if there are entries that are neither files nor folders."""
   if odd:
     raise ValueError(
       f"{folder}: {counted(odd, 'entry is no file', 'entries are no files')} (a link that leads "
-      f"nowhere or back, or a pipe); the first is {min(odd)}. Mend or remove what is meant by it."
+      f"nowhere or back, or a pipe); the first is {min(odd)}. Mend it or remove it."
     )
-  return sorted(files)
 
 
 def _walk(
@@ -87,6 +94,6 @@ def loose_pictures(folder: AnyPath) -> Iterator[str]:
   )
 
 
-def is_picture(name: str, ends: Iterable[str] = PICTURES) -> bool:
+def is_picture(name: str) -> bool:
   """Whether a file's name ends as a picture's does."""
-  return name.lower().endswith(tuple(ends))
+  return name.lower().endswith(PICTURES)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from odd_pictures import with_chunk
 from PIL import Image
 
 
@@ -57,6 +58,17 @@ def test_a_streamed_test_image_is_looked_at_before_training(fails, pictures, out
   flags += [] if command == "train" else ["--metric=macs", "--target=50%"]
   fails(f"Cannot read the image {path}", command, *flags, f"--output={output}")
   assert not output.exists()
+
+
+def test_a_picture_with_malformed_metadata_says_nothing(run_command, pictures, output):
+  """Pillow would warn of it in two lines, and not say of which file."""
+  content = (pictures / "train" / "cat" / "1.png").read_bytes()
+  data = b"II*\0\xff\xff\xff\xff"
+  (pictures / "train" / "cat" / "1.png").write_bytes(with_chunk(content, b"eXIf", data))
+  flags = [f"--data=folder:{pictures}", "--holdout=9", f"--output={output}"]
+  status, _, stderr = run_command("train", *flags)
+  assert status == 1 and stderr.startswith("error: --holdout must be from")
+  assert len(stderr.splitlines()) == 1
 
 
 def test_label_outside_the_classes_is_named(fails, small, tmp_path, output):

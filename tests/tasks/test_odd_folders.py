@@ -146,6 +146,14 @@ def test_entries_that_are_no_files_are_counted_and_named(folder, how, kind):
     _load(folder, how)
 
 
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_class_folder_that_is_not_there_is_named(folder, part):
+  """A link to a disk that is not mounted: without it the other classes would move."""
+  (folder / part / "Aardvark").symlink_to("/not/mounted/Aardvark")
+  with pytest.raises(ValueError, match=f"{part}: 1 entry is no file .* {folder}/{part}/Aardvark"):
+    _load(folder)
+
+
 @pytest.mark.parametrize("how", HOW)
 def test_pictures_beside_the_class_folders_are_counted_and_told(folder, how):
   _fill(folder / "train", 2)
