@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+  import pathlib
   from collections.abc import Sequence
 
 #: of data without a test part, where --test_share is not given
@@ -28,6 +29,11 @@ class Cut:
 
   split: str | None = None
   share: float | None = None
+
+  def parts_in(self, root: pathlib.Path) -> list[str]:
+    """Names of the parts that a folder has: train, the usual test parts, and what is asked for."""
+    names = dict.fromkeys(("train", *TEST_PARTS, *([self.split] if self.split else [])))
+    return [name for name in names if (root / name).is_dir()]
 
   def check(self, source: str, parts: Sequence[str]) -> None:
     """Raises ValueError for what does not go with data of such parts, with or without "train"."""

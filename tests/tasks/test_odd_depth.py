@@ -162,6 +162,7 @@ def test_the_test_part_may_have_another_name_or_be_chosen(tmp_path):
   _pairs(tmp_path / "test", 4)
   assert len(_load(tmp_path).test) == 4
   assert len(_load(tmp_path, Cut("val")).test) == 2
+  assert len(_load(tmp_path, Cut("other")).test) == 1
   with pytest.raises(ValueError, match="--test_split must be .* which are test, val; got 'all'"):
     _load(tmp_path, Cut("all"))
   with pytest.raises(ValueError, match="--test_share is for classification; --depth_test says"):

@@ -224,7 +224,9 @@ def test_a_test_part_without_labels_and_no_other_is_refused(folder):
 def test_test_split_chooses_the_part(folder):
   _fill(folder / "val" / "ant", 1)
   assert len(_load(folder).test) == 4
+  _fill(folder / "next year" / "bee", 3)
   assert len(_load(folder, split="val").test) == 1
+  assert len(_load(folder, split="next year").test) == 3
   for split in ("train", "holdout"):
     with pytest.raises(
       ValueError, match=f"--test_split must be .* which are test, val; got '{split}'"

@@ -83,9 +83,9 @@ def _parts(
     )
   if map_format.depth_test is not None:
     raise ValueError(f"--depth_test is for a folder without a test part; {root} has one.")
-  there = [name for name in TEST_PARTS if (root / name).is_dir()]
-  cut.check(source, ["train", *there])
-  return root / "train", root / (cut.split or next(iter(there), TEST_PARTS[0]))
+  there = cut.parts_in(root)
+  cut.check(source, there)
+  return root / "train", root / (cut.split or [*there, TEST_PARTS[0]][1])
 
 
 def _cut(pairs: list[Pair], test: int | None, root: pathlib.Path) -> list[list[Pair]]:

@@ -32,7 +32,7 @@ def find(place: str, cut: Cut) -> Found:
   train = root / "train"
   if not train.is_dir():
     return _found_whole(place, root, cut)
-  cut.check(f"folder:{place}", [name for name in ("train", *TEST_PARTS) if (root / name).is_dir()])
+  cut.check(f"folder:{place}", cut.parts_in(root))
   class_names = _class_names(train)
   of_train = _files(train, class_names, f"folder:{place}")
   test, notes = _test_part(root, class_names, cut.split)
