@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from nadv2_tf.option import check_options, option
 from nadv2_tf.search.distribution import Distribution
 from nadv2_tf.search.downhill import Downhill, ResourceModels, accuracy_model
-from nadv2_tf.search.problem import Candidate, Problem, Round, most_accurate
+from nadv2_tf.search.problem import Asked, Candidate, Problem, Round, most_accurate
 from nadv2_tf.search.registry import OPTIMIZERS
 from nadv2_tf.search.sampling import Distinct, is_within
 
@@ -77,7 +77,7 @@ class Differentiable:
   def search(
     self, problem: Problem, rng: random.Random
   ) -> Generator[Sequence[NetworkSpec], Round, NetworkSpec]:
-    """See `Optimizer.search`."""
+    """See `Optimizer.search`; each descent tells its lambda and how wrong the predictor was."""
     space, distinct = problem.space, Distinct(problem.space)
     known: dict[tuple[int, ...], Candidate] = {}
     for specs in self._first(problem, distinct, rng):
@@ -98,8 +98,10 @@ class Differentiable:
           self.gumbel_temperature,
           rng.getrandbits(32),
         )
-        specs = self._proposed(stage, downhill.bisected(), distinct, rng)
-        scored = yield specs
+        weight, distribution = downhill.bisected()
+        specs = self._proposed(stage, distribution, distinct, rng)
+        told = {"resource_weight": weight, "predictor_error": resources.error(specs)}
+        scored = yield Asked(specs, **told)
         known |= {space.encode(one.spec): one for one in scored.candidates}
       within = [one for one in known.values() if problem.is_met_by(one.spec, target)]
       found = most_accurate(within).spec

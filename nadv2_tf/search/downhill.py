@@ -91,7 +91,8 @@ class ResourceModels:
   """
 
   def __init__(self, problem: Problem, samples: int, rng: random.Random) -> None:
-    space = problem.space
+    space = self._space = problem.space
+    self._meter = problem.meter
     self._specs = [random_of_any_size(space, rng) for _ in range(samples)]
     self._specs += [space.smallest(), space.largest()]
     seed = rng.getrandbits(32)
@@ -106,6 +107,15 @@ class ResourceModels:
     rows = [features_of(space.decisions, space.encode(spec)) for spec in self._specs]
     roots = [meter.measure(spec) ** 0.5 for spec in self._specs]
     return Model(codes, fitted(rows, roots, HIDDEN, seed))
+
+  def error(self, specs: Sequence[NetworkSpec]) -> float:
+    """What the model of the metric is off by, on average over networks, as a share of the mean."""
+    space, model = self._space, self._models[0]
+    truths = list(map(self._meter.measure, specs))
+    rows = [model.codes.of_row(space.decisions, space.encode(spec)) for spec in specs]
+    told = [max(model.regressor.value(row), 0.0) ** 2 for row in rows]
+    off = sum(abs(one - other) for one, other in zip(told, truths, strict=True))
+    return off / (sum(truths) or 1.0)
 
   def at(self, target: float) -> Resource:
     """With `target` for the metric, and the limits."""
@@ -179,14 +189,14 @@ class Downhill:
     distribution.move(relaxed.rows(), 1.0)
     return distribution
 
-  def bisected(self) -> Distribution:
-    """The one with the least weight found whose most probable network meets the target.
+  def bisected(self) -> tuple[float, Distribution]:
+    """The least weight found whose most probable network meets the target, and its distribution.
 
-    It is that of the largest weight where not even this one's does.
+    It is the largest weight where not even this one's does.
     """
     found = self.weighted(MOST_WEIGHT)
     if not self._is_met(found):
-      return found
+      return MOST_WEIGHT, found
     low, high = LEAST_WEIGHT, MOST_WEIGHT
     for _ in range(BISECTIONS):
       middle = (low * high) ** 0.5
@@ -195,7 +205,7 @@ class Downhill:
         found, high = distribution, middle
       else:
         low = middle
-    return found
+    return high, found
 
   def _is_met(self, distribution: Distribution) -> bool:
     spec = self.stage.space.decode(distribution.mode())

@@ -8,28 +8,18 @@ import dataclasses
 import functools
 import math
 import random
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from typing import ClassVar
 
 from nadv2_tf.option import option
 from nadv2_tf.search.distribution import Distribution, Draw
-from nadv2_tf.search.problem import Candidate, Problem, Round, most_accurate
+from nadv2_tf.search.problem import Asked, Candidate, Problem, Round, most_accurate
 from nadv2_tf.search.registry import OPTIMIZERS
 from nadv2_tf.search.sampling import is_within
 from nadv2_tf.spec import NetworkSpec
 
 #: with one sample there is nothing to weigh it against
 FEWEST_SAMPLES = 2
-
-
-@dataclasses.dataclass(frozen=True)
-class Step:
-  """What a step began with: the distribution's entropy in nats, and the samples drawn for it."""
-
-  target: float
-  number: int
-  entropy: float
-  samples: int
 
 
 @OPTIMIZERS.register("fp_nas")
@@ -100,18 +90,9 @@ class FpNas:
       raise ValueError(f"cost_weight must be at least 0, got {self.cost_weight}.")
 
   def search(
-    self,
-    problem: Problem,
-    rng: random.Random,
-    watch: Callable[[Step], None] = lambda step: None,
+    self, problem: Problem, rng: random.Random
   ) -> Generator[Sequence[NetworkSpec], Round, NetworkSpec]:
-    """See `Optimizer.search`.
-
-    Args:
-      problem: see there.
-      rng: see there.
-      watch: called before every step.
-    """
+    """See `Optimizer.search`; every step tells its entropy and how many networks it draws."""
     found = problem.start
     for target in problem.targets:
       stage = problem.at(target)
@@ -120,11 +101,10 @@ class FpNas:
         if number == math.ceil(self.joint_after * self.search_steps):
           distribution = distribution.joint()
         draws = [distribution.draw(rng) for _ in range(self._samples(distribution))]
-        watch(Step(target, number + 1, distribution.entropy(), len(draws)))
         yield from self._step(stage, distribution, draws)
       row = distribution.mode_within(functools.partial(is_within, stage))
       found = problem.space.decode(row)
-      yield (found,)
+      yield Asked((found,), entropy_nats=distribution.entropy(), networks_drawn=0)
     return found
 
   def check(self, problem: Problem) -> None:
@@ -160,7 +140,11 @@ class FpNas:
     space = stage.space
     specs = [space.decode(distribution.row(draw)) for draw in draws]
     keys = list(map(space.encode, specs))
-    scored = yield tuple(dict(zip(keys, specs, strict=True)).values())
+    scored = yield Asked(
+      dict(zip(keys, specs, strict=True)).values(),
+      entropy_nats=distribution.entropy(),
+      networks_drawn=len(draws),
+    )
     accuracies = {space.encode(one.spec): one.accuracy for one in scored.candidates}
     weights = likelihood_weights([accuracies[key] for key in keys], self.likelihood_scale)
     costs = [max(stage.meter.measure(spec) / stage.target - 1, 0.0) for spec in specs]

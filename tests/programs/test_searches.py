@@ -21,7 +21,7 @@ SEARCHES = {
 
 
 #: those that tell figures of themselves
-TELLING = {"flash"}
+TELLING = {"differentiable", "flash", "fp_nas"}
 
 
 @pytest.fixture(scope="module")

@@ -90,15 +90,14 @@ def test_over_all_networks_the_gradient_is_the_exact_one():
 
 
 def _steps(bench, optimizer, share, seed):
-  """(found network, the `Step`s) of a search."""
-  steps = []
-  search = optimizer.search(bench.problem(share), random.Random(seed), steps.append)
-  scored = None
+  """(found network, what each step told) of a search."""
+  search, steps, scored = optimizer.search(bench.problem(share), random.Random(seed)), [], None
   while True:
     try:
       specs = search.send(scored)
     except StopIteration as stop:
-      return stop.value, steps
+      return stop.value, steps[:-1]
+    steps.append(specs.notes)
     accuracies = bench.accuracy(specs)
     candidates = zip(specs, accuracies, map(bench.measure, specs), strict=True)
     scored = answered(optimizer, itertools.starmap(Candidate, candidates), scored)
@@ -111,17 +110,19 @@ def test_entropy_and_samples_fall_and_the_mode_is_within_the_target(bench, share
     found, steps = _steps(bench, optimizer, share, seed)
     assert bench.measure(found) <= bench.problem(share).target
     # Near the target, it is surer than with all networks equally probable.
-    assert 7 < steps[0].entropy < 8 * math.log(3)
-    assert [step.samples for step in steps] == [max(round(step.entropy), 2) for step in steps]
-    quarters = [steps[at].entropy for at in (0, 50, 100, 199)]
+    entropies = [step["entropy_nats"] for step in steps]
+    assert 7 < entropies[0] < 8 * math.log(3)
+    drawn = [step["networks_drawn"] for step in steps]
+    assert drawn == [max(round(entropy), 2) for entropy in entropies]
+    quarters = [entropies[at] for at in (0, 50, 100, 199)]
     assert quarters == sorted(quarters, reverse=True) and quarters[-1] < 0.5 * quarters[0]
-    assert steps[-1].samples < steps[0].samples
+    assert drawn[-1] < drawn[0]
 
 
 def test_without_a_lean_all_networks_are_equally_probable_at_first(bench):
   # 8 layers of 3 blocks have 8 log 3 = 8.79 nats.
   _, steps = _steps(bench, FpNas(1, 1.0, start_near_target=False), 0.5, 0)
-  assert steps[0].entropy == pytest.approx(8 * math.log(3)) and steps[0].samples == 9
+  assert steps[0] == {"entropy_nats": pytest.approx(8 * math.log(3)), "networks_drawn": 9}
 
 
 def test_the_most_probable_network_is_found(bench):
