@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from nadv2_tf.flags.define import define, read_space
+from nadv2_tf.flags.define import define, read, read_space
 from nadv2_tf.options import NetworkOptions, SearchOptions
+from nadv2_tf.options.network import is_given
 from nadv2_tf.options.timing import DeviceOptions
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
@@ -28,11 +29,11 @@ TIMED_WITH = ("num_threads", "cpu_mask", "delegate", "require_full_delegation")
 
 
 def define_flags() -> None:
-  define(NetworkOptions, "backbone", "image_size", "seed")
+  define(NetworkOptions, "backbone", "network", "image_size", "input_range", "bypass", "seed")
   define(DeviceOptions)
   define(SearchOptions, *TIMED_WITH, "search_precision", "max_spread", "attempts", "on_unsteady")
   flags.DEFINE_integer(
-    "classes", None, "Outputs of the classifier; default: the backbone's own.", lower_bound=2
+    "classes", None, "Outputs of the classifier; default: the network's own.", lower_bound=2
   )
   flags.DEFINE_enum(
     "channels",
@@ -81,7 +82,7 @@ def main() -> None:
   from nadv2_tf.resources.latency_table import LatencyTable
   from nadv2_tf.spec.files import write_atomically
 
-  space = read_space(FLAGS.classes, int(FLAGS.channels) if FLAGS.channels else None)
+  space = _space()
   settings = TimingSettings(
     FLAGS.num_threads,
     FLAGS.cpu_mask,
@@ -141,6 +142,20 @@ def train_predictor(
       write_atomically(path, trained.to_json().encode())
       measurement.finish()
   progress.line(f"{path}: {predictors.describe(LatencyPredictor.from_json(path).facts)}")
+
+
+def _space() -> SearchSpace:
+  """The space of --backbone or --network, for as many classes."""
+  options = read(NetworkOptions)
+  if not is_given(options):
+    return read_space(FLAGS.classes, int(FLAGS.channels) if FLAGS.channels else None)
+  if FLAGS.channels:
+    raise ValueError(
+      f"--channels={FLAGS.channels}: the given network takes the images that it was made for."
+    )
+  from nadv2_tf.pipeline.stages.given.network import on_paper
+
+  return on_paper(options, FLAGS.classes).space()
 
 
 def describe(path: pathlib.Path, table: LatencyTable) -> str:

@@ -14,7 +14,8 @@ from nadv2_tf.benchmarks.tables.measurement import header_of
 from nadv2_tf.benchmarks.tables.pieces import piece_file
 from nadv2_tf.benchmarks.timing.device import Timing
 from nadv2_tf.benchmarks.timing.devices import open_device
-from nadv2_tf.options import TimingSettings
+from nadv2_tf.options import NetworkOptions, TimingSettings
+from nadv2_tf.pipeline.stages.given.network import on_paper
 from nadv2_tf.resources.latency_table import LatencyTable
 from nadv2_tf.resources.pieces import Piece
 from nadv2_tf.resources.predictor import LatencyPredictor
@@ -205,6 +206,27 @@ def test_a_table_is_measured_once(measure_table, tmp_path):
   # The refused attempts leave nothing behind that the right one would trip over.
   assert "is complete already" in measure_table(image_size=8, classes=5)
   assert path.read_bytes() == before
+
+
+def test_a_table_of_a_given_network_is_that_of_a_run_with_it(measure_table, tmp_path):
+  import keras
+
+  layers = keras.layers
+  images = keras.Input((8, 8, 3))
+  x = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(8, 3, 2, "same")(images)))
+  model = keras.Model(images, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)), name="mine")
+  path = tmp_path / "mine.keras"
+  model.save(path)
+  given = {"network": str(path), "backbone": NetworkOptions().backbone, "check_networks": 0}
+  measure_table(**given, classes=5)
+  rows = LatencyTable.from_csv(tmp_path / "table.csv")
+  assert rows.facts["backbone"] == "mine" and rows.facts["input_shape"] == "8x8x3"
+  options = NetworkOptions(network=str(path))
+  space = on_paper(options, classes=5).space()
+  assert rows.measure(space.largest()) > 0
+  assert rows.facts["parameters"] == str(space.network.parameters())
+  with pytest.raises(ValueError, match="--channels=1: the given network takes the images"):
+    measure_table(**given, channels="1")
 
 
 def test_a_killed_measurement_goes_on(measure_table, monkeypatch, tmp_path):

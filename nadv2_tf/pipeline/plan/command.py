@@ -63,7 +63,9 @@ def plan(output: AnyPath, given: RunOptions, progress: Progress) -> tuple[Stage,
     started = sum(seconds for seconds, _ in watch.read()["start"].values())
     probed = probe(bench, given, started, progress.line)
   images = {name: len(getattr(bench.datasets, name)) for name in ("train", "holdout", "test")}
-  counts = counts_of(given, bench.space, images, probed.simulation, bench.folder)
+  counts = counts_of(
+    given, bench.space, images, probed.simulation, bench.folder, bench.has_new_classifier
+  )
   stages = estimate(probed.costs, counts)
   progress.line("")
   for line in table.lines(stages):

@@ -38,7 +38,7 @@ def tell(given: RunOptions, bench: Workbench, progress: Progress) -> Countdown |
     simulation = paper.simulation_on_paper(given.search, bench.space)
   except UnreachableTarget:
     return None  # a moment later the run says so better, with what it measured
-  counts = counts_of(given, bench.space, images, simulation, bench.folder)
+  counts = counts_of(given, bench.space, images, simulation, bench.folder, bench.has_new_classifier)
   costs = paper.costs_on_paper(bench.space, given, images, simulation, paper.this_machine())
   stages = [stage for stage in estimate(costs, counts) if stage.name != "start"]
   long = [stage for stage in stages if stage.seconds >= LEAST_SECONDS]

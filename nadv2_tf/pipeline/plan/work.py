@@ -15,6 +15,7 @@ from nadv2_tf.pipeline.stages import export as export_stage
 from nadv2_tf.pipeline.stages.recipes import (
   finetune_recipe,
   full_recipe,
+  head_recipe,
   is_full_first,
   super_recipe,
 )
@@ -36,6 +37,7 @@ def counts_of(
   images: Mapping[str, int],
   simulation: Simulation,
   folder: RunFolder | None = None,
+  new_classifier: bool = False,
 ) -> Counts:
   """The `Counts` of a run.
 
@@ -45,6 +47,7 @@ def counts_of(
     images: {"train", "holdout", "test": how many}.
     simulation: a `Simulation` of the search.
     folder: the `RunFolder` with what is done already; None: nothing.
+    new_classifier: whether that of a given network is replaced.
   """
   train, search, finetune = given.train, given.search, given.finetune
   steps, is_first = super_recipe(train).steps(images["train"]), is_full_first(train)
@@ -66,6 +69,7 @@ def counts_of(
     full_steps=full_steps,
     steps=steps - full_steps,
     plain_full_steps=full_recipe(train).steps(images["train"]) if is_first else 0,
+    head_steps=head_recipe(train).steps(images["train"]) if new_classifier else 0,
     finetune_steps=own.steps(trained_on),
     networks=tuple(networks),
     full_is_first=is_first,

@@ -47,6 +47,11 @@ class Workbench:
   def seed(self) -> int:
     return self.network_options.seed
 
+  @property
+  def has_new_classifier(self) -> bool:
+    """Whether a given network's classifier is replaced, and trained alone first."""
+    return self.given is not None and self.given.is_new_classifier
+
   def open(self, **groups: Any) -> RunFolder:
     """The folder, opened with option groups; a given network is kept in it from then on."""
     folder = self.folder.open(**groups)

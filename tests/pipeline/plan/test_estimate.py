@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from nadv2_tf.pipeline.plan.costs import Costs, NetworkCosts
-from nadv2_tf.pipeline.plan.estimate import DONE, Counts, estimate, total
+from nadv2_tf.pipeline.plan.estimate import DONE, HEAD_STEP, Counts, estimate, total
 from nadv2_tf.pipeline.plan.table import duration, lines
 
 FOUND = NetworkCosts(prepare=4, step=0.1, image=0.01, export=2, export_quantized=5, file_image=0.02)
@@ -34,6 +34,12 @@ def test_a_counted_run():
       "report": 1,
     }
   )
+
+
+def test_a_new_classifier_is_trained_first():
+  alone = seconds_of(full_is_first=True, plain_full_steps=10)["train full"]
+  with_head = seconds_of(full_is_first=True, plain_full_steps=10, head_steps=100)["train full"]
+  assert with_head - alone == pytest.approx(100 * HEAD_STEP * 0.3)
 
 
 def test_latency_brings_a_table_and_confirmations():
