@@ -72,14 +72,14 @@ def read_keras(name: str) -> tuple[NetworkSpec, list[str]]:
   """
   start_tensorflow("nadv2-count of a Keras model")
   from nadv2_tf.pipeline.stages import workbench
-  from nadv2_tf.pipeline.stages.given import network as given
+  from nadv2_tf.pipeline.stages.given.paper import on_paper
 
   values: dict[str, Any] = {
     each: FLAGS[each].value for each in ("image_size", "input_range", "bypass", "fixed_blocks")
   }
   is_named = name.startswith(KERAS)
   where = {"backbone": name, "weights": "none"} if is_named else {"network": name}
-  found = given.on_paper(NetworkOptions(**values | where))
+  found = on_paper(NetworkOptions(**values | where))
   space = found.space().keeping(workbench.parse_blocks(values["fixed_blocks"]))
   return space.largest(), [*(f"understood  {line}" for line in found.lines), *_searched(space)]
 

@@ -153,7 +153,7 @@ def _space() -> SearchSpace:
     raise ValueError(
       f"--channels={FLAGS.channels}: the given network takes the images that it was made for."
     )
-  from nadv2_tf.pipeline.stages.given.network import on_paper
+  from nadv2_tf.pipeline.stages.given.paper import on_paper
 
   return on_paper(options, FLAGS.classes).space()
 

@@ -15,7 +15,7 @@ from nadv2_tf.benchmarks.tables.pieces import piece_file
 from nadv2_tf.benchmarks.timing.device import Timing
 from nadv2_tf.benchmarks.timing.devices import open_device
 from nadv2_tf.options import NetworkOptions, TimingSettings
-from nadv2_tf.pipeline.stages.given.network import on_paper
+from nadv2_tf.pipeline.stages.given.paper import on_paper
 from nadv2_tf.resources.latency_table import LatencyTable
 from nadv2_tf.resources.pieces import Piece
 from nadv2_tf.resources.predictor import LatencyPredictor

@@ -8,6 +8,7 @@ import tempfile
 import time
 from typing import TYPE_CHECKING
 
+from nadv2_tf.options.finetune import FROM_FULL
 from nadv2_tf.pipeline.aim import amounts
 from nadv2_tf.pipeline.aim.limits import parse_limits
 from nadv2_tf.pipeline.aim.metric import metric_of
@@ -150,7 +151,7 @@ def _networks(
 ) -> dict[str, Any]:
   """{cost: `NetworkCosts`} of a network like the found one, and of the others if they count."""
   finetune, full = given.finetune, bench.space.largest()
-  first = finetune.finetune_distillation or finetune.transfer == "full"
+  first = finetune.finetune_distillation or finetune.transfer in FROM_FULL
   teacher = None
   if finetune.finetune_distillation:
     network = training_stages.cut_out(bench, model, full)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nadv2_tf.benchmarks.tables.measurement import CALIBRATION_NETWORKS
 from nadv2_tf.benchmarks.tables.plan import planned_pieces
+from nadv2_tf.options.finetune import FROM_FULL
 from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.aim.on_device import CHECK_NETWORKS
 from nadv2_tf.pipeline.plan.estimate import MATCHES, Counts
@@ -74,7 +75,7 @@ def counts_of(
     networks=tuple(networks),
     full_is_first=is_first,
     full_batch_share=train.batch_size / own.batch_size,
-    full_first=bool(finetune.finetune_distillation) or finetune.transfer == "full",
+    full_first=bool(finetune.finetune_distillation) or finetune.transfer in FROM_FULL,
     holdout=images["holdout"],
     test=images["test"],
     is_timed=metric.is_timed,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from nadv2_tf.models import slice_network
+from nadv2_tf.options.finetune import FROM_FULL
 from nadv2_tf.pipeline.run_folder import lineage
 from nadv2_tf.pipeline.run_folder.records import NetworkMetrics
-from nadv2_tf.pipeline.stages import plain_training, transfer
+from nadv2_tf.pipeline.stages import beginning, plain_training, transfer
 from nadv2_tf.pipeline.stages.recipes import finetune_recipe, imitation, is_full_first
 from nadv2_tf.pipeline.stages.training_checkpoints import training_checkpoints
 from nadv2_tf.resources import COUNTS
@@ -54,7 +55,7 @@ def trained_full(
 
   It is cut out of the super-network: for --order=paper, where no stage trained it before.
   """
-  if not finetune_options.finetune_distillation and finetune_options.transfer != "full":
+  if not finetune_options.finetune_distillation and finetune_options.transfer not in FROM_FULL:
     return None
   full = bench.space.largest()
   return finetune(bench, super_model, full, finetune_options, FULL, progress)[0]
@@ -126,10 +127,9 @@ def finetune(
   what = {"recipe": recipe, "spec": spec, "finetune": finetune_options}
   all_images = with_holdout(bench) if finetune_options.finetune_holdout else bench
   checkpoints = training_checkpoints(all_images, name, what, progress)
-  begins_with = full if _begins_with_full(finetune_options, full) else super_model
   made_from = {
     "a network (found.json and the like)": lineage.of_spec(spec),
-    "trained weights": lineage.of_weights(begins_with),
+    "trained weights": _digest_of_beginning(finetune_options, full, super_model),
     "training images": all_images.datasets.train.digest(),
   }
   if finetune_options.finetune_distillation:
@@ -144,8 +144,11 @@ def finetune(
   start = time.monotonic()
   folder.write_spec(name, spec)
   teacher = plain_training.teacher_of(bench, full, imitation(finetune_options))
+  start_of = FULL if _begins_with_full(finetune_options, full) else beginning.SUPER_NETWORK
   if name == FOUND and finetune_options.transfer == "trajectory":
     model = _carried_over(bench, super_model, spec, finetune_options, progress, teacher)
+  elif finetune_options.transfer == "tried" and full is not None:
+    model, start_of = beginning.tried(bench, super_model, full, spec, recipe, progress, teacher)
   else:
     model = begun(bench, super_model, spec, finetune_options, full)
   predict = keras_predictor(model)
@@ -156,7 +159,6 @@ def finetune(
   )
   folder.log_training(f"fine-tuning of the {name} network", done.reports, done.setbacks)
   seconds = {"finetune": round(time.monotonic() - start, 1)}
-  start_of = FULL if begins_with is full else "super-network"
   metrics = record(all_images, predict, spec, name, seconds, before, start_of)
   lineage.note(folder, path, **made_from)
   save_atomically(model.save, path)
@@ -174,8 +176,8 @@ def begun(
   """The network `spec` as its last training begins, with batch-norm statistics of its own.
 
   Args:
-    full: the trained full network, which --transfer=full cuts it out of; None, and any other
-      transfer: the super-network.
+    full: the trained full network, which --transfer=full and tried cut it out of; None, and any
+      other transfer: the super-network.
   """
   if not _begins_with_full(finetune_options, full):
     return cut_out(bench, super_model, spec)
@@ -186,7 +188,16 @@ def begun(
 
 
 def _begins_with_full(finetune_options: FinetuneOptions, full: keras.Model | None) -> bool:
-  return full is not None and finetune_options.transfer == "full"
+  return full is not None and finetune_options.transfer in FROM_FULL
+
+
+def _digest_of_beginning(
+  finetune_options: FinetuneOptions, full: keras.Model | None, super_model: SuperNetwork
+) -> Any:
+  of_full, of_super = lineage.of_weights(full), lineage.of_weights(super_model)
+  if finetune_options.transfer == "tried":
+    return [of_full, of_super]
+  return of_full if _begins_with_full(finetune_options, full) else of_super
 
 
 def with_holdout(bench: Workbench) -> Workbench:

@@ -154,7 +154,7 @@ def space_of(
     ValueError: for a backbone or shape that is not allowed, or fixed blocks that are none.
   """
   if is_given(network_options):
-    from nadv2_tf.pipeline.stages.given.network import on_paper
+    from nadv2_tf.pipeline.stages.given.paper import on_paper
 
     return on_paper(network_options).space().keeping(parse_blocks(network_options.fixed_blocks))
   space = backbones.search_space(network_options.backbone, input_shape, classes)
