@@ -11,12 +11,31 @@ OLD_DELEGATES = {"xnnpack": "cpu"}
 ON_UNSTEADY = ("mark", "fail")
 HOST_RUNNERS = ("interpreter", "litert")
 PRECISIONS = ("float32", "int8")
+#: how a --device begins that is a file
+FILES = ("table:", "predictor:")
 
 
 def _check_mask(mask: str) -> None:
   is_number = re.fullmatch(r"(0x)?[0-9a-fA-F]{1,32}", mask)
   if not is_number or int(mask, 16) == 0:
     raise ValueError(f"must be a hexadecimal mask such as f0, got {mask!r}.")
+
+
+def device_names(text: str) -> tuple[str, ...]:
+  """The devices that --device names, with commas between; the first leads a search.
+
+  Raises:
+    ValueError: if one is named twice, or a file among others.
+  """
+  if text.startswith(FILES):
+    return (text,)
+  names = tuple(name.strip() for name in text.split(","))
+  if len(set(names)) < len(names) or any(name.startswith(FILES) for name in names):
+    raise ValueError(
+      "--device must name each device once, and a table:FILE or predictor:FILE alone, got "
+      f"{text!r}."
+    )
+  return names
 
 
 def num_threads() -> int:
@@ -78,8 +97,9 @@ class DeviceOptions(OptionGroup):
   device: str = option(
     "host",
     "Where latency is measured: host (this machine), adb or adb:SERIAL (a phone over the Android "
-    "Debug Bridge); in a search also table:FILE (a latency table) or "
-    "predictor:FILE (a latency predictor), which need no device.",
+    "Debug Bridge); in a search also table:FILE (a latency table) or predictor:FILE (a latency "
+    "predictor), which need no device, or several devices, such as adb:A,adb:B: the found network "
+    "meets the target on all.",
   )
   benchmark_binary: str | None = option(
     None,

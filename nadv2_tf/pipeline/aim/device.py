@@ -6,16 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from nadv2_tf.benchmarks.timing.devices import open_device
 from nadv2_tf.options import TimingSettings
+from nadv2_tf.options.timing import device_names
 
 if TYPE_CHECKING:
   from nadv2_tf.benchmarks.timing.device import Device
   from nadv2_tf.options import SearchOptions
 
 
-def device_of(options: SearchOptions) -> Device:
-  """The `Device` of a run; raises ValueError if --device is none."""
+def device_of(options: SearchOptions, number: int = 0) -> Device:
+  """The `Device` of a run, the first or a further one; raises ValueError if --device is none."""
   return open_device(
-    options.device, options.benchmark_binary, options.benchmark_url, options.host_runner
+    device_names(options.device)[number],
+    options.benchmark_binary,
+    options.benchmark_url,
+    options.host_runner,
   )
 
 
@@ -47,4 +51,5 @@ def check_timing(options: SearchOptions, has_device: bool) -> None:
   """
   timing_settings(options)
   if has_device:
-    device_of(options)
+    for number in range(len(device_names(options.device))):
+      device_of(options, number)

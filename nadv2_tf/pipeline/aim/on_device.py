@@ -108,15 +108,20 @@ def timed_range(options: SearchOptions, space: SearchSpace, folder: RunFolder) -
 
 
 def device_table(
-  options: SearchOptions, space: SearchSpace, folder: RunFolder, progress: Progress
+  options: SearchOptions,
+  space: SearchSpace,
+  folder: RunFolder,
+  progress: Progress,
+  number: int = 0,
 ) -> LatencyTable:
-  """The latency table of the run's device; measured first if the folder has none.
+  """The latency table of a device of the run; measured first if the folder has none.
 
   Args:
     options: `SearchOptions`.
     space: the `SearchSpace`.
     folder: the `RunFolder`.
     progress: a `Progress`.
+    number: which of the devices.
 
   Raises:
     TimingError: if the device cannot time, or is too busy for a table that holds.
@@ -124,9 +129,9 @@ def device_table(
   from nadv2_tf.benchmarks.tables.measurement import TableMeasurement, check_header, header_of
   from nadv2_tf.spec.files import write_atomically
 
-  path = folder.latency_table
+  path = folder.latency_table_of(number)
   settings = timing_settings(options, on_unsteady=options.on_unsteady)
-  with device_of(options) as device, progress.bar("latency table", 0, "files") as bar:
+  with device_of(options, number) as device, progress.bar("latency table", 0, "files") as bar:
     if path.exists():  # before a partial file is begun, which would stand in the way
       check_header(path, header_of(space, device, settings))
     measurement = TableMeasurement(space, device, settings, path, report=bar.of_total)

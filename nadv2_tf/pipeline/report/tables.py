@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-  from collections.abc import Mapping
+  from collections.abc import Iterable, Mapping
 
   from nadv2_tf.pipeline.report.figures import Overview
   from nadv2_tf.pipeline.run_folder.records import NetworkMetrics, RunMetrics, SearchedMetric
@@ -40,6 +40,7 @@ def network_rows(metrics: Overview) -> list[tuple[str, dict[str, str]]]:
   network before the super-network, and all are cut out of that.
   """
   rows, networks, seconds = [], metrics.networks, metrics.run.seconds
+  devices = dict.fromkeys(device for network in networks.values() for device in network.devices)
   for name in [*ORDER, *(name for name in networks if name not in ORDER)]:
     if name in networks:
       stages = SHARED.get(kind_of(name), ())
@@ -47,7 +48,7 @@ def network_rows(metrics: Overview) -> list[tuple[str, dict[str, str]]]:
         stages = ("train", *stages)
       shared = {stage: seconds.get(stage) for stage in stages}
       own = _own_column(metrics, name)
-      columns = _columns(networks[name], shared, own, metrics.run.quality)
+      columns = _columns(networks[name], shared, own, metrics.run.quality, devices)
       rows.append((network_title(name), columns))
   return rows
 
@@ -93,6 +94,7 @@ def _columns(
   shared_seconds: dict[str, float | None],
   own: Mapping[str, str],
   quality: str,
+  devices: Iterable[str],
 ) -> dict[str, str]:
   seconds, measures = {**shared_seconds, **network.seconds}, network.measures
   return {
@@ -101,10 +103,17 @@ def _columns(
     **{title: _format(value, "{:.4g}") for title, value in measures.items() if title != quality},
     **own,
     "latency": _format(network.latency_ms, "{:.3f} ms"),
+    **{device: _format(_on(network, device), "{:.3f} ms") for device in devices},
     "MACs": _format(_millions(network.macs), "{:.3f} M"),
     "parameters": _format(network.parameters, "{:,}"),
     **{stage: _format(seconds.get(stage), "{:.0f} s") for stage in STAGES},
   }
+
+
+def _on(network: NetworkMetrics, device: str) -> float | None:
+  """Milliseconds on another one of several devices, None if nobody measured it."""
+  measured = network.devices.get(device)
+  return measured.latency_ms if measured else None
 
 
 def _millions(count: float | None) -> float | None:

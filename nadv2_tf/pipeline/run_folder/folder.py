@@ -59,6 +59,10 @@ class RunFolder:
   report = property(lambda self: self.path / "report.html")
   pareto = property(lambda self: self.path / "pareto.png")
 
+  def latency_table_of(self, number: int) -> pathlib.Path:
+    """The latency table of one of several devices; that of number 0 is `latency_table`."""
+    return self.path / f"latency_table_{number + 1}.csv" if number else self.latency_table
+
   def journal_of(self, number: int) -> pathlib.Path:
     """The journal of one round of a search; the first is `journal`."""
     return self.journal if number == 1 else self.path / f"search_{number}.jsonl"

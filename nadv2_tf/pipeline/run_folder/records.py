@@ -109,6 +109,21 @@ class ExportMetrics(Record):
 
 
 @dataclass(frozen=True)
+class DeviceMetrics(Record):
+  """A network on one of several devices.
+
+  Attributes:
+    latency_ms: as measured.
+    limit_ms: what a found network may take there; None where nothing limits it.
+    timing: a `Timing` of its file.
+  """
+
+  latency_ms: float
+  limit_ms: float | None
+  timing: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class NetworkMetrics(Record):
   """A trained network: what was measured so far.
 
@@ -136,6 +151,8 @@ class NetworkMetrics(Record):
   timing: Mapping[str, Any] | None = None
   outputs: Mapping[str, Any] | None = None
   latency_ms: float | None = None
+  #: on the other ones of several devices, by their names
+  devices: Mapping[str, DeviceMetrics] = field(default_factory=dict)
   #: by a meter of the user's own
   resource: float | None = None
 

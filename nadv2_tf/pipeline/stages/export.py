@@ -15,6 +15,7 @@ from nadv2_tf.models.forms import with_filters
 from nadv2_tf.options.export import INTEGER_QUANTIZATIONS, ExportOptions
 from nadv2_tf.pipeline.aim.device import device_of, timing_settings
 from nadv2_tf.pipeline.aim.metric import metric_of
+from nadv2_tf.pipeline.aim.several import time_others
 from nadv2_tf.pipeline.stages.given.form import ADAPTED, Form, form_of
 from nadv2_tf.spec.forms import changed_layers
 from nadv2_tf.tasks.examples import Datasets
@@ -242,6 +243,7 @@ def time_networks(
         f"the timing of {name} in {folder.path} is unsteady: {timing.doubt}; something else keeps "
         "the device busy"
       )
+  time_others(networks, paths, options, progress)
   return timings
 
 

@@ -12,6 +12,7 @@ from nadv2_tf.pipeline.aim.limits import parse_limits
 from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.aim.ranges import costs_by, describe_range
 from nadv2_tf.pipeline.aim.rounds import search_in_rounds
+from nadv2_tf.pipeline.aim.several import check_several, device_limits
 from nadv2_tf.pipeline.run_folder.records import SearchedMetric, TargetMetrics
 from nadv2_tf.pipeline.stages import optimizers
 from nadv2_tf.pipeline.stages.beside import Beside
@@ -55,6 +56,8 @@ def make_problem(
   targets = _check_range(metric, options.target, space, folder, limits, progress)
   if metric.prepare(space, folder, progress):
     folder.update_metrics(seconds={"table": time.monotonic() - start})
+  if metric.is_timed:
+    limits += device_limits(options, space, folder, progress)
   meter = metric.meter(space, folder)
   if limits and isinstance(meter, FormingMeter):
     meter = meter.as_it_is()  # filters in place of bypasses would count
@@ -69,6 +72,7 @@ def make_problem(
 def check(options: SearchOptions) -> None:
   """Raises what is wrong whatever the space is: a typing mistake, before minutes of measuring."""
   amounts.parse_targets(options.target, 1.0)
+  check_several(options)
   optimizers.check(options)
   metric_of(options).check()
 
