@@ -64,7 +64,7 @@ OUTSIDE = {
 }
 
 # What a room may import inside its functions besides: only those who use it need it loaded.
-LATE = {"search": {"numpy", "scipy", "sklearn"}}
+LATE = {"resources": {"numpy", "scipy"}, "search": {"numpy", "scipy", "sklearn"}}
 
 #: what holds rooms and is none
 PACKAGES = ("nadv2_tf", "nadv2_tf.pipeline", "nadv2_tf.benchmarks")

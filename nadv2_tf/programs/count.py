@@ -17,6 +17,7 @@ from nadv2_tf.options import NetworkOptions
 from nadv2_tf.options.network import KERAS
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
+from nadv2_tf.resources import fpga
 from nadv2_tf.spec import NetworkSpec
 from nadv2_tf.spec.files import read_bounded
 from nadv2_tf.spec.serialization import LARGEST_TEXT
@@ -39,6 +40,12 @@ def define_flags() -> None:
     required=True,
   )
   define(NetworkOptions, "image_size", "input_range", "bypass", "fixed_blocks")
+  flags.DEFINE_string(
+    "fpga",
+    None,
+    f"Also the fastest pipeline on an FPGA: {', '.join(fpga.FPGAS)}, or a .json file with name, "
+    "dsp, bram36 and lut, and if you like clock_mhz, bits and macs_per_dsp.",
+  )
   flags.DEFINE_bool("json", False, "Print JSON instead of a table.")
 
 
@@ -138,6 +145,36 @@ def describe(spec: NetworkSpec) -> dict[str, Any]:
   }
 
 
+def on_fpga(spec: NetworkSpec, name: str) -> dict[str, Any]:
+  """The fastest pipeline of a spec on an FPGA, as a dictionary; see `fpga.best_pipeline`."""
+  device = fpga.load(name)
+  pipeline = fpga.best_pipeline(spec, device)
+  return {
+    "device": device.name,
+    "interval_ms": pipeline.interval_ms,
+    "latency_ms": pipeline.latency_ms,
+    "dsp": pipeline.dsp,
+    "bram36": pipeline.bram36,
+    "engines": [vars(engine) for engine in pipeline.engines],
+  }
+
+
+def fpga_lines(found: Mapping[str, Any], device: fpga.Fpga) -> list[str]:
+  """What `on_fpga` gives, as text; the engines in the order of the layers that compute."""
+  slowest = max(engine["cycles"] for engine in found["engines"])
+  return [
+    f"on {found['device']}: {1e3 / found['interval_ms']:,.0f} images a second, one each "
+    f"{found['interval_ms']:.4g} ms, after {found['latency_ms']:.4g} ms at most",
+    f"  {found['dsp']} of {device.dsp} DSPs, {found['bram36']} of {device.bram36} BRAMs, "
+    f"{device.clock_mhz:g} MHz, {device.bits} bits; computed, not measured",
+    "  multipliers (inputs x outputs) of each layer, the slowest marked: "
+    + " ".join(
+      f"{engine['inputs']}x{engine['outputs']}" + "*" * (engine["cycles"] == slowest)
+      for engine in found["engines"]
+    ),
+  ]
+
+
 def table(counts: Mapping[str, Any]) -> str:
   """The counts as text, one block a line."""
   lines = [
@@ -185,6 +222,9 @@ def main() -> None:
   else:
     spec = load_network(name)
   counts = describe(spec)
+  if FLAGS.fpga:
+    counts["fpga"] = on_fpga(spec, FLAGS.fpga)
+    lines += fpga_lines(counts["fpga"], fpga.load(FLAGS.fpga))
   if FLAGS.json:
     counts |= {"notes": lines} if lines else {}
     print(json.dumps(counts, indent=2))

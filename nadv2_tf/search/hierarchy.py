@@ -7,14 +7,16 @@ function.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import logging
 import warnings
 from typing import TYPE_CHECKING
 
 from nadv2_tf.search.stages import SHAPES
 
 if TYPE_CHECKING:
-  from collections.abc import Callable, Iterable, Sequence
+  from collections.abc import Callable, Iterable, Iterator, Sequence
 
   from nadv2_tf.search.chain import Picks
   from nadv2_tf.search.stages import Stages
@@ -56,10 +58,21 @@ def _lowest_point(function: Callable[[Sequence[float]], float], dimensions: int)
     return known[inside]
 
   told((1.0,) * dimensions)
-  with warnings.catch_warnings():
+  with warnings.catch_warnings(), _without_log():
     warnings.simplefilter("ignore")  # of flat functions, which rounded ones are
     shgo(told, [(0.0, 1.0)] * dimensions, n=POINTS, sampling_method="sobol")
   return min(known, key=lambda point: known[point])
+
+
+@contextlib.contextmanager
+def _without_log() -> Iterator[None]:
+  """SHGO tells the bounds of its local searches in the root logger."""
+  before = logging.root.manager.disable
+  logging.disable(max(before, logging.INFO))
+  try:
+    yield
+  finally:
+    logging.disable(before)
 
 
 def improved(stages: Stages, picks: Picks, value: Callable[[Picks], float]) -> Picks:

@@ -1,5 +1,8 @@
 """nadv2-count's listing of networks like other people's."""
 
+import json
+import re
+
 import pytest
 from other_networks import PLAIN, RESNET, UNIVERSAL
 
@@ -30,3 +33,21 @@ def test_what_a_block_is_made_of(spec, block, kind, layers):
 def test_a_removed_block_is_said_to_be():
   spec = NetworkSpec("n", (4, 4, 8), (Conv(8), InvertedResidual(0, 0, 0)))
   assert "removed" in table(describe(spec)).splitlines()[3]
+
+
+def test_a_pipeline_on_an_fpga(run_command):
+  arguments = ["--network=mobilenet_v3_demo", "--fpga=zu3eg"]
+  status, stdout, stderr = run_command("count", *arguments)
+  assert status == 0, stderr
+  line, resources, engines = stdout.splitlines()[-3:]
+  assert line.startswith("on zu3eg: ") and "images a second" in line
+  assert re.match(r"  \d+ of 360 DSPs, \d+ of 216 BRAMs, 200 MHz, 8 bits; computed", resources)
+  assert re.search(r" \d+x\d+\*", engines)
+  status, stdout, _ = run_command("count", *arguments, "--json")
+  found = json.loads(stdout)["fpga"]
+  assert status == 0 and found["dsp"] == sum(engine["dsp"] for engine in found["engines"])
+
+
+def test_an_fpga_that_nobody_knows_is_one_line(run_command, check_one_line):
+  status, _, stderr = run_command("count", "--network=mobilenet_v3_demo", "--fpga=zu9")
+  check_one_line(status, stderr, "one of zu3eg or a .json file, got 'zu9'")

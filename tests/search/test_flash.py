@@ -1,6 +1,7 @@
 """FLASH: predictors with their errors, the hierarchy of stages, and what comes of it."""
 
 import json
+import logging
 import math
 import random
 import statistics
@@ -112,7 +113,8 @@ def test_shapes_of_stages_by_hand():
   assert stages.inside(half, (0, 3), (0.0, 1.0)) == (0, half[1], half[2], 2)
 
 
-def test_the_hierarchy_ends_low_and_single_blocks_do_the_rest():
+def test_the_hierarchy_ends_low_and_single_blocks_do_the_rest(caplog):
+  caplog.set_level(logging.INFO)
   stages = Stages(SPACE, choices(SPACE, 2))
   wanted = (1, 3, 1, 2)
 
@@ -120,6 +122,7 @@ def test_the_hierarchy_ends_low_and_single_blocks_do_the_rest():
     return float(sum(abs(one - other) for one, other in zip(picks, wanted, strict=True)))
 
   found = lowest(stages, distance)
+  assert caplog.text == "" and logging.root.manager.disable == 0
   assert distance(found) <= 2
   assert improved(stages, found, distance) == wanted
 

@@ -1,0 +1,135 @@
+"""Engines of layers by hand, and the integer program against all pipelines of a small network."""
+
+import itertools
+import json
+import re
+
+import pytest
+
+from nadv2_tf import backbones
+from nadv2_tf.resources.fpga import (
+  FPGAS,
+  Engine,
+  Fpga,
+  Pipeline,
+  best_pipeline,
+  computed,
+  engine,
+  engines,
+  load,
+)
+from nadv2_tf.spec import NetworkSpec
+from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head
+
+ZU3EG = FPGAS["zu3eg"]
+SMALL = NetworkSpec("small", (8, 8, 4), (Conv(8, 3, 2), DepthwiseSeparable(8, 12, 3), Head(6)))
+
+
+def test_the_example_is_the_published_device():
+  assert (ZU3EG.dsp, ZU3EG.bram36, ZU3EG.lut) == (360, 216, 70560)
+
+
+def test_cycles_and_resources_of_a_convolution_by_hand():
+  # 3x3 of 4 inputs to 8 outputs at 4x4 positions, 2 x 4 multipliers: 2 x 2 steps of 9 x 16 cycles.
+  conv = computed(SMALL)[0]
+  assert engine(conv, 2, 4, ZU3EG) == Engine(2, 4, cycles=4 * 9 * 16, dsp=4, bram36=0)
+  assert engine(conv, 4, 8, ZU3EG).cycles == 9 * 16
+  # 3 does not divide 4: two steps all the same.
+  assert engine(conv, 3, 8, ZU3EG).cycles == 2 * 9 * 16
+  # One multiplication a DSP: as many DSPs as multipliers.
+  assert engine(conv, 2, 4, Fpga("one", 9, 9, 9, macs_per_dsp=1.0)).dsp == 8
+
+
+def test_a_depthwise_layer_has_one_output_for_each_input():
+  depthwise = computed(SMALL)[1]
+  assert engine(depthwise, 4, 1, ZU3EG) == Engine(4, 1, cycles=2 * 9 * 16, dsp=2, bram36=0)
+  assert {one.outputs for one in engines(depthwise, ZU3EG)} == {1}
+
+
+def test_rows_of_the_input_fill_memories_by_hand():
+  # Three rows of 112 pixels of 64 channels, 8 bits: 172032, in two memories of 86016, each 5 halves
+  # of a BRAM (18432 bits): 10 halves are 5 BRAMs. 4 x 8 bits of weights need none.
+  conv = computed(NetworkSpec("n", (112, 112, 64), (Conv(32, 3),)))[0]
+  found = engine(conv, 2, 4, ZU3EG)
+  assert found.bram36 == 5
+  assert found.cycles == 32 * 8 * 9 * 112**2
+
+
+def test_engines_that_are_worse_in_everything_are_left_out():
+  for layer in computed(SMALL):
+    found = engines(layer, ZU3EG)
+    for one, other in itertools.permutations(found, 2):
+      assert not (
+        one.cycles <= other.cycles and one.dsp <= other.dsp and one.bram36 <= other.bram36
+      )
+
+
+@pytest.mark.parametrize("dsp", [5, 8, 13, 30, 1000])
+@pytest.mark.parametrize("bram36", [1, 4, 216])
+def test_it_is_the_best_of_all_pipelines(dsp, bram36):
+  device = Fpga("tight", dsp, bram36, 1000, bits=64, macs_per_dsp=1.0)
+  options = [engines(layer, device) for layer in computed(SMALL)]
+  fitting = [
+    max(one.cycles for one in chosen)
+    for chosen in itertools.product(*options)
+    if sum(one.dsp for one in chosen) <= dsp and sum(one.bram36 for one in chosen) <= bram36
+  ]
+  if not fitting:
+    with pytest.raises(ValueError, match="does not fit into tight"):
+      best_pipeline(SMALL, device)
+    return
+  found = best_pipeline(SMALL, device)
+  assert found.dsp <= dsp and found.bram36 <= bram36
+  assert found.interval_ms == pytest.approx(min(fitting) / 200e3)
+  assert found.latency_ms == pytest.approx(sum(one.cycles for one in found.engines) / 200e3)
+
+
+def test_a_network_for_imagenet_fits_and_more_of_a_device_is_faster():
+  spec = backbones.network("netadaptv2_51ms")
+  found = best_pipeline(spec, ZU3EG)
+  assert isinstance(found, Pipeline) and found.dsp <= 360 and found.bram36 <= 216
+  # Two multiplications a DSP and cycle are the most that there is.
+  macs = sum(layer.macs() for layer in computed(spec))
+  assert found.interval_ms >= macs / (2 * 360 * 200e3)
+  half = best_pipeline(spec, Fpga("half", 180, 216, 70560))
+  assert half.interval_ms > found.interval_ms
+
+
+def test_engines_of_one_multiplier_must_fit():
+  layers = len(computed(SMALL))
+  message = f"'small' does not fit into tiny as a pipeline: {layers} engines take {layers} DSPs"
+  with pytest.raises(ValueError, match=message):
+    best_pipeline(SMALL, Fpga("tiny", layers - 1, 216, 1000))
+
+
+def test_a_device_of_a_file(tmp_path):
+  path = tmp_path / "mine.json"
+  path.write_text(json.dumps({"name": "mine", "dsp": 90, "bram36": 50, "lut": 1000, "bits": 4}))
+  assert load(str(path)) == Fpga("mine", 90, 50, 1000, bits=4)
+  assert load("zu3eg") is ZU3EG
+
+
+@pytest.mark.parametrize(
+  ("text", "message"),
+  [
+    ("{", "is no JSON file"),
+    ('{"name": "n", "dsp": 3, "bram36": 3}', "lut"),
+    ('{"name": "n", "dsp": 0, "bram36": 3, "lut": 3}', "dsp of an FPGA must be above 0, got 0"),
+    ('{"name": "n", "dsp": "x", "bram36": 3, "lut": 3}', "dsp"),
+  ],
+)
+def test_a_file_that_is_no_device_is_one_line(tmp_path, text, message):
+  path = tmp_path / "mine.json"
+  path.write_text(text)
+  with pytest.raises(ValueError, match=message) as error:
+    load(str(path))
+  assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+  ("name", "message"),
+  [("zu9", "is one of zu3eg or a .json file, got 'zu9'"), ("no.json", "There is no file no.json")],
+)
+def test_an_unknown_device(name, message):
+  with pytest.raises(ValueError, match=re.escape(message)):
+    load(name)
