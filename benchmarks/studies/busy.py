@@ -37,14 +37,8 @@ if TYPE_CHECKING:
   from nadv2_tf.benchmarks.timing.undisturbed import Run
 
 MODULE = "nadv2_tf.benchmarks.studies.busy"
-OUTPUT = flags.DEFINE_string("output", None, "The cells, a line of JSON each.")
-FILES = flags.DEFINE_list(
-  "files", [], "TFLite files; default: the demo's full network and two that are scaled uniformly."
-)
-SECONDS = flags.DEFINE_float("seconds", 1.0, "Of single runs of a file in a round.", lower_bound=0)
-ROUNDS = flags.DEFINE_integer("rounds", 5, "Of all files of a cell, in turns.", lower_bound=1)
-QUICK = flags.DEFINE_bool("quick", False, "One round of 0.2 s, one thread, 2 competitors.")
-CHILD = flags.DEFINE_string("child", None, "Threads and files; the study starts it itself.")
+#: seconds and rounds of --quick
+QUICKLY = (0.2, 1)
 #: shares of the widths of the demo's networks
 SHARES = (1.0, 0.7, 0.45)
 
@@ -75,6 +69,7 @@ class Cell:
   Attributes:
     idle, busy: {estimator: milliseconds of each file, None where it cannot tell}.
     disturbed: share of the busy runs that were, of each file.
+    seconds: of single runs of a file in a round; a quick study's cells are none of a longer one.
   """
 
   kind: str
@@ -83,6 +78,7 @@ class Cell:
   idle: Mapping[str, tuple[float | None, ...]]
   busy: Mapping[str, tuple[float | None, ...]]
   disturbed: tuple[float, ...]
+  seconds: float
 
   @property
   def key(self) -> tuple[str, int, int]:
@@ -106,24 +102,38 @@ def keys(is_quick: bool) -> list[tuple[str, int, int]]:
 
 
 def main(_: Any) -> None:
-  if CHILD.value:
-    threads, *files = json.loads(CHILD.value)
-    print(json.dumps(measured(threads, files, SECONDS.value, ROUNDS.value)))
+  values = flags.FLAGS
+  if values.child:
+    threads, *files = json.loads(values.child)
+    print(json.dumps(measured(threads, files, values.seconds, values.rounds)))
     return
-  if not OUTPUT.value:
+  if not values.output:
     raise app.UsageError("--output=FILE is needed: the cells are kept there.")
-  seconds, rounds = (0.2, 1) if QUICK.value else (SECONDS.value, ROUNDS.value)
-  path, wanted = pathlib.Path(OUTPUT.value), keys(QUICK.value)
+  seconds, rounds = QUICKLY if values.quick else (values.seconds, values.rounds)
   with tempfile.TemporaryDirectory() as folder:
-    files = FILES.value or demo_files(pathlib.Path(folder))
-    for key in wanted:
-      if key not in {cell.key for cell in read(path)}:
-        cell = cell_of(key, files, seconds, rounds)
-        with path.open("a", encoding="utf-8") as file:
-          file.write(json.dumps(dataclasses.asdict(cell)) + "\n")
-  print(f"$ python -m {MODULE}", *sys.argv[1:])
-  print(f"{datetime.date.today()}, {processor_name()}, {os.cpu_count()} cores, {len(files)} files")
-  print(table([cell for cell in read(path) if cell.key in wanted]))
+    files = values.files or demo_files(pathlib.Path(folder))
+    print(study(pathlib.Path(values.output), files, seconds, rounds, values.quick))
+
+
+def study(
+  path: pathlib.Path, files: Sequence[str], seconds: float, rounds: int, is_quick: bool
+) -> str:
+  """Measures the cells that `path` lacks; the command, the machine and the table as text."""
+  wanted = keys(is_quick)
+  done = {cell.key for cell in read(path) if cell.seconds == seconds}
+  for key in wanted:
+    if key not in done:
+      cell = cell_of(key, files, seconds, rounds)
+      with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(dataclasses.asdict(cell)) + "\n")
+  today = datetime.date.today()
+  return "\n".join(
+    [
+      " ".join([f"$ python -m {MODULE}", *sys.argv[1:]]),
+      f"{today}, {processor_name()}, {os.cpu_count()} cores, {len(files)} files",
+      table([cell for cell in read(path) if cell.key in wanted and cell.seconds == seconds]),
+    ]
+  )
 
 
 def read(path: pathlib.Path) -> list[Cell]:
@@ -168,7 +178,7 @@ def cell_of(key: tuple[str, int, int], files: Sequence[str], seconds: float, rou
   idle, _ = _in_a_process(threads, files, seconds, rounds)
   with competing(kind, number):
     busy, disturbed = _in_a_process(threads, files, seconds, rounds)
-  return Cell(kind, number, threads, idle, busy, disturbed)
+  return Cell(kind, number, threads, idle, busy, disturbed, seconds)
 
 
 @contextlib.contextmanager
@@ -229,5 +239,17 @@ def _over_rounds(name: str, rounds: Sequence[Sequence[Run]], threads: int) -> fl
   return statistics.median(known) if 2 * len(known) > len(values) else None
 
 
+def define_flags() -> None:
+  flags.DEFINE_string("output", None, "The cells, a line of JSON each.")
+  flags.DEFINE_list(
+    "files", [], "TFLite files; default: the demo's full network and two that are scaled uniformly."
+  )
+  flags.DEFINE_float("seconds", 1.0, "Of single runs of a file in a round.", lower_bound=0)
+  flags.DEFINE_integer("rounds", 5, "Of all files of a cell, in turns.", lower_bound=1)
+  flags.DEFINE_bool("quick", False, "One round of 0.2 s, one thread, 2 competitors.")
+  flags.DEFINE_string("child", None, "Threads and files; the study starts it itself.")
+
+
 if __name__ == "__main__":
+  define_flags()
   app.run(main)

@@ -27,7 +27,9 @@ def test_every_kind_is_measured_beside_every_number():
 
 def cell(kind, idle, beside):
   names = busy.ESTIMATORS
-  return busy.Cell(kind, 2, 1, dict.fromkeys(names, idle), dict.fromkeys(names, beside), (0.5, 0.1))
+  return busy.Cell(
+    kind, 2, 1, dict.fromkeys(names, idle), dict.fromkeys(names, beside), (0.5, 0.1), 1.0
+  )
 
 
 def test_the_file_that_is_furthest_off_stands_in_the_table():
@@ -37,29 +39,31 @@ def test_the_file_that_is_furthest_off_stands_in_the_table():
   assert none.count("cannot tell") == 4 and "undisturbed" in header
 
 
-def test_a_study_goes_on(monkeypatch, tmp_path, capsys):
+def test_a_study_goes_on(monkeypatch, tmp_path):
   path, asked = tmp_path / "busy.jsonl", []
 
   def cell_of(key, files, seconds, rounds):
     asked.append(key)
     if len(asked) == 2:
       raise KeyboardInterrupt
-    return busy.Cell(*key, **{"idle": figures, "busy": figures, "disturbed": (0.25,)})
+    return busy.Cell(
+      *key, **{"idle": figures, "busy": figures, "disturbed": (0.25,), "seconds": seconds}
+    )
 
   figures = dict.fromkeys(busy.ESTIMATORS, (1.0,))
   monkeypatch.setattr(busy, "cell_of", cell_of)
-  flags = {"OUTPUT": str(path), "FILES": ["net.tflite"], "QUICK": True, "CHILD": None}
-  for name, value in (flags | {"SECONDS": 1.0, "ROUNDS": 5}).items():
-    monkeypatch.setattr(busy, name, type("Flag", (), {"value": value}))
   with pytest.raises(KeyboardInterrupt):
-    busy.main([])
+    busy.study(path, ["net.tflite"], 1.0, 5, is_quick=True)
   with path.open("a") as file:
     file.write('{"torn": ')
-  busy.main([])
+  text = busy.study(path, ["net.tflite"], 1.0, 5, is_quick=True)
   # The one that was done is not run again.
   wanted = busy.keys(is_quick=True)
   assert asked == [wanted[0], *wanted[1:2], *wanted[1:]]
-  assert len(capsys.readouterr().out.splitlines()) == 3 + len(wanted)
+  assert len(text.splitlines()) == 3 + len(wanted)
+  # A study of longer rounds has cells of its own.
+  busy.study(path, ["net.tflite"], 2.0, 5, is_quick=True)
+  assert asked[-len(wanted) :] == wanted and len(busy.read(path)) == 2 * len(wanted)
 
 
 @pytest.mark.parametrize("kind", ["matrices", "copies"])
