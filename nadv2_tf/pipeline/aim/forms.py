@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nadv2_tf.options import SearchOptions
+from nadv2_tf.options.timing import device_names
 from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.search.forms import fastest_form_of
 
@@ -25,7 +26,8 @@ def fastest_form(
   """
   options = folder.options("search", SearchOptions)
   metric = metric_of(options)
-  if metric.count is not None or options.limit:
+  has_limits = bool(options.limit) or len(device_names(options.device)) > 1
+  if metric.count is not None or has_limits:
     return fastest_form_of(None)
   try:
     return fastest_form_of(metric.meter(space, folder))
