@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from nadv2_tf.backbones import BACKBONES
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head, InvertedResidual
 
@@ -171,7 +170,6 @@ INPUTS = (
 )
 
 
-@BACKBONES.register(BACKBONE)
 def space(input_shape: tuple[int, int, int] = (SIZE, SIZE, 3), classes: int = 2) -> SearchSpace:
   """The smallest space with every kind of decision."""
   blocks = (

@@ -29,8 +29,9 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
+from nadv2_tf.backbones import BACKBONES
 from nadv2_tf.benchmarks.studies import odd_input_cases
-from nadv2_tf.benchmarks.studies.odd_input_cases import INPUTS, Input, Reader
+from nadv2_tf.benchmarks.studies.odd_input_cases import BACKBONE, INPUTS, Input, Reader, space
 from nadv2_tf.benchmarks.studies.odd_input_faults import Result, fault_of
 from nadv2_tf.benchmarks.timing.devices.host import processor_name
 from nadv2_tf.programs.start import start_tensorflow
@@ -244,10 +245,11 @@ def main() -> int:
   from nadv2_tf.pipeline import run  # noqa: F401 (imported once, before the forks)
 
   study = Study(folder, asked.seed, asked.seconds)
-  study.prepare()
-  for case in study.run(asked.cases):
-    if case["fault"]:
-      print(f"{case['number']} {case['input']} {case['command']}: {case['fault']}", flush=True)
+  with BACKBONES.registered(BACKBONE, space):  # forks of this process know it
+    study.prepare()
+    for case in study.run(asked.cases):
+      if case["fault"]:
+        print(f"{case['number']} {case['input']} {case['command']}: {case['fault']}", flush=True)
   print("$ python -m nadv2_tf.benchmarks.studies.odd_inputs", *sys.argv[1:])
   print(f"{datetime.date.today()}, Python {platform.python_version()}, {processor_name()}")
   print(study.text())

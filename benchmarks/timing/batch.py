@@ -49,10 +49,17 @@ class Ride:
 
 @dataclasses.dataclass(frozen=True)
 class Taken:
-  """All repeats of one file, and the `Ride` beside them, None if there was none."""
+  """All repeats of one file, the `Ride` beside them, None if there was none, and its notes."""
 
   repeats: Sequence[Repeat]
   ride: Ride | None
+  ride_notes: tuple[str, ...] = ()
+
+  @property
+  def notes(self) -> list[str]:
+    """What is to be told of the file's repeats and of those of the reference, each once."""
+    own = (note for repeat in self.repeats for note in repeat.notes)
+    return list(dict.fromkeys((*own, *self.ride_notes)))
 
   @property
   def spread(self) -> float:

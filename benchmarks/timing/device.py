@@ -207,13 +207,14 @@ class Device(abc.ABC):
       return [Taken(repeats, None) for repeats in self.measure(paths, settings)]
     begins, *measured, ends = self.measure([self.reference, *paths, self.reference], settings)
     ride = Ride(*(tuple(repeat.value_ms for repeat in each) for each in (begins, ends)))
-    return [Taken(repeats, ride) for repeats in measured]
+    notes = tuple(note for repeat in (*begins, *ends) for note in repeat.notes)
+    return [Taken(repeats, ride, notes) for repeats in measured]
 
   def _timing(self, path: pathlib.Path, taken: Sequence[Taken], settings: TimingSettings) -> Timing:
     """The `Timing` of a file that was taken once or more."""
     best, attempts = min(taken, key=lambda one: one.rank(settings.max_spread)), len(taken)
     repeats, doubt = best.repeats, best.doubt(settings.max_spread)
-    notes = list(dict.fromkeys(note for repeat in repeats for note in repeat.notes))
+    notes = best.notes
     if attempts > 1:
       first = taken[0].doubt(settings.max_spread)
       notes.append(f"taken {attempts} times, because at first {first}")

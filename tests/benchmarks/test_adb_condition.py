@@ -42,16 +42,23 @@ def test_without_a_command_the_phone_is_not_touched_and_a_note_says_so(phone, mo
 
 
 def test_a_hot_phone_is_waited_for(phone, models):
-  # Two looks before the run and one after it in the first repeat, one and one in the second.
-  phone.say("thermal", "2\n0\n0\n0\n0\n")
+  # One look before a run and one after it, of the reference first; the file is to wait.
+  phone.say("thermal", "0\n0\n2\n0\n0\n0\n0\n")
   with phone.device() as device:
     (timing,) = device.time_files(models("net"), TimingSettings(repeats=2, timeout=20))
   assert timing.notes == ("waited for a hot phone: thermal status 2",)
   assert len(phone.timed()) == 2
 
 
+def test_a_phone_that_is_hot_for_the_reference_is_told(phone, models):
+  phone.say("thermal", "2\n0\n0\n0\n0\n0\n0\n")
+  with phone.device() as device:
+    (timing,) = device.time_files(models("net"), ONCE)
+  assert timing.notes == ("waited for a hot phone: thermal status 2",)
+
+
 def test_a_repeat_that_ends_hot_is_measured_again(phone, models):
-  phone.say("thermal", "0\n3\n1\n0\n0\n")
+  phone.say("thermal", "0\n0\n0\n3\n1\n0\n0\n0\n0\n")
   with phone.device() as device:
     (timing,) = device.time_files(models("net"), ONCE)
   assert timing.notes == (

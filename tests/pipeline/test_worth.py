@@ -6,7 +6,7 @@ import types
 
 import pytest
 
-from nadv2_tf.benchmarks.studies import scratch, worth
+from nadv2_tf.benchmarks.studies import cells, scratch, worth
 from nadv2_tf.pipeline.run_folder.folder import RunFolder
 
 
@@ -43,7 +43,7 @@ def test_a_cell_that_is_there_is_not_made_again(tmp_path):
     return {"test_accuracy": 0.5}
 
   for _ in range(2):
-    assert worth._cell(tmp_path / "cell.json", make, cores) == {"test_accuracy": 0.5}
+    assert cells.cell(tmp_path / "cell.json", make, cores) == {"test_accuracy": 0.5}
   assert made == [7] and cores.get() == 7
 
   def fail(core):
@@ -51,7 +51,7 @@ def test_a_cell_that_is_there_is_not_made_again(tmp_path):
 
   cores.put(7)
   with pytest.raises(RuntimeError, match="ended with 1"):
-    worth._cell(tmp_path / "other.json", fail, cores)
+    cells.cell(tmp_path / "other.json", fail, cores)
   assert cores.get() == 7 and not (tmp_path / "other.json").exists()
 
 

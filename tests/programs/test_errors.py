@@ -240,7 +240,7 @@ def test_a_tilde_is_the_home_folder(fails):
   home = pathlib.Path("~").expanduser()
   fails(f"{home}/no such run", "report", "--output=~/no such run")
   fails(
-    f"There is no file {home}/no such network.tflite", "time", "--model=~/no such network.tflite"
+    f"There is no file {home}/no such network.tflite", "time", "--tflite=~/no such network.tflite"
   )
 
 

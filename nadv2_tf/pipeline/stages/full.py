@@ -19,7 +19,6 @@ from nadv2_tf.pipeline.stages.recipes import full_recipe, is_full_first
 from nadv2_tf.pipeline.stages.training_checkpoints import training_checkpoints
 from nadv2_tf.training.network_files import load_keras, save_atomically
 from nadv2_tf.training.scoring.evaluation import keras_predictor
-from nadv2_tf.training.slopes import weight_slopes
 
 if TYPE_CHECKING:
   from collections.abc import Callable
@@ -109,6 +108,8 @@ def order(bench: Workbench, super_model: SuperNetwork) -> None:
   by = bench.train_options.importance
   slopes: Slopes = ()
   if by == "taylor":
+    from nadv2_tf.training.slopes import weight_slopes  # TensorFlow's gradients
+
     slopes = weight_slopes(
       super_model, bench.task, bench.datasets.train, bench.train_options.batch_size, bench.seed
     )
