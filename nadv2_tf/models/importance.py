@@ -112,26 +112,30 @@ def _by_scaled_filters(channels: Channels, slopes: Slopes) -> np.ndarray:
 
 def _by_readers(channels: Channels, slopes: Slopes) -> np.ndarray:
   """The L2 norms of the weights that read a channel, times |gamma| + |beta| of its last norms."""
-  norms = np.zeros(channels.count())
+  total = np.zeros(channels.count())
   for kernel, scales in channels.readers:
-    rows = ops.convert_to_numpy(kernel)
-    rows = np.sqrt(np.sum(np.square(rows, dtype=np.float64), axis=(*range(rows.ndim - 2), -1)))
+    rows = _rows(kernel)
     size = np.zeros(len(rows)) if scales else np.ones(len(rows))  # without a norm: alike
     for norm in scales:
       own = sum(np.abs(ops.convert_to_numpy(part)) for part in (norm.gamma, norm.beta))
       size[: len(own)] += own[: len(size)]
-    norms[: len(rows)] += rows * size
-  return norms
+    total[: len(rows)] += rows * size
+  return total
 
 
 def _by_unscaled_readers(channels: Channels, slopes: Slopes) -> np.ndarray:
   """The L2 norms of the weights that read a channel."""
-  norms = np.zeros(channels.count())
+  total = np.zeros(channels.count())
   for kernel, _ in channels.readers:
-    rows = ops.convert_to_numpy(kernel)
-    rows = np.sqrt(np.sum(np.square(rows, dtype=np.float64), axis=(*range(rows.ndim - 2), -1)))
-    norms[: len(rows)] += rows
-  return norms
+    rows = _rows(kernel)
+    total[: len(rows)] += rows
+  return total
+
+
+def _rows(kernel: Any) -> np.ndarray:
+  """Of each input channel: the L2 norm of the weights of [..., channels, outputs] that read it."""
+  weights = np.square(ops.convert_to_numpy(kernel), dtype=np.float64)
+  return np.sqrt(np.sum(weights, axis=(*range(weights.ndim - 2), -1)))
 
 
 def _by_taylor(channels: Channels, slopes: Slopes) -> np.ndarray:

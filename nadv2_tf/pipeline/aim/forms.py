@@ -1,20 +1,36 @@
-"""The form in which networks of a finished run are exported."""
+"""The form of networks that a search measures and a run exports (`spec/forms.py`)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from nadv2_tf.options import SearchOptions
-from nadv2_tf.options.timing import device_names
+from nadv2_tf.pipeline.aim.limits import has_limits
 from nadv2_tf.pipeline.aim.metric import metric_of
-from nadv2_tf.search.forms import fastest_form_of
+from nadv2_tf.search.forms import FormingMeter, fastest_form_of
 
 if TYPE_CHECKING:
   from collections.abc import Callable
 
+  from nadv2_tf.pipeline.aim.metric import Metric
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.pipeline.run_folder.folder import RunFolder
+  from nadv2_tf.search import ResourceMeter
   from nadv2_tf.spec import NetworkSpec, SearchSpace
+
+
+def meter_of(
+  metric: Metric, options: SearchOptions, space: SearchSpace, folder: RunFolder
+) -> ResourceMeter:
+  """The metric's meter, of networks in the form in which they will be exported.
+
+  Where the search has limits that is the form of their specs: filters in place of bypasses would
+  raise what is limited, and several devices share one file.
+  """
+  meter = metric.meter(space, folder)
+  if has_limits(options) and isinstance(meter, FormingMeter):
+    return meter.as_it_is()
+  return meter
 
 
 def fastest_form(
@@ -26,11 +42,8 @@ def fastest_form(
   """
   options = folder.options("search", SearchOptions)
   metric = metric_of(options)
-  has_limits = bool(options.limit) or len(device_names(options.device)) > 1
-  if metric.count is not None or has_limits:
-    return fastest_form_of(None)
   try:
-    return fastest_form_of(metric.meter(space, folder))
+    return fastest_form_of(meter_of(metric, options, space, folder))
   except (OSError, ValueError) as error:
     progress.line(f"bypasses are exported as they are: {error}")
     return fastest_form_of(None)

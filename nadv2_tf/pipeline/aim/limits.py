@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nadv2_tf.options.timing import device_names
 from nadv2_tf.pipeline.aim.amounts import number_of
 from nadv2_tf.pipeline.aim.counted import measured_range, meter_of
 from nadv2_tf.resources import COUNTS
 
 if TYPE_CHECKING:
+  from nadv2_tf.options import SearchOptions
   from nadv2_tf.pipeline.run_folder.folder import RunFolder
   from nadv2_tf.search import ResourceMeter
   from nadv2_tf.spec import SearchSpace
+
+
+def has_limits(options: SearchOptions) -> bool:
+  """Whether a search has limits beside its target: those of --limit, or of further devices."""
+  return bool(options.limit) or len(device_names(options.device)) > 1
 
 
 def parse_limits(

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from nadv2_tf.pipeline.aim import amounts
+from nadv2_tf.pipeline.aim.forms import meter_of
 from nadv2_tf.pipeline.aim.limits import parse_limits
 from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.aim.ranges import costs_by, describe_range
@@ -19,7 +20,6 @@ from nadv2_tf.pipeline.stages.beside import Beside
 from nadv2_tf.pipeline.stages.racing import describe, race_of
 from nadv2_tf.search import Problem, UnreachableTarget, check_target, journal, minimize
 from nadv2_tf.search.entries import IterationEntry, SampleEntry
-from nadv2_tf.search.forms import FormingMeter
 from nadv2_tf.training import strategies
 
 if TYPE_CHECKING:
@@ -58,9 +58,7 @@ def make_problem(
     folder.update_metrics(seconds={"table": time.monotonic() - start})
   if metric.is_timed:
     limits += device_limits(options, space, folder, progress)
-  meter = metric.meter(space, folder)
-  if limits and isinstance(meter, FormingMeter):
-    meter = meter.as_it_is()  # filters in place of bypasses would count
+  meter = meter_of(metric, options, space, folder)
   *larger, target = (target for target, _ in targets)
   problem = Problem(space, space.largest(), meter, target, tuple(larger), limits)
   check_target(problem)

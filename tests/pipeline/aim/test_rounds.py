@@ -3,14 +3,12 @@
 import dataclasses
 import io
 import json
-import math
 import types
 from unittest import mock
 
 import pytest
 
 from nadv2_tf.pipeline.aim import amounts
-from nadv2_tf.pipeline.aim.correction import scale_near
 from nadv2_tf.pipeline.aim.rounds import Attempt, search_in_rounds
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.stages import search as search_stage
@@ -153,24 +151,6 @@ def test_a_network_that_nearly_uses_its_target_is_kept(start, folder, plug_in, s
   assert len(folder.metrics().rounds) == 1
 
 
-@pytest.mark.parametrize(
-  ("measured", "scale", "expected"),
-  [
-    (0.3, None, None),  # as predicted: the search's steps, or a limit, left a quarter unused
-    (0.3, 0.8, 0.5),  # others near it took 0.8 of what was predicted
-    (0.24, None, 0.5),  # and so did it
-    (0.39, 0.8, None),  # 2.5 % below are near enough
-    (0.44, None, 0.4 * 0.3 / 0.44),
-    (0.44, 0.9, 0.4 * 0.99),  # above it is never searched for more
-    (None, None, None),
-  ],
-)
-def test_the_next_goal(measured, scale, expected):
-  found = Found(0.4, SPACE.smallest(), 0.3, 0.5)
-  goal = Attempt(1, 0.4, found, measured, scale=scale).next_goal(0.4)
-  assert goal == (expected and pytest.approx(expected))
-
-
 def test_what_the_searchs_steps_leave_is_not_searched_for_again():
   spec, stream = SPACE.decode((16, 16)), io.StringIO()  # predicted at 0.32
   found = Found(0.4, spec, 0.32, 0.5)
@@ -183,18 +163,6 @@ def test_what_the_searchs_steps_leave_is_not_searched_for_again():
   kept = search_in_rounds(problem, lambda *_: result, measure, 2, Progress(stream))
   assert kept == {0.4: Attempt(1, 0.4, found, 0.32)}
   assert "20.0% below; the search's steps leave nothing nearer to it" in stream.getvalue()
-
-
-def test_a_table_that_is_off_by_another_scale_elsewhere_is_corrected_near_the_network():
-  pairs = [(1.0, 2.0), (0.5, 0.6), (0.25, 0.25)]
-  # ln(1 / 0.5) / 0.1 is 6.9: a vote of 4e-11.
-  assert scale_near(0.5, pairs) == pytest.approx(1.2, rel=1e-9)
-  assert scale_near(1.0, pairs) == pytest.approx(2.0, rel=1e-9)
-  # Two networks 10 % and -10 % away have equal votes of exp(-0.5), the one there has 1:
-  # the logarithm is (log 1.3 + 0.6065 (log 1.2 + log 1.4)) / 2.2131.
-  near = math.exp(0.1)
-  pairs = [(near, 1.2 * near), (1.0, 1.3), (1 / near, 1.4 / near)]
-  assert scale_near(1.0, pairs) == pytest.approx(1.2979, abs=1e-4)
 
 
 def test_a_share_is_of_the_largest_network_of_the_same_session(start, folder, plug_in):
@@ -316,18 +284,6 @@ def test_each_target_has_a_folder_and_a_search_of_its_own_only_if_missed(start, 
   assert not folder.spec("found").exists()
   assert len(device.settings) == 2  # one call a round, all networks in turns
   assert "  target 0.5 ms: met in round 2, measured" in "\n".join(lines)
-
-
-def test_folders_are_told_by_metrics(folder):
-  assert folder.found_folders() == [folder]
-  folder.update_metrics(targets=[{"folder": "target_3", "target": 3.0}])
-  (there,) = folder.found_folders()
-  assert there.path == folder.path / "target_3"
-  search_stage._name_folders(folder, [(3.0, "3")])
-  assert folder.found_folders() == [folder]
-  search_stage._name_folders(folder, [(3.0, "50 %"), (2.0, "2 M")])
-  names = [there.path.name for there in folder.found_folders()]
-  assert names == ["target_50pct", "target_2M"]
 
 
 def test_a_round_of_another_network_is_measured(folder, plug_in, options, start):

@@ -9,6 +9,7 @@ import pytest
 
 from nadv2_tf.pipeline.aim import amounts
 from nadv2_tf.pipeline.progress import Progress
+from nadv2_tf.pipeline.stages import search as search_stage
 from nadv2_tf.pipeline.stages.search import make_problem
 from nadv2_tf.search import MultiLayerCoordinateDescent, UnreachableTarget, minimize
 from nadv2_tf.spec import NetworkSpec, space_of
@@ -211,3 +212,15 @@ def test_a_meter_that_is_not_exact_measures_each_network_once(make, meters, fold
 def test_a_meter_that_is_none_is_refused(make, meters, name, message):
   with pytest.raises(ValueError, match=message):
     make(name)
+
+
+def test_folders_are_told_by_metrics(folder):
+  assert folder.found_folders() == [folder]
+  folder.update_metrics(targets=[{"folder": "target_3", "target": 3.0}])
+  (there,) = folder.found_folders()
+  assert there.path == folder.path / "target_3"
+  search_stage._name_folders(folder, [(3.0, "3")])
+  assert folder.found_folders() == [folder]
+  search_stage._name_folders(folder, [(3.0, "50 %"), (2.0, "2 M")])
+  names = [there.path.name for there in folder.found_folders()]
+  assert names == ["target_50pct", "target_2M"]

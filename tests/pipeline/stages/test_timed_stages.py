@@ -2,22 +2,20 @@
 
 import io
 import json
-import types
 
 import pytest
+from filter_meter import WIDE, Filters
 
 from nadv2_tf.benchmarks.tables.plan import planned_pieces
 from nadv2_tf.benchmarks.timing.errors import DeviceLost
 from nadv2_tf.pipeline.aim import device as run_device
-from nadv2_tf.pipeline.aim.confirmation import Confirmation
 from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.aim.on_device import CHECK_NETWORKS, device_table
-from nadv2_tf.pipeline.aim.rounds import Attempt
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.run_folder.records import SearchedMetric
 from nadv2_tf.pipeline.stages import export as export_stage
 from nadv2_tf.pipeline.stages.search import make_problem
-from nadv2_tf.search import Candidate, Found, Iteration, Problem, UnreachableTarget
+from nadv2_tf.search import Problem, UnreachableTarget
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head
 
@@ -126,84 +124,6 @@ def test_a_share_is_of_the_largest_network_as_measured(space, folder, plug_in, o
 # --- after the search
 
 
-class Filters:
-  """Predicts 0.01 ms a filter; the device above agrees."""
-
-  unit, is_exact = "ms", True
-
-  def measure(self, spec):
-    return 0.01 * spec.blocks[0].filters
-
-
-def result_of(space, numbers):
-  """A search that went through networks of these numbers of filters, the last of which it found."""
-  specs = [space.largest().with_block(0, filters=number) for number in numbers]
-  iterations = tuple(
-    Iteration(number, Candidate(spec, 0.5, Filters().measure(spec)), 8, 8 * number)
-    for number, spec in enumerate(specs, start=1)
-  )
-  return types.SimpleNamespace(spec=specs[-1], iterations=iterations)
-
-
-def confirm(folder, problem, result, options, progress):
-  """Measures a first round, and keeps what it found."""
-  found = Found(problem.target, result.spec, problem.meter.measure(result.spec), 0.5)
-  attempt = Attempt(1, problem.target, found)
-  confirmation = Confirmation(folder, problem, options, progress)
-  confirmation.finish(confirmation.measure(result, {problem.target: attempt}))
-
-
-def test_the_searchs_path_is_confirmed_on_the_device(folder, plug_in, options):
-
-  def ten_percent_slower(content):
-    return 0.011 * NetworkSpec.from_json(content.decode()).blocks[0].filters
-
-  device, stream = plug_in(milliseconds=ten_percent_slower), io.StringIO()
-  problem = Problem(WIDE, WIDE.largest(), Filters(), 0.02)
-  given = options(confirm_every=2, num_threads=3, cpu_mask="f")
-  confirm(folder, problem, result_of(WIDE, [9, 8, 7, 6, 5]), given, Progress(stream))
-  rows = folder.metrics().confirmed
-  assert [row.iteration for row in rows] == [2, 4, "found"]
-  for row, filters in zip(rows, (8, 6, 5), strict=True):
-    assert row.predicted == pytest.approx(0.01 * filters)
-    assert row.measured == pytest.approx(0.011 * filters)
-  assert folder.metrics().seconds["confirm"] >= 0
-  assert stream.getvalue().splitlines() == [
-    "  best of iteration 2: predicted 0.08 ms, measured 0.088 ms (+10.0%)",
-    "  best of iteration 4: predicted 0.06 ms, measured 0.066 ms (+10.0%)",
-    "  found: predicted 0.05 ms, measured 0.055 ms (+10.0%)",
-  ]
-  (settings,) = device.settings  # all in turns
-  assert (settings.num_threads, settings.cpu_mask) == (3, "f")
-
-
-def test_a_confirmation_in_doubt_says_so(folder, plug_in, options):
-  from nadv2_tf.benchmarks.timing.device import Repeat
-
-  device, stream = plug_in(), io.StringIO()
-  device.measure = lambda paths, settings: [
-    [Repeat(0.02, 0.02, 9, "CPU time", doubt="only 2 of 90 runs were undisturbed")] for _ in paths
-  ]
-  problem = Problem(WIDE, WIDE.largest(), Filters(), 0.02)
-  confirm(folder, problem, result_of(WIDE, [9, 2]), options(), Progress(stream))
-  assert stream.getvalue().splitlines()[-1] == (
-    "  found: predicted 0.02 ms, measured 0.02 ms (+0.0%); unsteady: only 2 of 90 runs were "
-    "undisturbed"
-  )
-  metrics = folder.metrics()
-  assert metrics.confirmed[-1].doubt == metrics.rounds[0].doubt != ""
-
-
-def test_a_search_that_found_its_start_confirms_that_alone(space, folder, plug_in, options):
-  device = plug_in()
-  spec = space.largest()
-  result = types.SimpleNamespace(spec=spec, iterations=())
-  problem = Problem(space, spec, Filters(), 1.0)
-  confirm(folder, problem, result, options(), Progress(io.StringIO()))
-  assert [row.iteration for row in folder.metrics().confirmed] == ["found"]
-  assert len(device.contents) == 1
-
-
 def test_networks_are_timed_in_turns_and_recorded(folder, plug_in, options):
   device = plug_in(milliseconds=len)
   folder.update_metrics(networks={"found": {"macs": 7, "seconds": {"train": 2.0}}, "full": {}})
@@ -252,9 +172,6 @@ def test_a_table_times_nothing(folder, monkeypatch, options):
   assert export_stage.time_networks([(folder, "found")], given, Progress(stream)) == []
   assert "not timed: --device=table:pixel1.json is no device" in stream.getvalue()
   assert folder.metrics().to_json() == {}
-
-
-WIDE = space_of(NetworkSpec("wide", (4, 4, 1), (Conv(64, 3, 2), Head(2))), 64)
 
 
 @pytest.mark.parametrize(("found_ms", "filters"), [(0.4, 40), (0.1, 10), (0.2, 20), (0.203, 20)])
