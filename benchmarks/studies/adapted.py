@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 from absl import app, flags
 
 from nadv2_tf.benchmarks.studies import peers
-from nadv2_tf.benchmarks.studies.cells import call, cell, free_cores, python_call
+from nadv2_tf.benchmarks.studies.cells import call, cell, check_same, free_cores, python_call
 from nadv2_tf.benchmarks.timing.devices.host import processor_name
 from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.programs import presets
@@ -62,7 +62,7 @@ def define_flags() -> None:
 
 def main(arguments: list[str]) -> None:
   folder, given = pathlib.Path(FLAGS.output), arguments[1:]
-  folder.mkdir(parents=True, exist_ok=True)
+  check_same(folder, {"flags": presets.expanded(given), "targets": FLAGS.targets})
   cores = free_cores(FLAGS.cores)
   with concurrent.futures.ThreadPoolExecutor(FLAGS.cores) as pool:
     list(pool.map(lambda seed: _run(folder, given, cores, seed), FLAGS.seeds))

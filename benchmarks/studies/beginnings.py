@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 from absl import app, flags
 
-from nadv2_tf.benchmarks.studies.cells import in_file
+from nadv2_tf.benchmarks.studies.cells import check_same, in_file
 from nadv2_tf.benchmarks.timing.devices.host import processor_name
 from nadv2_tf.options.training import IMPORTANCES
 
@@ -55,7 +55,8 @@ def main(arguments: list[str]) -> None:
   from nadv2_tf.benchmarks.studies import peers
 
   folder = pathlib.Path(FLAGS.output)
-  folder.mkdir(parents=True, exist_ok=True)
+  asked = {name: FLAGS[name].value for name in ("samples", "trained", "trained_epochs")}
+  check_same(folder, asked | {"run": str(pathlib.Path(FLAGS.run).resolve())})
   setting = peers.opened(FLAGS.run)
   samples = _samples(setting, FLAGS.samples)
 

@@ -83,6 +83,20 @@ def cell(path: pathlib.Path, make: Callable[[int], dict[str, Any]], cores: Cores
   return in_file(path, on_a_core)
 
 
+def check_same(folder: pathlib.Path, asked: dict[str, Any]) -> None:
+  """Notes in a study's folder what its cells depend on; ends the study if they are of another one.
+
+  Args:
+    folder: made if it is not there.
+    asked: whatever JSON holds.
+  """
+  folder.mkdir(parents=True, exist_ok=True)
+  path = folder / "study.json"
+  if path.exists() and json.loads(path.read_text()) != asked:
+    sys.exit(f"{path} says that {folder} holds cells of other flags: {path.read_text()}")
+  path.write_text(json.dumps(asked))
+
+
 def in_file(path: pathlib.Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
   """What stands in `path`, made in this process if nothing does."""
   if not path.exists():

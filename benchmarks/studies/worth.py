@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 
 from absl import app, flags
 
-from nadv2_tf.benchmarks.studies.cells import call, cell, free_cores, python_call
+from nadv2_tf.benchmarks.studies.cells import call, cell, check_same, free_cores, python_call
 from nadv2_tf.benchmarks.timing.devices.host import processor_name
 from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.programs import presets
@@ -69,8 +69,7 @@ def define_flags() -> None:
 
 def main(arguments: list[str]) -> None:
   folder, given = pathlib.Path(FLAGS.output), arguments[1:]
-  folder.mkdir(parents=True, exist_ok=True)
-  _check_same(folder, given)
+  check_same(folder, {"flags": presets.expanded(given), "cores": FLAGS.cores})
   given = _with_table(folder, given)
   cores = free_cores(FLAGS.cores)
   pairs = list(itertools.product(FLAGS.targets, FLAGS.seeds))
@@ -132,15 +131,6 @@ def lines(
       ]
       told = ", ".join(f"{100 * gain:+.2f}" for gain in gains)
       yield f"  the run against {TITLES[arm]}: {100 * statistics.mean(gains):+.2f} points ({told})"
-
-
-def _check_same(folder: pathlib.Path, given: list[str]) -> None:
-  """Cells of other flags in the folder would be mixed with these."""
-  asked = {"flags": presets.expanded(given), "cores": FLAGS.cores}
-  path = folder / "study.json"
-  if path.exists() and json.loads(path.read_text()) != asked:
-    sys.exit(f"{path} says that {folder} holds cells of other flags: {path.read_text()}")
-  path.write_text(json.dumps(asked))
 
 
 def _with_table(folder: pathlib.Path, given: list[str]) -> list[str]:

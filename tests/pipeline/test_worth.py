@@ -61,11 +61,12 @@ def two_cores(monkeypatch):
   monkeypatch.setattr(worth, "FLAGS", types.SimpleNamespace(cores=2))
 
 
-def test_cells_of_other_flags_are_not_mixed(tmp_path, two_cores):
+def test_cells_of_other_flags_are_not_mixed(tmp_path):
+  folder = tmp_path / "new"
   for _ in range(2):
-    worth._check_same(tmp_path, ["--epochs=1"])
+    cells.check_same(folder, {"flags": ["--epochs=1"], "cores": 2})
   with pytest.raises(SystemExit, match="holds cells of other flags"):
-    worth._check_same(tmp_path, ["--epochs=2"])
+    cells.check_same(folder, {"flags": ["--epochs=2"], "cores": 2})
 
 
 def test_the_metric_is_the_last_one_given(tmp_path):
