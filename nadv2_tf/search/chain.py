@@ -12,7 +12,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-  from collections.abc import Iterator, Sequence
+  from collections.abc import Iterator, Mapping, Sequence
   from typing import TypeAlias
 
   from nadv2_tf.search.choices import BlockChoices
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
   #: for each `BlockChoices` the number of its option
   Picks: TypeAlias = tuple[int, ...]
+  #: {number of a `BlockChoices`: numbers of its options}
+  Options: TypeAlias = Mapping[int, frozenset[int]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,13 +64,21 @@ class Chain:
       for index in range(len(space.network.blocks))
     )
     self._full = space.encode(space.largest())
-    #: the shapes that are possible before each block, and after the last
-    self.shapes: list[tuple[Shape, ...]] = [(space.network.input_shape,)]
+    #: before each block, and after the last: {possible shape: options that lead there}
+    self._leading: list[dict[Shape, Options]] = [{space.network.input_shape: {}}]
     self.pieces: list[Piece] = []
     for index in range(len(space.network.blocks)):
-      found = list(self._pieces_of(index))
-      self.pieces += found
-      self.shapes.append(tuple(dict.fromkeys(piece.after for piece in found)))
+      leading: dict[Shape, Options] = {}
+      for piece, options in self._pieces_of(index):
+        self.pieces.append(piece)
+        known = leading.setdefault(piece.after, options)
+        leading[piece.after] = {number: known[number] | options[number] for number in options}
+      self._leading.append(leading)
+
+  @property
+  def shapes(self) -> list[tuple[Shape, ...]]:
+    """The shapes that are possible before each block, and after the last."""
+    return list(map(tuple, self._leading))
 
   @property
   def smallest(self) -> Picks:
@@ -107,14 +117,32 @@ class Chain:
       if any(index in decisions[column].blocks for column in block.columns)
     ]
 
-  def _pieces_of(self, index: int) -> Iterator[Piece]:
+  def _pieces_of(self, index: int) -> Iterator[tuple[Piece, Options]]:
+    """The pieces of a block, with the options that lead to each.
+
+    Shapes that no network has together make none: a skip may bring what hangs on the same width,
+    and a table has no row for what never runs.
+    """
     touching = self._touching(index)
     counts = (range(len(self.blocks[number].choices)) for number in touching)
     picked = [dict(zip(touching, picks, strict=True)) for picks in itertools.product(*counts)]
     variants = [(options, self._with(options).blocks[index]) for options in picked]
-    sources = [self.shapes[source + 1] for source in self.sources[index]]
-    for before, *skipped in itertools.product(self.shapes[index], *sources):
+    places = [self._leading[at] for at in (index, *(one + 1 for one in self.sources[index]))]
+    for before, *skipped in itertools.product(*places):
+      told = [place[shape] for place, shape in zip(places, (before, *skipped), strict=True)]
       for options, block in variants:
-        seen = self.space.network.seeing(index, block, before, tuple(skipped))
-        after = seen.block_outputs()[index]
-        yield Piece(index, options, before, after, tuple(skipped), seen)
+        own = {number: frozenset({option}) for number, option in options.items()}
+        leading = _agreed([*told, own])
+        if all(leading.values()):
+          seen = self.space.network.seeing(index, block, before, tuple(skipped))
+          after = seen.block_outputs()[index]
+          yield Piece(index, options, before, after, tuple(skipped), seen), leading
+
+
+def _agreed(told: Sequence[Options]) -> Options:
+  """The options of every block that all agree on who tell of it."""
+  found: dict[int, frozenset[int]] = {}
+  for options in told:
+    for number, possible in options.items():
+      found[number] = found.get(number, possible) & possible
+  return found

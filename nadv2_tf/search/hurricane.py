@@ -63,10 +63,10 @@ class Hurricane(Breeding):
     """See `Optimizer.search`."""
     blocks = hardware_friendly(problem, self.width_levels, self.options_per_block)
     earlier, later = blocks[: len(blocks) // 2], blocks[len(blocks) // 2 :]
-    distinct = Distinct(problem.space)
     chosen: NetworkSpec | None = None
     for target in reversed(problem.targets):
-      stage = problem.at(target)
+      # The searches of a target nearby may have drawn all there is: what was scored costs nothing.
+      stage, distinct = problem.at(target), Distinct(problem.space)
       row = base_of(problem, target, earlier, later)
       best: list[Candidate] = []
       for half in (later, earlier):

@@ -80,11 +80,15 @@ class LayerNAS:
     """See `Optimizer.check`: what the smallest network meets is reached."""
 
   def amount(self, problem: Problem) -> tuple[int, int]:
-    """See `Optimizer.amount`: at most, were no bucket empty and every network within reach."""
-    kept, iterations, samples = 1, len(problem.targets), 0
+    """See `Optimizer.amount`: at most, were no bucket empty and every network within reach.
+
+    Where costs add up, each target but one splits one bucket of a block.
+    """
+    targets = len(problem.targets)
+    kept, iterations, samples = 1, targets, 0
     for block in choices(problem.space, self.width_levels):
       children = kept * len(block.choices)
-      buckets = min(self.buckets, children)
+      buckets = min(self.buckets + targets - 1, children)
       samples += children - kept  # a candidate with the block as it is was scored before
       iterations += buckets
       kept = min(buckets * self.kept_per_bucket, children)

@@ -7,6 +7,7 @@ from additive import SKIPPED
 from toy import SPACE
 
 from nadv2_tf import backbones
+from nadv2_tf.benchmarks.tables.plan import planned_pieces
 from nadv2_tf.resources import COUNTS
 from nadv2_tf.resources.block_table import BlockTable
 from nadv2_tf.resources.latency_table import LatencyTable
@@ -71,6 +72,13 @@ def table_of(space, rng, **facts):
   return LatencyTable(rows, facts)
 
 
+@pytest.mark.parametrize("name", SPACES)
+def test_a_table_of_what_runs_in_a_space_has_every_piece(name):
+  space, rng = SPACES[name], random.Random(3)
+  rows = {piece: 0.1 + piece.in_channels * piece.kept for piece in planned_pieces(space)}
+  assert_adds_up(Chain(space, choices(space, 2)), LatencyTable(rows), rng)
+
+
 @pytest.mark.parametrize("cache_kb", [0.0, 1.5, 100.0])
 def test_a_table_whose_weights_outgrow_the_cache_is_the_larger_of_two_sums(cache_kb):
   table = table_of(SPACE, random.Random(1), scale=2, spill_ms_per_kb=0.5, cache_kb=cache_kb)
@@ -109,3 +117,6 @@ def test_the_pieces_of_a_chain_by_hand():
   shared = Chain(SKIPPED, choices(SKIPPED, 1))
   assert {tuple(piece.options) for piece in shared.pieces if piece.index == 3} == {(1, 3)}
   assert [len(piece.skipped) for piece in shared.pieces if piece.index == 4][0] == 1
+  # So a skip from one of them never brings the full 12 channels where the other is removed.
+  added = {(piece.before[2], piece.skipped[0][2]) for piece in shared.pieces if piece.index == 4}
+  assert (12, 12) in added and all(skipped < 12 for before, skipped in added if before < 12)

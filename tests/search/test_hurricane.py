@@ -125,6 +125,14 @@ def test_the_later_half_comes_first_and_stays():
   assert all(bench.rows[row][1] <= 32.0 for row in asked)
 
 
+def test_a_target_next_to_another_finds_what_is_drawn_already():
+  bench = _table([(0, 3, 8)] * 2, lambda row: 0.1 + sum(row) / 20)
+  problem = Problem(bench.space, bench.space.largest(), bench, 16.0, (16.5,))
+  result = minimize(problem, Hurricane(6, 2, 3, 0.3, 2, 4), bench)
+  assert [found.resource for found in result.found] == [16.0, 16.0]
+  assert result.samples_scored < len(bench.rows)
+
+
 def test_smaller_that_takes_longer_is_never_found():
   class Copies(MacsMeter):
     """A removed block costs more than a full one: as where a bypass must be copied."""

@@ -133,8 +133,9 @@ def test_more_of_a_bucket_can_be_kept():
 
 def test_the_amount_is_not_below_what_a_search_takes():
   bench = _table([(0, 2, 6)] * 6, lambda row: sum(row) / 20)
-  problem = Problem(bench.space, bench.space.largest(), bench, 25.0)
-  for optimizer in (LayerNAS(5), LayerNAS(100), LayerNAS(5, 3)):
-    result = minimize(problem, optimizer, bench)
-    iterations, samples = optimizer.amount(problem)
-    assert len(result.iterations) <= iterations and result.samples_scored <= samples
+  for larger in ((), (27.0, 31.0)):
+    problem = Problem(bench.space, bench.space.largest(), bench, 25.0, larger)
+    for optimizer in (LayerNAS(2), LayerNAS(5), LayerNAS(100), LayerNAS(5, 3)):
+      result = minimize(problem, optimizer, bench)
+      iterations, samples = optimizer.amount(problem)
+      assert len(result.iterations) <= iterations and result.samples_scored <= samples
