@@ -11,6 +11,7 @@ from nadv2_tf.export import inspection, metadata, parity
 from nadv2_tf.export.quantization import Quantization, convert, layer_errors
 from nadv2_tf.export.tflite import concrete_function, write_atomically
 from nadv2_tf.options.export import INTEGER_QUANTIZATIONS
+from nadv2_tf.tasks import chance
 from nadv2_tf.training.image_network import as_input
 
 if TYPE_CHECKING:
@@ -176,12 +177,8 @@ def sentences(path: AnyPath, record: Mapping[str, Any], quality: str = "accuracy
       f"  {quality} {record['accuracy_keras']:.2%} in Keras, {record['accuracy_file']:.2%} in the "
       f"file: {record['accuracy_lost']:+.2f} points lost"
     )
-  if is_chance(record.get("accuracy_keras"), record.get("chance"), record["images"]):
-    lines.append(
-      f"  this network is at chance: one that says the same of every image has {quality} "
-      f"{record['chance']:.2%} here. Is it trained, for pixels of this range, for classes in this "
-      "order?"
-    )
+  reached = (record.get("accuracy_keras"), record.get("chance"), record["images"])
+  lines += [f"  {line}" for line in chance.told(*reached, quality)]
   lines.append(f"  operators: {_counts(record['operators'])}")
   lines.append(
     f"  XNNPACK does not take {_counts(record['fallback'])}; {record['partitions']} parts"
@@ -197,16 +194,6 @@ def sentences(path: AnyPath, record: Mapping[str, Any], quality: str = "accuracy
   if record.get("float_layers"):
     lines.append(f"  left in float: {', '.join(record['float_layers'])}")
   return lines
-
-
-def is_chance(quality: float | None, chance: float | None, images: int) -> bool:
-  """Whether a quality is no better than that of the same outputs for every image.
-
-  Of so few images some are right by luck: a quality within two standard errors is not told from it.
-  """
-  if quality is None or chance is None:
-    return False
-  return quality <= chance + 2 * (chance * (1 - chance) / images) ** 0.5
 
 
 def _counts(operators: Mapping[str, int]) -> str:

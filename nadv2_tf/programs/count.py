@@ -29,6 +29,8 @@ if TYPE_CHECKING:
   from nadv2_tf.spec import SearchSpace
 
 FLAGS = flags.FLAGS
+#: options that say how a Keras model is read
+KERAS_OPTIONS = ("image_size", "input_range", "bypass", "fixed_blocks")
 
 
 def define_flags() -> None:
@@ -39,7 +41,7 @@ def define_flags() -> None:
     "of keras.applications).",
     required=True,
   )
-  define(NetworkOptions, "image_size", "input_range", "bypass", "fixed_blocks")
+  define(NetworkOptions, *KERAS_OPTIONS)
   flags.DEFINE_string(
     "fpga",
     None,
@@ -55,9 +57,11 @@ def load_network(name: str) -> NetworkSpec:
   Raises:
     ValueError: naming the known networks, or what is wrong with the file.
   """
-  if not name.endswith(".json"):
-    return backbones.network(name)
   path = pathlib.Path(name)
+  if path.suffix not in ("", ".json"):
+    raise ValueError(f"--network={name} is no known network, and no .json, .keras or .h5 file.")
+  if path.suffix != ".json":
+    return backbones.network(name)
   try:
     return NetworkSpec.from_json(read_bounded(path, LARGEST_TEXT).decode("utf-8"))
   except FileNotFoundError:
@@ -81,14 +85,25 @@ def read_keras(name: str) -> tuple[NetworkSpec, list[str]]:
   from nadv2_tf.pipeline.stages import workbench
   from nadv2_tf.pipeline.stages.given.paper import on_paper
 
-  values: dict[str, Any] = {
-    each: FLAGS[each].value for each in ("image_size", "input_range", "bypass", "fixed_blocks")
-  }
+  values: dict[str, Any] = {each: FLAGS[each].value for each in KERAS_OPTIONS}
   is_named = name.startswith(KERAS)
   where = {"backbone": name, "weights": "none"} if is_named else {"network": name}
-  found = on_paper(NetworkOptions(**values | where))
+  try:
+    found = on_paper(NetworkOptions(**values | where))
+  except ValueError as error:  # which names the flag of a run
+    told = str(error).replace(f"--backbone={name}", f"--network={name}")
+    raise ValueError(told) from None
   space = found.space().keeping(workbench.parse_blocks(values["fixed_blocks"]))
   return space.largest(), [*(f"understood  {line}" for line in found.lines), *_searched(space)]
+
+
+def _check_as_it_is(name: str) -> None:
+  """Raises ValueError for a flag that says how a Keras model is read, where there is none."""
+  for option in KERAS_OPTIONS:
+    if not FLAGS[option].using_default_value:
+      raise ValueError(
+        f"--{option}={FLAGS[option].value} is for Keras models; {name} is counted as it is."
+      )
 
 
 def _searched(space: SearchSpace) -> list[str]:
@@ -145,9 +160,8 @@ def describe(spec: NetworkSpec) -> dict[str, Any]:
   }
 
 
-def on_fpga(spec: NetworkSpec, name: str) -> dict[str, Any]:
+def on_fpga(spec: NetworkSpec, device: fpga.Fpga) -> dict[str, Any]:
   """The fastest pipeline of a spec on an FPGA, as a dictionary; see `fpga.best_pipeline`."""
-  device = fpga.load(name)
   pipeline = fpga.best_pipeline(spec, device)
   return {
     "device": device.name,
@@ -220,11 +234,13 @@ def main() -> None:
   if is_keras(name):
     spec, lines = read_keras(name)
   else:
+    _check_as_it_is(name)
     spec = load_network(name)
   counts = describe(spec)
-  if FLAGS.fpga:
-    counts["fpga"] = on_fpga(spec, FLAGS.fpga)
-    lines += fpga_lines(counts["fpga"], fpga.load(FLAGS.fpga))
+  if FLAGS.fpga is not None:
+    device = fpga.load(FLAGS.fpga)
+    counts["fpga"] = on_fpga(spec, device)
+    lines += fpga_lines(counts["fpga"], device)
   if FLAGS.json:
     counts |= {"notes": lines} if lines else {}
     print(json.dumps(counts, indent=2))

@@ -51,16 +51,18 @@ def network_of(path: pathlib.Path) -> FileNetwork:
   from nadv2_tf.pipeline.stages.given import file
   from nadv2_tf.training.network_files import load_keras
 
+  if path.suffix not in (".keras", ".tflite", ".json"):
+    raise ValueError(f"--network must be a .keras, .tflite or .json file, got {path}.")
   if not path.is_file():
     raise ValueError(f"There is no file {path}.")
+  if FLAGS.run and path.suffix != ".json":
+    raise ValueError(f"--run goes with the .json file of a spec; {path} has weights of its own.")
   name, size, given = f"--network={path}", FLAGS.image_size, FLAGS.input_range
   if path.suffix == ".tflite":
     return file.of_tflite(path, name, size, given)
   if path.suffix == ".keras":
     return file.of_keras(load_keras(path), name, path, size, given)
-  if path.suffix == ".json":
-    return file.of_keras(_cut_out(path), name, None, size, given)
-  raise ValueError(f"--network must be a .keras, .tflite or .json file, got {path}.")
+  return file.of_keras(_cut_out(path), name, None, size, given)
 
 
 def _cut_out(path: pathlib.Path) -> keras.Model:
@@ -85,8 +87,9 @@ def _cut_out(path: pathlib.Path) -> keras.Model:
 def main() -> None:
   start_tensorflow("nadv2-evaluate")
   from nadv2_tf import tasks
+  from nadv2_tf.tasks import chance
   from nadv2_tf.tasks.cut import Cut
-  from nadv2_tf.training.scoring.evaluation import measure
+  from nadv2_tf.training.scoring.evaluation import measure_beside_chance
 
   network = network_of(pathlib.Path(FLAGS.network))
   size, settings = network.size(), read(TaskSettings).given()
@@ -97,11 +100,13 @@ def main() -> None:
   task = task_type(FLAGS.data, size, holdout=1, seed=0, **loading, **settings)
   data = task.source()
   network.check_data(task, data, f"--data={FLAGS.data}")
-  result = measure(task, network.fed, getattr(data, FLAGS.part))
+  result, same = measure_beside_chance(task, network.fed, getattr(data, FLAGS.part))
   if FLAGS.json:
-    print(json.dumps({**dataclasses.asdict(result), "class_names": data.class_names}, indent=2))
+    about = {"chance": same, "class_names": data.class_names}
+    print(json.dumps({**dataclasses.asdict(result), **about}, indent=2))
     return
-  for line in (*data.notes, network.line, *task.describe(result, data)):
+  doubts = chance.told(result.accuracy, same, result.examples, task.quality_name)
+  for line in (*data.notes, network.line, *task.describe(result, data), *doubts):
     print(line)
 
 

@@ -124,6 +124,16 @@ def _images_for(source: pathlib.Path, network: FileNetwork) -> tuple[Any, Any, b
   return None, None, True
 
 
+def _check_without_data() -> None:
+  """Raises ValueError for a flag that says something of --data, which is not given."""
+  given = {name: FLAGS[name].value for name in CUT_OPTIONS} | read(TaskSettings).given()
+  for name, value in given.items():
+    if value is not None:
+      raise ValueError(
+        f"--{name}={value} goes with --data; the images of a run are as it has them."
+      )
+
+
 def main() -> None:
   options = read(ExportOptions)
   start_tensorflow("nadv2-export")
@@ -131,6 +141,9 @@ def main() -> None:
   from nadv2_tf.pipeline.run_folder.folder import RunFolder
 
   folder, progress = RunFolder(FLAGS.output), Progress()
+  folder.check_place()
+  if not FLAGS.data:
+    _check_without_data()
   if FLAGS.network:
     export_file(pathlib.Path(FLAGS.network), folder, options, progress)
     return

@@ -48,7 +48,7 @@ def _parsed(arguments: list[str]) -> list[str]:
   try:
     rest = flags.FLAGS(arguments)
   except flags.Error as error:
-    fail(f"{one_line(error)}; see --help.")
+    fail(f"{one_line(error).rstrip('.')}; see --help.")
   except UnicodeDecodeError as error:  # of a file of flags, which absl reads
     files = ", ".join(one for one in arguments if one.lstrip("-").startswith("flagfile"))
     fail(f"{files} is no text in UTF-8: {error}.")

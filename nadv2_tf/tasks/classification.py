@@ -136,7 +136,8 @@ class Classification:
   def same_outputs(self, targets: np.ndarray) -> np.ndarray:
     """The most frequent class of all: [batch, classes]."""
     counts = np.bincount(targets)
-    return np.tile(counts == counts.max(), (len(targets), 1)).astype(np.float32)
+    same = (counts == counts.max()).astype(np.float32)
+    return np.broadcast_to(same, (len(targets), len(same)))
 
   def evaluate(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Evaluation:
     """`Evaluation`: top-1, top-5, per class."""

@@ -160,9 +160,11 @@ def check_settings(task: type[Task], given: Mapping[str, Any]) -> None:
     task: a registered task.
     given: {flag: value}.
   """
-  for name in given:
+  for name, value in given.items():
     if name not in task.settings:
-      raise ValueError(f"--{name} is not for {task.name}, the task of this backbone.")
+      raise ValueError(
+        f"--{name}={value} is not for {task.name}, the task of this network; leave it out."
+      )
 
 
 def check_loss(task: type[Task], train: TrainOptions) -> None:

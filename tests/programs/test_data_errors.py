@@ -18,7 +18,9 @@ def pictures(tmp_path):
 
 
 def test_unknown_data_lists_the_known_forms(fails, output):
-  message = "--data must be demo, or one of folder:..., npz:..., tfds:..., got 'imagenet'"
+  message = (
+    "must be demo, or one of folder:..., npz:..., tfds:..., for classification, got 'imagenet'"
+  )
   fails(message, "train", f"--output={output}", "--data=imagenet")
 
 

@@ -87,7 +87,10 @@ def test_unknown_backbone_lists_the_known_ones(fails, output):
       ["--backbone=fastdepth", "--label_smoothing=0.1", "--data=rooms:10"],
       "--label_smoothing is not for the loss of depth; got 0.1",
     ),
-    (["--depth_scale=0.1"], "--depth_scale is not for classification, the task of this backbone"),
+    (
+      ["--depth_scale=0.1"],
+      "--depth_scale=0.1 is not for classification, the task of this network",
+    ),
     (
       ["--backbone=fastdepth", "--depth_scale=-1", "--data=folder:none"],
       "--depth_scale must be above 0, got -1.0",

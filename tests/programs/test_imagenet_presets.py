@@ -69,7 +69,7 @@ def test_the_paper_s_recipe_runs_on_streamed_pictures(start_command, run_command
 def test_a_picture_that_cannot_be_decoded_is_one_line(
   fails, output, pictures, tmp_path, preset, kept
 ):
-  """Before anything is trained if it is in the hold-out, at its step if it is not."""
+  """Before anything is trained, whether it is in the hold-out or not."""
   folder = tmp_path / "copy"
   for path in pictures.rglob("*.JPEG"):
     (folder / path.relative_to(pictures)).parent.mkdir(parents=True, exist_ok=True)
@@ -81,3 +81,4 @@ def test_a_picture_that_cannot_be_decoded_is_one_line(
   flags = [f"--flagfile={PRESETS / preset}.flags", *SMALL, "--metric=macs"]
   message = rf"Cannot read the image {folder}/train/n\d+/\d+\.JPEG: cannot identify"
   fails(message, "run", *flags, f"--data=folder:{folder}", f"--output={output}")
+  assert not list(output.rglob("*.weights.h5"))

@@ -48,6 +48,7 @@ def test_bad_field_is_named_with_what_is_allowed(fails, tmp_path, changes, messa
 def test_unknown_network_lists_the_known_ones(fails):
   known = ", ".join(backbones.network_names())
   fails(f"Unknown network 'resnet50'. Known: {known}", "count", "--network=resnet50")
+  fails("--network=net.tflite is no known network, and no .json", "count", "--network=net.tflite")
 
 
 @pytest.mark.parametrize("name", ["none.json", "none.keras", "none.tflite"])
@@ -73,7 +74,27 @@ def test_broken_network_cannot_be_evaluated(fails, tmp_path, suffix, content):
   path.write_bytes(content)
   message = {
     "keras": f"{path} cannot be read as a Keras model",
-    "tflite": "Cannot load the TFLite model",
+    "tflite": f"--network={path}: Cannot load the TFLite model",
     "txt": f"must be a .keras, .tflite or .json file, got {path}",
   }[suffix]
   fails(message, "evaluate", f"--network={path}")
+
+
+def test_a_flag_that_would_say_nothing_is_refused(fails, tmp_path, output):
+  """Before any file is read."""
+  network = f"--network={tmp_path / 'net.keras'}"
+  (tmp_path / "net.keras").touch()
+  fails("--run goes with the .json file of a spec", "evaluate", network, "--run=runs/mine")
+  export = ("export", f"--output={output}")
+  fails("--test_share=0.5 goes with --data", *export, network, "--test_share=0.5")
+  fails("--depth_scale=0.1 goes with --data", *export, network, "--depth_scale=0.1")
+  fails("--test_split=val goes with --data", *export, "--test_split=val")
+  fails("net.keras is a file; a folder is needed", "export", network.replace("network", "output"))
+  assert not output.exists()
+  fails("--image_size=32 is for Keras models; mobilenet_v3_demo is counted as it is", "count",
+        "--network=mobilenet_v3_demo", "--image_size=32")  # fmt: skip
+
+
+def test_an_application_that_nobody_knows_is_named_as_it_was_given(fails):
+  fails("--network=keras:MobileNetV9: keras.applications has no 'MobileNetV9'", "count",
+        "--network=keras:MobileNetV9")  # fmt: skip

@@ -257,11 +257,13 @@ def test_a_gate_that_cannot_judge_says_so(fails, changed, output, matrix, bias):
   assert not list(output.glob("*.tflite"))
 
 
-def test_a_network_at_chance_is_named(run_command, changed, output):
+def test_a_network_at_chance_is_named(run_command, evaluate, changed, output):
   flags = changed("random", [[1, -1], [-1, 1], [0, 0]], [0, 0])
   status, printed, stderr = run_command("export", *flags, f"--output={output}")
   assert status == 0, stderr
-  assert "this network is at chance: one that says the same of every image has accuracy" in printed
+  told = "this network is at chance: one that says the same of every image has accuracy 50.00%"
+  assert told in printed
+  assert told in run_command("evaluate", *flags)[1] and told not in evaluate("plain.keras")
   assert json.loads((output / "random.export.json").read_text())["chance"] == 0.5
 
 

@@ -71,11 +71,13 @@ def _part(labels, first=0):
 def test_a_test_part_without_labels_is_told_and_validation_taken(prepare, how):
   prepare({"train": _part([0, 1] * 3), "validation": _part([1, 0], 50), "test": _part([-1] * 3)})
   loaded = _load(how)
-  assert loaded.notes == ("--data=tfds:odd: test has no labels; the test part is validation",)
+  assert loaded.notes == (
+    "--data=tfds:odd: test has no labelled examples; the test part is validation",
+  )
   assert sorted(loaded.test.labels) == [0, 1]
   np.testing.assert_array_equal(loaded.test.images, _load(how, split="validation").test.images)
   with pytest.raises(
-    ValueError, match="test has no labels, and cannot be the test part. --test_sp"
+    ValueError, match="test has no labelled examples, and cannot be the test part. --test_sp"
   ):
     _load(how, split="test")
 
@@ -91,7 +93,9 @@ def test_test_split_chooses_any_split_but_train(prepare, how):
 @pytest.mark.parametrize("splits", [{"test": [-1]}, {"test": [-1], "val": [-1, -1]}])
 def test_without_a_test_part_that_has_labels_it_is_refused(prepare, splits):
   prepare({"train": _part([0, 1]), **{name: _part(labels) for name, labels in splits.items()}})
-  with pytest.raises(ValueError, match=f"tfds:odd: {' and '.join(splits)} has no labels"):
+  with pytest.raises(
+    ValueError, match=f"tfds:odd: {' and '.join(splits)} has no labelled examples"
+  ):
     _load()
 
 

@@ -113,14 +113,18 @@ class RunFolder:
         raise ValueError(f"{self.settings_file}: {group!r} must be an object, got {options!r}.")
     return saved
 
+  def check_place(self) -> None:
+    """Raises ValueError if something else than a folder is there."""
+    if self.path.exists() and not self.path.is_dir():
+      raise ValueError(f"--output={self.path} is a file; a folder is needed.")
+
   def check(self, **groups: Any) -> None:
     """Raises ValueError if the folder holds something else, or a run with other settings.
 
     Args:
       **groups: option dataclasses by group name.
     """
-    if self.path.exists() and not self.path.is_dir():
-      raise ValueError(f"--output={self.path} is a file; a folder is needed.")
+    self.check_place()
     saved = self.settings()
     if not saved and self.path.exists() and any(map(_is_foreign, self.path.iterdir())):
       raise ValueError(f"--output={self.path} is not empty and holds no run; choose another.")

@@ -18,6 +18,7 @@ from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.aim.several import time_others
 from nadv2_tf.pipeline.stages.given.form import ADAPTED, Form, form_of
 from nadv2_tf.spec.forms import changed_layers
+from nadv2_tf.tasks.chance import chance_of
 from nadv2_tf.tasks.examples import Datasets
 from nadv2_tf.training.network_files import save_atomically
 from nadv2_tf.training.scoring.evaluation import measure
@@ -168,8 +169,8 @@ def evidence_of(task: Task, datasets: Datasets) -> deployment.Evidence:
     values = task.quality(holdout.labels, outputs.astype("float32"))
     return float(keras.ops.mean(values))
 
-  chance = quality(task.same_outputs(holdout.labels))
-  return deployment.Evidence(holdout.inputs(), quality, datasets.train, chance=chance)
+  same = chance_of(task, holdout.labels)
+  return deployment.Evidence(holdout.inputs(), quality, datasets.train, chance=same)
 
 
 def in_form(evidence: deployment.Evidence, form: Form) -> deployment.Evidence:

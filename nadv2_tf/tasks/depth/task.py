@@ -146,7 +146,8 @@ class Depth:
   def same_outputs(self, targets: np.ndarray) -> np.ndarray:
     """The median depth everywhere: [batch, height, width, 1]."""
     known = targets[targets > 0]
-    return np.full(targets.shape, np.median(known) if known.size else 1.0, np.float32)
+    median = np.float32(np.median(known) if known.size else 1)
+    return np.broadcast_to(median, targets.shape)
 
   def evaluate(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> DepthEvaluation:
     """`DepthEvaluation`: RMSE, delta1 to delta3, REL, log10."""

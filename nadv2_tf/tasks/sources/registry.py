@@ -117,7 +117,7 @@ def load(
   names = sorted({*SOURCES, *STREAMS})
   if scheme not in names or (scheme != "demo") != bool(place):
     known = ", ".join(f"{name}:..." for name in names if name != "demo")
-    raise ValueError(f"--data must be demo, or one of {known}, got {source!r}.")
+    raise ValueError(f"--data must be demo, or one of {known}, for classification, got {source!r}.")
   if how not in INPUTS or (how == "stream" and scheme not in STREAMS):
     raise ValueError(
       f"--input must be one of {', '.join(INPUTS)}, and stream needs --data=folder:DIR or "

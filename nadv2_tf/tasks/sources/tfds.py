@@ -76,12 +76,12 @@ def test_split(
   for number, split in enumerate(named):
     if splits[split].num_examples and is_good(split):
       others = ", ".join(named[:number])
-      told = f"--data=tfds:{name}: {others} has no labels; the test part is {split}"
+      told = f"--data=tfds:{name}: {others} has no labelled examples; the test part is {split}"
       return split, [told] if others else []
   if named:
     raise ValueError(
-      f"--data=tfds:{name}: {' and '.join(named)} has no labels, and cannot be the test part. "
-      f"--test_split may name another one of its splits: {', '.join(sorted(splits))}."
+      f"--data=tfds:{name}: {' and '.join(named)} has no labelled examples, and cannot be the test "
+      f"part. --test_split may name another one of its splits: {', '.join(sorted(splits))}."
     )
   return None, []
 

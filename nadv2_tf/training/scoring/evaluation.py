@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
+from nadv2_tf.tasks.chance import chance_of
 from nadv2_tf.tasks.classification_measures import Evaluation, evaluate_logits
 from nadv2_tf.training.image_network import as_input
 
 if TYPE_CHECKING:
-  from collections.abc import Callable, Sequence
+  from collections.abc import Callable, Iterator, Sequence
   from typing import Any
 
   from nadv2_tf.tasks.examples import Examples
@@ -20,7 +21,15 @@ if TYPE_CHECKING:
   from nadv2_tf.tasks.task import Task
   from nadv2_tf.types import Tensor
 
-__all__ = ["Evaluation", "batches_of", "evaluate", "evaluate_logits", "keras_predictor", "measure"]
+__all__ = [
+  "Evaluation",
+  "batches_of",
+  "evaluate",
+  "evaluate_logits",
+  "keras_predictor",
+  "measure",
+  "measure_beside_chance",
+]
 
 #: pixels of one call: as many images of 64x64 as a call takes at most
 PIXELS = 500 * 64 * 64
@@ -83,10 +92,32 @@ def measure(
     predict: function from images, float32 [batch, height, width, channels], to outputs.
     examples: `Examples` or `StreamedExamples`, at least one; decoded batch by batch.
   """
+  return task.evaluate(_answers(predict, examples))
+
+
+def measure_beside_chance(
+  task: Task, predict: Callable[[np.ndarray], Tensor], examples: Examples | StreamedExamples
+) -> tuple[Any, float]:
+  """(what `measure` gives, the quality of the same outputs for every image); reads images once."""
+  targets: list[np.ndarray] = []
+
+  def kept() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for outputs, labels in _answers(predict, examples):
+      targets.append(labels)
+      yield outputs, labels
+
+  found = task.evaluate(kept())
+  return found, chance_of(task, np.concatenate(targets))
+
+
+def _answers(
+  predict: Callable[[np.ndarray], Tensor], examples: Examples | StreamedExamples
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+  """(outputs, targets) of all examples, batch by batch."""
   _, size = batches_of(examples)
-  starts = range(0, len(examples), size)
-  parts = (examples.take(slice(start, start + size)).decoded() for start in starts)
-  return task.evaluate((np.asarray(predict(part.inputs())), part.labels) for part in parts)
+  for start in range(0, len(examples), size):
+    part = examples.take(slice(start, start + size)).decoded()
+    yield np.asarray(predict(part.inputs())), part.labels
 
 
 def evaluate(

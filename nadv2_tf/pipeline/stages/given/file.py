@@ -101,6 +101,8 @@ def of_tflite(
     made = export.interpreter(path, image_size=image_size)
   except export.AnySize:
     raise ValueError(f"{name} takes images of any size; give --image_size.") from None
+  except ValueError as error:
+    raise ValueError(f"{name}: {error}") from None
   export.check_one_image(made, name)
   details = made.get_input_details()[0]
   own = [int(size) for size in details["shape"][1:]]
