@@ -202,9 +202,11 @@ def best_pipeline(spec: NetworkSpec, device: Fpga) -> Pipeline:
   Of pipelines that are as fast any may be given.
 
   Raises:
-    ValueError: if even engines of one multiplier each do not fit.
+    ValueError: if even engines of one multiplier each do not fit, or nothing needs any.
   """
   layers = computed(spec)
+  if not layers:
+    raise ValueError(f"{spec.name!r} has no layer that an engine would be for.")
   options = [engines(layer, device) for layer in layers]
   picked = _picked(options, device)
   if picked is None:
@@ -256,7 +258,9 @@ def _picked(options: Sequence[Sequence[Engine]], device: Fpga) -> list[int] | No
     options={"mip_rel_gap": 1e-6},
   )
   if done.x is None:
-    return None
+    if done.status == 2:
+      return None
+    raise RuntimeError(f"HiGHS gave up on a program of {count} engines: {done.message}")
   return [int(np.argmax(done.x[start:end])) for start, end in zip(places, places[1:], strict=False)]
 
 

@@ -12,7 +12,7 @@ import functools
 from typing import TYPE_CHECKING, ClassVar
 
 from nadv2_tf.option import check_options, option
-from nadv2_tf.search.choices import choices
+from nadv2_tf.search.choices import choices, width_levels
 from nadv2_tf.search.hierarchy import improved, lowest
 from nadv2_tf.search.nn_degree import nn_degree
 from nadv2_tf.search.predictors import AccuracyPredictor, ResourceModel, leave_one_out
@@ -63,7 +63,7 @@ class Flash:
   trains_samples: ClassVar[bool] = False
   races: ClassVar[bool] = False
   flash_samples: int = option(25, "Networks that the accuracy predictor is fitted to.", low=4)
-  width_levels: int = option(4, "How many widths each block may have, besides the smallest.", low=1)
+  width_levels: int = width_levels()
 
   def __post_init__(self) -> None:
     check_options(self)

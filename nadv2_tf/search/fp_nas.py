@@ -31,7 +31,8 @@ class FpNas:
   decisions of a block are drawn together. A step draws K networks, K = `samples_per_nat` times
   the entropy, so fewer and fewer. It follows the gradient of -log P(y|X) + `cost_weight` log C,
   where C is the mean over the samples of max(0, resource / target - 1). The most probable network
-  is what is found, at every target by a distribution of its own.
+  is what is found. With several targets each has a distribution of its own; for all but the
+  smallest the best of a step is found instead where that is more accurate.
 
   Attributes:
     search_steps: for each target.

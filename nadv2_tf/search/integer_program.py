@@ -15,7 +15,7 @@ from nadv2_tf.option import check_options, option
 from nadv2_tf.search import gains as gains_of
 from nadv2_tf.search.ceilings import Ceilings, check_limits
 from nadv2_tf.search.chain import Chain
-from nadv2_tf.search.choices import choices
+from nadv2_tf.search.choices import choices, width_levels
 from nadv2_tf.search.needs import ADDITIVE, Need
 from nadv2_tf.search.problem import Candidate, Problem, Round, most_accurate
 from nadv2_tf.search.registry import OPTIMIZERS
@@ -66,7 +66,7 @@ class IntegerProgram:
     choices=("measured", "regressed"),
   )
   gain_samples: int = option(50, "Random networks that gains are regressed on.", low=2)
-  width_levels: int = option(4, "How many widths each block may have, besides the smallest.", low=1)
+  width_levels: int = width_levels()
   program_rounds: int = option(
     4, "Rounds for each target; after each the gains are corrected by what it scored.", low=1
   )

@@ -133,9 +133,10 @@ class ResourceModel:
     return cls({kind: tuple(map(float, row)) for kind, row in zip(kinds, slopes, strict=True)})
 
   def error(self, meter: ResourceMeter, specs: Sequence[NetworkSpec]) -> float:
-    """Mean relative error on whole networks."""
-    errors = [abs(self(spec) / meter.measure(spec) - 1) for spec in specs]
-    return total(errors) / len(errors)
+    """Mean error on whole networks, as a share of what they cost on average; they may cost 0."""
+    truths = list(map(meter.measure, specs))
+    off = total(abs(self(spec) - truth) for spec, truth in zip(specs, truths, strict=True))
+    return off / (total(truths) or 1.0)
 
 
 def features(layer: LayerShape) -> tuple[float, ...]:

@@ -5,6 +5,7 @@ import json
 import re
 
 import pytest
+import scipy.optimize
 
 from nadv2_tf import backbones
 from nadv2_tf.resources.fpga import (
@@ -19,7 +20,7 @@ from nadv2_tf.resources.fpga import (
   load,
 )
 from nadv2_tf.spec import NetworkSpec
-from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head
+from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head, Upsample
 
 ZU3EG = FPGAS["zu3eg"]
 SMALL = NetworkSpec("small", (8, 8, 4), (Conv(8, 3, 2), DepthwiseSeparable(8, 12, 3), Head(6)))
@@ -100,6 +101,18 @@ def test_engines_of_one_multiplier_must_fit():
   message = f"'small' does not fit into tiny as a pipeline: {layers} engines take {layers} DSPs"
   with pytest.raises(ValueError, match=message):
     best_pipeline(SMALL, Fpga("tiny", layers - 1, 216, 1000))
+
+
+def test_a_network_that_multiplies_nothing_has_no_engines():
+  with pytest.raises(ValueError, match="'none' has no layer that an engine would be for"):
+    best_pipeline(NetworkSpec("none", (8, 8, 3), (Upsample(2),)), ZU3EG)
+
+
+def test_a_solver_that_gives_up_has_not_found_that_nothing_fits(monkeypatch):
+  gave_up = scipy.optimize.OptimizeResult(x=None, status=1, message="time limit")
+  monkeypatch.setattr(scipy.optimize, "milp", lambda *_, **__: gave_up)
+  with pytest.raises(RuntimeError, match="HiGHS gave up on a program of .* time limit"):
+    best_pipeline(SMALL, ZU3EG)
 
 
 def test_a_device_of_a_file(tmp_path):

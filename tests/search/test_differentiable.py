@@ -10,7 +10,7 @@ from nadv2_tf.search.differentiable import Differentiable
 from nadv2_tf.search.tabular import TabularBenchmark
 
 TABLE = pathlib.Path(__file__).with_name("data") / "nas_bench_macro_cifar10.csv"
-#: as published, but for a smaller predictor
+#: fewer of everything than by default, so that it is quick
 OPTIMIZER = Differentiable(60, 3, 5, 100, predictor_samples=300)
 
 

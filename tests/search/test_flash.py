@@ -64,6 +64,24 @@ def test_a_resource_of_layers_is_modelled(name):
   assert model.error(meter, [DEMO.sample(rng) for _ in range(10)]) < 0.01
 
 
+def test_a_resource_that_some_networks_have_none_of_has_an_error():
+  class Spilled:
+    """Parameters above those of half the samples."""
+
+    unit, is_exact = "parameters", True
+
+    def measure(self, spec):
+      return max(ParametersMeter().measure(spec) - middle, 0.0)
+
+  specs, rng = [SPACE.smallest(), SPACE.largest()], random.Random(0)
+  specs += [SPACE.sample(rng) for _ in range(10)]
+  middle = statistics.median(map(ParametersMeter().measure, specs))
+  nothing = ResourceModel({})
+  assert nothing.error(Spilled(), specs) == 1.0
+  assert 0 < ResourceModel.fitted(Spilled(), specs).error(Spilled(), specs) < 1.0
+  assert nothing.error(Spilled(), specs[:1]) == 0.0  # it costs 0, as it is told to
+
+
 class Table:
   """What a table is asked: a microsecond a layer, and a nanosecond for each MAC of some kinds."""
 

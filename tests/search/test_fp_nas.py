@@ -7,6 +7,7 @@ import random
 
 import pytest
 from rounds import answered
+from toy import SPACE
 
 from nadv2_tf.search import Candidate, minimize
 from nadv2_tf.search.distribution import Distribution
@@ -49,11 +50,10 @@ def _objective(distribution, draws, before, likelihoods, costs, weight):
 
 @pytest.mark.parametrize("is_joint", [False, True])
 def test_both_gradients_are_those_of_the_objective(is_joint):
-  # tests/search/test_distribution.py has the space: three decisions of a block, and one.
-  rows = {row: (0.0, 1.0) for row in itertools.product(range(3), repeat=3)}
-  distribution, rng = Distribution.factorised(TabularBenchmark(rows).space), random.Random(3)
-  distribution.move([[rng.gauss(0, 1) for _ in range(3)] for _ in range(3)], 1.0)
+  distribution, rng = Distribution.factorised(SPACE), random.Random(3)
+  distribution.move([[rng.gauss(0, 1) for _ in v.options] for v in distribution.variables], 1.0)
   distribution = distribution.joint() if is_joint else distribution
+  assert any(len(variable.columns) > 1 for variable in distribution.variables) == is_joint
   draws = [distribution.draw(rng) for _ in range(6)]
   accuracies, scale, weight = [rng.uniform(0.5, 0.6) for _ in draws], 0.02, 1.7
   costs = [max(rng.uniform(-0.5, 1), 0.0) for _ in draws]

@@ -24,7 +24,7 @@ class Plan:
     smallest: how many of a batch's sub-networks are the smallest network.
     distillation: share of the loss that compares a batch's sub-networks with the full network.
     scd_reduction: initial reduction of SCD, smaller: one layer alone has to bring it.
-    samples: of random search and evolution, for each target.
+    samples: of random search, evolution and HURRICANE, for each target.
     buckets: of LayerNAS; with 4 a space of eight blocks takes some 200 samples for all targets.
     netadaptv1_steps: training steps of each of NetAdaptV1's samples.
     netadaptv1_reduction, netadaptv1_decay: its schedule. That of its authors, 0.025 and 0.96, ends
