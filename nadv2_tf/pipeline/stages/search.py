@@ -89,6 +89,11 @@ def _check_range(
   told = ", ".join(f"{value:.4g}" for value, _ in targets)
   title = "target" if len(targets) == 1 else "targets"
   progress.line(f"{describe_range(costs, unit)}, {title} {told} {unit}")
+  for value, text in targets:
+    if value > costs["largest"]:
+      progress.line(
+        f"the largest network is within --target={text} as it is: nothing is to be saved"
+      )
   _check_smallest(space, "target", costs, targets[-1][0], unit)
   for limit_meter, limit in limits:
     costs, unit = costs_by(limit_meter, space), limit_meter.unit

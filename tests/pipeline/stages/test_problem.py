@@ -224,3 +224,9 @@ def test_folders_are_told_by_metrics(folder):
   search_stage._name_folders(folder, [(3.0, "50 %"), (2.0, "2 M")])
   names = [there.path.name for there in folder.found_folders()]
   assert names == ["target_50pct", "target_2M"]
+
+
+@pytest.mark.parametrize(("target", "told"), [("150%", 1), ("100%", 0), ("1e9,60%", 1)])
+def test_a_target_that_asks_for_nothing_is_told(make, target, told):
+  _, lines = make("macs", target=target)
+  assert sum("is within --target=" in line for line in lines) == told
