@@ -11,6 +11,8 @@ import dataclasses
 import itertools
 from typing import TYPE_CHECKING
 
+from nadv2_tf.search.choices import put_all
+
 if TYPE_CHECKING:
   from collections.abc import Iterator, Mapping, Sequence
   from typing import TypeAlias
@@ -102,11 +104,9 @@ class Chain:
     )
 
   def _with(self, options: dict[int, int]) -> NetworkSpec:
-    row = self._full
-    for number, option in options.items():
-      block = self.blocks[number]
-      row = block.put(row, block.choices[option])
-    return self.space.decode(row)
+    blocks = [self.blocks[number] for number in options]
+    picked = [block.choices[at] for block, at in zip(blocks, options.values(), strict=True)]
+    return self.space.decode(put_all(self._full, blocks, picked))
 
   def _touching(self, index: int) -> list[int]:
     """Numbers of the `blocks` that have a say in block `index`."""

@@ -6,7 +6,7 @@ block, or keep a probability or a cost for each option, want a few options for a
 
 import dataclasses
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from nadv2_tf.option import option
@@ -95,14 +95,18 @@ def choices(space: SearchSpace, levels: int | None = None) -> tuple[BlockChoices
   return tuple(_of_block(space, index, owned[index], levels) for index in sorted(owned))
 
 
+def put_all(row: Row, blocks: Iterable[BlockChoices], picked: Iterable[Choice]) -> Row:
+  """`row` with one option for each of `blocks`."""
+  for block, choice in zip(blocks, picked, strict=True):
+    row = block.put(row, choice)
+  return row
+
+
 def network_of(
   space: SearchSpace, blocks: Sequence[BlockChoices], picked: Sequence[Choice]
 ) -> NetworkSpec:
   """The network of one option for each of `blocks`; blocks that are not there are full."""
-  row = space.encode(space.largest())
-  for block, choice in zip(blocks, picked, strict=True):
-    row = block.put(row, choice)
-  return space.decode(row)
+  return space.decode(put_all(space.encode(space.largest()), blocks, picked))
 
 
 def _of_block(space: SearchSpace, index: int, columns: Sequence[int], levels: int) -> BlockChoices:

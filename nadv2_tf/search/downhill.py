@@ -9,7 +9,7 @@ from nadv2_tf.regressor import Regressor, fitted
 from nadv2_tf.search.distribution import Distribution
 from nadv2_tf.search.problem import ResourceMeter
 from nadv2_tf.search.relaxed import Codes, Relaxed
-from nadv2_tf.spec.features import features_of, value_features
+from nadv2_tf.spec.features import value_features
 
 if TYPE_CHECKING:
   import random
@@ -104,7 +104,7 @@ class ResourceModels:
     codes = Codes.of(space.decisions, value_features)
     if isinstance(meter, PredictingMeter) and meter.decisions == space.decisions:
       return Model(codes, meter.regressor)
-    rows = [features_of(space.decisions, space.encode(spec)) for spec in self._specs]
+    rows = [codes.of_row(space.decisions, space.encode(spec)) for spec in self._specs]
     roots = [meter.measure(spec) ** 0.5 for spec in self._specs]
     return Model(codes, fitted(rows, roots, HIDDEN, seed))
 

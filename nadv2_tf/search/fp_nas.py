@@ -82,13 +82,14 @@ class FpNas:
         "search_steps must be at least 1 and joint_after between 0 and 1, got "
         f"{self.search_steps} and {self.joint_after}."
       )
-    if not min(self.samples_per_nat, self.step_size, self.likelihood_scale) > 0:
+    positive = (self.samples_per_nat, self.step_size, self.likelihood_scale)
+    if not all(0 < value < math.inf for value in positive):
       raise ValueError(
-        "samples_per_nat, step_size and likelihood_scale must be above 0, got "
+        "samples_per_nat, step_size and likelihood_scale must be numbers above 0, got "
         f"{self.samples_per_nat}, {self.step_size} and {self.likelihood_scale}."
       )
-    if not self.cost_weight >= 0:
-      raise ValueError(f"cost_weight must be at least 0, got {self.cost_weight}.")
+    if not 0 <= self.cost_weight < math.inf:
+      raise ValueError(f"cost_weight must be a number of at least 0, got {self.cost_weight}.")
 
   def search(
     self, problem: Problem, rng: random.Random

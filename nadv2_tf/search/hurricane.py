@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from nadv2_tf.option import option
 from nadv2_tf.search.breeding import Breeding
-from nadv2_tf.search.choices import BlockChoices, Choice, Row, choices, width_levels
+from nadv2_tf.search.choices import BlockChoices, Choice, Row, choices, put_all, width_levels
 from nadv2_tf.search.needs import ADDITIVE, AdditiveMeter, Need
 from nadv2_tf.search.problem import Candidate, Problem, Round, best_first, most_accurate
 from nadv2_tf.search.registry import OPTIMIZERS
@@ -106,7 +106,7 @@ class Hurricane(Breeding):
 
     @functools.cache  # half a space may be so small that the same are drawn over and over
     def known(picked: tuple[Choice, ...]) -> NetworkSpec:
-      return space.decode(_put(row, free, picked))
+      return space.decode(put_all(row, free, picked))
 
     def network_of(picked: Sequence[Choice]) -> NetworkSpec:
       return known(tuple(picked))
@@ -176,7 +176,7 @@ def base_of(
   least, most = measure(space.smallest()), measure(problem.start)
   share = min(max((target - least) / (most - least), 0.0), 1.0) if most > least else 0.0
   smallest = [block.choices[0] for block in (*fixed, *free)]
-  start = _put(space.encode(problem.start), (*fixed, *free), smallest)
+  start = put_all(space.encode(problem.start), (*fixed, *free), smallest)
   while True:
     base, largest = start, start
     for block in fixed:
@@ -198,9 +198,3 @@ def _block_cost(problem: Problem, spec: NetworkSpec, block: BlockChoices) -> flo
   meter = problem.meter
   assert isinstance(meter, AdditiveMeter)  # checked before, see `needs`
   return meter.block_costs(spec)[block.index]
-
-
-def _put(row: Row, blocks: Sequence[BlockChoices], picked: Sequence[Choice]) -> Row:
-  for block, choice in zip(blocks, picked, strict=True):
-    row = block.put(row, choice)
-  return row

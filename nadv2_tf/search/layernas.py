@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import ClassVar
 
 from nadv2_tf.option import option
-from nadv2_tf.search.choices import BlockChoices, Row, choices, width_levels
+from nadv2_tf.search.choices import BlockChoices, Row, choices, put_all, width_levels
 from nadv2_tf.search.needs import ADDITIVE, Need
 from nadv2_tf.search.problem import Candidate, Problem, Round, best_first, most_accurate
 from nadv2_tf.search.registry import OPTIMIZERS
@@ -163,6 +163,4 @@ class Table:
 
 
 def _smallest(row: Row, blocks: Sequence[BlockChoices]) -> Row:
-  for block in blocks:
-    row = block.put(row, block.choices[0])
-  return row
+  return put_all(row, blocks, (block.choices[0] for block in blocks))

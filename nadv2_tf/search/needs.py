@@ -59,7 +59,8 @@ ADDITIVE = Need(
   "metric",
   AdditiveMeter,
   "a metric that adds up over the blocks",
-  "Take --metric=macs, parameters, size_bytes or latency_ms, or give your meter block_costs(spec).",
+  "Take --metric=macs, parameters, size_bytes or latency_ms of a table, or give your meter "
+  "block_costs(spec).",
 )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
+from nadv2_tf.search.choices import put_all
+
 if TYPE_CHECKING:
   from collections.abc import Mapping, Sequence
   from typing import TypeAlias
@@ -75,10 +77,8 @@ class Stages:
 
   def network(self, picks: Picks) -> NetworkSpec:
     """The network of one option for each of `blocks`."""
-    row = self._full
-    for block, pick in zip(self.blocks, picks, strict=True):
-      row = block.put(row, block.choices[pick])
-    return self.space.decode(row)
+    picked = [block.choices[pick] for block, pick in zip(self.blocks, picks, strict=True)]
+    return self.space.decode(put_all(self._full, self.blocks, picked))
 
 
 def _option(block: BlockChoices, width: float, kernel: float) -> int:

@@ -4,6 +4,7 @@ import itertools
 import random
 
 from nadv2_tf.search.gains import sum_of
+from nadv2_tf.search.tabular import TabularBenchmark
 from nadv2_tf.spec import NetworkSpec, Skip, space_of
 from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Upsample
 
@@ -45,3 +46,17 @@ def best_by_trying(chain, gains, meets):
   """The largest sum of gains of the networks that `meets` says yes to, None if there is none."""
   sums = (sum_of(gains, picks) for picks in all_picks(chain) if meets(chain.network(picks)))
   return max(sums, default=None)
+
+
+def table_of_costs(costs, accuracy):
+  """A `TabularBenchmark` whose costs add up: 10 and what each layer's choice of three costs.
+
+  Args:
+    costs: three numbers for each layer.
+    accuracy: function of a network's choices.
+  """
+  rows = {
+    row: (accuracy(row), 10.0 + sum(of[choice] for of, choice in zip(costs, row, strict=True)))
+    for row in itertools.product(range(3), repeat=len(costs))
+  }
+  return TabularBenchmark(rows)

@@ -3,13 +3,13 @@
 import math
 
 import pytest
+from additive import table_of_costs
 from toy import SPACE
 
 from nadv2_tf.resources import MacsMeter, ParametersMeter
 from nadv2_tf.search import Hurricane, Problem, minimize
 from nadv2_tf.search.choices import choices
 from nadv2_tf.search.hurricane import base_of, capacity_for_cost, hardware_friendly
-from nadv2_tf.search.tabular import TabularBenchmark
 
 MACS = MacsMeter().measure
 LARGEST = MACS(SPACE.largest())
@@ -72,17 +72,8 @@ def test_the_levels_that_give_least_go_first_but_never_the_smallest():
     assert few.choices == (block.choices[0], *block.choices[-2:])
 
 
-def _table(costs, accuracy):
-  rows = {}
-  for number in range(3 ** len(costs)):
-    row = tuple(number // 3**at % 3 for at in range(len(costs)))
-    cost = 10.0 + sum(of[choice] for of, choice in zip(costs, row, strict=True))
-    rows[row] = (accuracy(row), cost)
-  return TabularBenchmark(rows)
-
-
 def test_the_base_is_each_blocks_share_of_the_target():
-  bench = _table([(0, 4, 8)] * 4, lambda row: 0.5)
+  bench = table_of_costs([(0, 4, 8)] * 4, lambda row: 0.5)
   blocks = choices(bench.space)
   for target, expected in (
     # From 10 to 42. Half of the 32 in between is 4 a block: the middle.
@@ -105,7 +96,7 @@ def test_the_base_leaves_room_under_a_limit():
 
 
 def test_the_later_half_comes_first_and_stays():
-  bench = _table([(0, 3, 8)] * 6, lambda row: sum(row) / 20 + 0.01 * row[-1])
+  bench = table_of_costs([(0, 3, 8)] * 6, lambda row: sum(row) / 20 + 0.01 * row[-1])
   problem = Problem(bench.space, bench.space.largest(), bench, 32.0)
   asked = []
 
@@ -126,7 +117,7 @@ def test_the_later_half_comes_first_and_stays():
 
 
 def test_a_target_next_to_another_finds_what_is_drawn_already():
-  bench = _table([(0, 3, 8)] * 2, lambda row: 0.1 + sum(row) / 20)
+  bench = table_of_costs([(0, 3, 8)] * 2, lambda row: 0.1 + sum(row) / 20)
   problem = Problem(bench.space, bench.space.largest(), bench, 16.0, (16.5,))
   result = minimize(problem, Hurricane(6, 2, 3, 0.3, 2, 4), bench)
   assert [found.resource for found in result.found] == [16.0, 16.0]

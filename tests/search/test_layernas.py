@@ -5,13 +5,13 @@ import math
 import random
 
 import pytest
+from additive import table_of_costs
 from toy import SPACE
 
 from nadv2_tf.resources import MacsMeter, ParametersMeter
 from nadv2_tf.search import LayerNAS, Problem, minimize
 from nadv2_tf.search.choices import choices, network_of
 from nadv2_tf.search.layernas import Table, bucket
-from nadv2_tf.search.tabular import TabularBenchmark
 
 MACS = MacsMeter().measure
 LARGEST = MACS(SPACE.largest())
@@ -37,18 +37,9 @@ def test_costs_that_are_all_the_same_have_one_bucket():
   assert bucket(7.0, 7.0, 7.0, 5) == 0
 
 
-def _table(costs, accuracy):
-  """A `TabularBenchmark` whose costs add up: 10 and what each layer's choice costs."""
-  rows = {
-    row: (accuracy(row), 10.0 + sum(of[choice] for of, choice in zip(costs, row, strict=True)))
-    for row in itertools.product(range(3), repeat=len(costs))
-  }
-  return TabularBenchmark(rows)
-
-
 def test_bounds_by_hand():
   # Everything at its largest costs 10 + 6 + 8 + 4 = 28, at its smallest 10.
-  bench = _table([(0, 2, 6), (0, 4, 8), (0, 1, 4)], lambda row: 0.5)
+  bench = table_of_costs([(0, 2, 6), (0, 4, 8), (0, 1, 4)], lambda row: 0.5)
   problem = Problem(bench.space, bench.space.largest(), bench, 15.0, (20.0,))
   bounds = Table(problem, LayerNAS()).bounds
   assert bounds == [
@@ -70,7 +61,7 @@ def test_it_is_exact_where_accuracies_add_up_and_no_two_costs_share_a_bucket(see
   def accuracy(row):
     return math.fsum(of[choice] for of, choice in zip(gains, row, strict=True)) / 10
 
-  bench = _table(costs, accuracy)
+  bench = table_of_costs(costs, accuracy)
   largest = bench.measure(bench.space.largest())
   targets = (16.0, 20.0, 27.0)
   problem = Problem(bench.space, bench.space.largest(), bench, targets[0], targets[1:])
@@ -113,7 +104,7 @@ def test_it_equals_brute_force_on_the_toy_space():
 
 
 def test_all_targets_come_out_of_one_table():
-  bench = _table([(0, 2, 6)] * 6, lambda row: (sum(row) + row[0]) / 20)
+  bench = table_of_costs([(0, 2, 6)] * 6, lambda row: (sum(row) + row[0]) / 20)
   targets = (16.0, 22.0, 30.0)
   alone = [
     minimize(Problem(bench.space, bench.space.largest(), bench, target), LayerNAS(20), bench)
@@ -125,14 +116,14 @@ def test_all_targets_come_out_of_one_table():
 
 
 def test_more_of_a_bucket_can_be_kept():
-  bench = _table([(0, 2, 6)] * 5, lambda row: hash(row) % 1000 / 1000)
+  bench = table_of_costs([(0, 2, 6)] * 5, lambda row: hash(row) % 1000 / 1000)
   problem = Problem(bench.space, bench.space.largest(), bench, 25.0)
   one, three = (minimize(problem, LayerNAS(4, kept), bench) for kept in (1, 3))
   assert one.samples_scored < three.samples_scored < 3**5
 
 
 def test_the_amount_is_not_below_what_a_search_takes():
-  bench = _table([(0, 2, 6)] * 6, lambda row: sum(row) / 20)
+  bench = table_of_costs([(0, 2, 6)] * 6, lambda row: sum(row) / 20)
   for larger in ((), (27.0, 31.0)):
     problem = Problem(bench.space, bench.space.largest(), bench, 25.0, larger)
     for optimizer in (LayerNAS(2), LayerNAS(5), LayerNAS(100), LayerNAS(5, 3)):

@@ -1,5 +1,7 @@
 """Settings of optimizers that are out of range."""
 
+import math
+
 import pytest
 
 from nadv2_tf.search import (
@@ -29,8 +31,10 @@ from nadv2_tf.search import (
     (lambda: SingleLayerCoordinateDescent(score="loss"), "'accuracy' or 'ratio', got 'loss'"),
     (lambda: FpNas(search_steps=0), "search_steps must be at least 1 .*, got 0 and 0.5"),
     (lambda: FpNas(joint_after=1.5), "joint_after between 0 and 1, got 400 and 1.5"),
-    (lambda: FpNas(step_size=0.0), "step_size .* must be above 0, got 0.25, 0.0 and 0.005"),
-    (lambda: FpNas(cost_weight=-1.0), "cost_weight must be at least 0, got -1.0"),
+    (lambda: FpNas(step_size=0.0), "step_size .* numbers above 0, got 0.25, 0.0 and 0.005"),
+    (lambda: FpNas(step_size=math.nan), "numbers above 0, got 0.25, nan and 0.005"),
+    (lambda: FpNas(likelihood_scale=math.inf), "numbers above 0, got 0.25, 0.5 and inf"),
+    (lambda: FpNas(cost_weight=-1.0), "cost_weight must be a number of at least 0, got -1.0"),
     (lambda: Hurricane(population=0), "at least 1, got 0, 10 and 20"),
     (lambda: Hurricane(options_per_block=0), "at least 1, got 0 and 4"),
     (lambda: Hurricane(width_levels=0), "at least 1, got 4 and 0"),
