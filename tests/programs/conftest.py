@@ -64,7 +64,7 @@ def server():
 def run_command(server, tmp_path):
   """Function (command, *arguments) -> exit status, text on stdout, text on stderr.
 
-  Commands know the short backbone if their flags name it, or if `short` says so.
+  Commands know the short backbones if their flags name one, or if `short` says so.
   """
 
   def run(command, *arguments, short=False):
@@ -72,7 +72,7 @@ def run_command(server, tmp_path):
     job = {
       "module": f"nadv2_tf.programs.{command}",
       "arguments": [f"nadv2-{command}", *map(str, arguments)],
-      "short": short or short_backbone.FLAG in arguments,
+      "short": short or short_backbone.is_named(arguments),
       **{stream: str(path) for stream, path in files.items()},
     }
     server.stdin.write(json.dumps(job) + "\n")
@@ -132,7 +132,7 @@ def small(tmp_path):
 def process_of(command, *arguments):
   """What starts a command in a process of its own."""
   start = ["-m", f"nadv2_tf.programs.{command}"]
-  if short_backbone.FLAG in arguments:
+  if short_backbone.is_named(arguments):
     start = [short_backbone.__file__, command]
   return [sys.executable, *start, *map(str, arguments)]
 

@@ -7,6 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import short_backbone
 from PIL import Image
 
 from nadv2_tf.pipeline.run_folder.folder import RunFolder
@@ -14,7 +15,7 @@ from nadv2_tf.pipeline.run_folder.folder import RunFolder
 PRESETS = pathlib.Path(__file__).resolve().parents[2] / "flags" / "presets"
 #: what makes the paper's run small
 SMALL = (
-  "--backbone=mobilenet_v3_cifar_small",
+  short_backbone.RESIDUAL_FLAG,
   "--image_size=32",
   "--holdout=6",
   "--batch_size=6",

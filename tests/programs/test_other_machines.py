@@ -77,6 +77,7 @@ def write_photos(folder):
         Image.fromarray(image.astype(np.uint8)).save(place / f"Früchte {number}.png")
 
 
+@pytest.mark.slow
 def test_a_run_on_another_machine(tmp_path, package, german):
   home = tmp_path / "Jörg Müller"
   write_photos(home / "Meine Bilder")

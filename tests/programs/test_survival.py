@@ -102,7 +102,7 @@ def test_elsewhere_a_signal_stops_at_once_and_says_how_to_go_on(capsys):
 
 
 @pytest.mark.slow
-def test_a_training_stops_after_its_step_and_goes_on(data, output, start_command, process_of):
+def test_a_training_stops_after_its_step_and_goes_on(data, output, run_command, process_of):
   """The program itself, as a scheduler stops it."""
   command = process_of("train", *training(output, data))
   with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
@@ -124,9 +124,9 @@ def test_a_training_stops_after_its_step_and_goes_on(data, output, start_command
   # It goes on from that very step; the data file that is gone meanwhile is named, nothing is lost.
   before = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
   data.rename(data.with_name("gone"))
-  done = start_command("train", *training(output, data))
-  assert done.returncode == 1 and re.fullmatch(
-    rf"error: Cannot read the archive {data}: .*No such file.*\n", done.stderr
+  status, _, stderr = run_command("train", *training(output, data))
+  assert status == 1 and re.fullmatch(
+    rf"error: Cannot read the archive {data}: .*No such file.*\n", stderr
   )
   assert {path: path.read_bytes() for path in output.rglob("*") if path.is_file()} == before
 
