@@ -58,6 +58,7 @@ def train_predictor(
     amounts: see there.
     seed: of all networks and of the training.
   """
+  table = table.as_it_is()  # what a predictor is asked about is timed and exported as it is
   rng = random.Random(seed)
   specs = [space.decode(random_row(space, rng)) for _ in range(amounts.summed)]
   specs += [space.smallest(), space.largest()]

@@ -36,7 +36,8 @@ class Sustained:
     seconds: asked for; `taken` is what it took, with the processes' starts.
     first_ms, last_ms: median of the parts in the first and the last tenth.
     parts_ms: of every part, in order.
-    statistic: what a part's value is of its runs, as in `Repeat`.
+    statistic: what most parts' values are of their runs, as in `Repeat`.
+    doubt: what speaks against some of the parts, "" if nothing does.
     thermal_status: as a phone says it before the first part and after each; None of a device that
       has none.
     conditions: of every part, as in `Timing`.
@@ -49,6 +50,7 @@ class Sustained:
   parts_ms: tuple[float, ...]
   runs: int
   statistic: str
+  doubt: str
   thermal_status: tuple[int | None, ...]
   conditions: tuple[dict[str, Any], ...]
 
@@ -60,9 +62,10 @@ class Sustained:
       if known
       else "the device tells no thermal status"
     )
+    doubt = f"; {self.doubt}" if self.doubt else ""
     return (
       f"over {self.seconds:g} s of continuous use: {self.first_ms:.4g} ms in the first tenth, "
-      f"{self.last_ms:.4g} ms in the last ({self.last_ms / self.first_ms - 1:+.1%}), {heat}"
+      f"{self.last_ms:.4g} ms in the last ({self.last_ms / self.first_ms - 1:+.1%}), {heat}{doubt}"
     )
 
 
@@ -118,7 +121,14 @@ def _sustained(repeats: Sequence[Repeat], seconds: float, taken: float) -> Susta
     statistics.median(values[-tenth:]),
     tuple(values),
     sum(repeat.runs for repeat in repeats),
-    repeats[0].statistic,
+    statistics.mode(repeat.statistic for repeat in repeats),
+    _doubt(repeats),
     (before, *after),
     conditions,
   )
+
+
+def _doubt(repeats: Sequence[Repeat]) -> str:
+  """Words on the parts whose value is not to be trusted, "" if there are none."""
+  doubts = [repeat.doubt for repeat in repeats if repeat.doubt]
+  return f"{len(doubts)} of {len(repeats)} parts are in doubt: {doubts[0]}" if doubts else ""

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from form_tables import NETWORK, table
 
 from nadv2_tf.benchmarks.tables import measurement as latency_table
 from nadv2_tf.benchmarks.tables.measurement import TableMeasurement
@@ -30,6 +31,9 @@ class Table:
 
   def measure(self, spec):
     return 0.7 * true_ms(spec)
+
+  def as_it_is(self):
+    return self
 
 
 def true_ms(spec):
@@ -77,3 +81,17 @@ def test_killed_it_goes_on_and_the_seed_decides(make_device, tmp_path):
   fresh = make_device(milliseconds)
   assert trained(fresh, path).to_json() == whole
   assert len(fresh.contents) == 32 - 12  # two batches of six were kept
+
+
+def test_it_learns_networks_as_they_are_because_they_are_timed_and_exported_so(make_device):
+  network = NETWORK.with_block(0, filters=8).with_block(1, filters=8, bypass_cap=8)
+  # A step down saves 0.02 ms and a bypass takes 0.05: filters in its place are quicker.
+  space, forming = space_of(network, 4), table(bypass=0.05)
+  plain = forming.as_it_is()
+  assert any(
+    forming.measure(spec) < plain.measure(spec) for spec in map(space.decode, ([8, 6], [8, 4]))
+  )
+  device = make_device(lambda text: plain.measure(NetworkSpec.from_json(text.decode())))
+  measurement = TableMeasurement(space, device, TimingSettings())
+  facts = train_predictor(space, forming, measurement, Amounts(200, 4, 8)).facts
+  assert float(facts["table_error_max"]) == pytest.approx(0, abs=1e-9)

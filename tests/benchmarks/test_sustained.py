@@ -1,5 +1,7 @@
 """Latency over continuous use: parts, tenths, and heat that nobody waits for."""
 
+import dataclasses
+
 import pytest
 
 from nadv2_tf.benchmarks.timing import sustained as subject
@@ -55,6 +57,22 @@ def test_first_and_last_tenth_and_the_heat_beside_them():
     "1.5 ms in the first tenth, 19.5 ms in the last (+1200.0%), thermal status 0 at the start, "
     "20 at the end, 20 at most"
   ) in found.describe()
+
+
+def test_parts_in_doubt_are_told(monkeypatch):
+  device = Warming()
+  assert subject.sustained(device, "net.tflite", TimingSettings(), 10.0).doubt == ""
+  measure, doubt = device.measure, "only 0 of 40 runs were undisturbed"
+
+  def disturbed(paths, settings):
+    (parts,) = measure(paths, settings)
+    guess = {"doubt": doubt, "statistic": "CPU time"}
+    return [[dataclasses.replace(part, **guess) for part in parts[:3]] + parts[3:]]
+
+  monkeypatch.setattr(device, "measure", disturbed)
+  found = subject.sustained(device, "net.tflite", TimingSettings(), 10.0)
+  assert found.statistic == "median"  # of seven parts in ten
+  assert found.describe().endswith(f"; 3 of 10 parts are in doubt: {doubt}")
 
 
 def test_parts_that_are_missing_are_refused():

@@ -14,7 +14,7 @@ from nadv2_tf.tasks.classification import Classification
 @pytest.mark.parametrize("source", ["", "imagenet", "demo:x", "npz", "npz:", "folder:", "ftp:x"])
 def test_unknown_form_lists_the_known_ones(source):
   with pytest.raises(
-    ValueError, match="demo, or one of folder:..., npz:..., tfds:..., got"
+    ValueError, match="demo, or one of folder:..., npz:..., tfds:..., for classification, got"
   ) as error:
     sources.load(source, 8)
   assert repr(source) in str(error.value)

@@ -47,7 +47,7 @@ def test_a_task_has_all_that_is_asked_of_one(name):
 
 def test_flags_of_another_task_are_named():
   tasks.check_settings(tasks.TASKS["depth"], {"depth_scale": 0.1})
-  with pytest.raises(ValueError, match="--depth_scale is not for classification"):
+  with pytest.raises(ValueError, match="--depth_scale=0.1 is not for classification"):
     tasks.check_settings(tasks.TASKS["classification"], {"depth_scale": 0.1})
 
 
