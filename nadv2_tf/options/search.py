@@ -6,11 +6,11 @@ from typing import Any
 
 from nadv2_tf.option import Described, option, options_of
 from nadv2_tf.options import timing
-from nadv2_tf.resources import COUNTS
+from nadv2_tf.resources import COUNTS, fpga
 from nadv2_tf.search import OPTIMIZERS
 
-LATENCY = "latency_ms"
-METRICS = (LATENCY, *COUNTS)
+LATENCY, FPGA = "latency_ms", "fpga_ms"
+METRICS = (LATENCY, FPGA, *COUNTS)
 
 
 def _check_metric(name: str) -> None:
@@ -47,6 +47,10 @@ class SearchOptions(timing.DeviceOptions):
     f"The resource that is limited: {', '.join(METRICS)}; or package.module:Class, a meter of your "
     "own in a module that can be imported.",
     check=_check_metric,
+  )
+  fpga: str = option(
+    "",
+    f"Of --metric={FPGA}, milliseconds from image to image of the fastest pipeline: {fpga.KNOWN}.",
   )
   target: str = option(
     "50%",
@@ -113,6 +117,11 @@ class SearchOptions(timing.DeviceOptions):
   def __post_init__(self) -> None:
     super().__post_init__()
     timing.rename_delegate(self)
+    if bool(self.fpga) != (self.metric == FPGA):
+      raise ValueError(
+        f"--metric={FPGA} is of an FPGA that --fpga names, {fpga.KNOWN}; got "
+        f"--metric={self.metric} and --fpga={self.fpga}."
+      )
     # A folder and a report say them all, and another version's defaults are other settings.
     settings = default_settings(self.search_optimizer) | dict(self.optimizer_settings)
     object.__setattr__(self, "optimizer_settings", settings)

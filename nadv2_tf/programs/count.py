@@ -18,6 +18,7 @@ from nadv2_tf.options.network import KERAS
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
 from nadv2_tf.resources import fpga
+from nadv2_tf.resources.fpga_pipeline import FpgaMeter
 from nadv2_tf.spec import NetworkSpec
 from nadv2_tf.spec.files import read_bounded
 from nadv2_tf.spec.serialization import LARGEST_TEXT
@@ -45,8 +46,7 @@ def define_flags() -> None:
   flags.DEFINE_string(
     "fpga",
     None,
-    f"Also the fastest pipeline on an FPGA: {', '.join(fpga.FPGAS)}, or a .json file with name, "
-    "dsp, bram36 and lut, and if you like clock_mhz, bits and macs_per_dsp.",
+    f"Also the fastest pipeline on an FPGA: {fpga.KNOWN}.",
   )
   flags.DEFINE_bool("json", False, "Print JSON instead of a table.")
 
@@ -161,8 +161,8 @@ def describe(spec: NetworkSpec) -> dict[str, Any]:
 
 
 def on_fpga(spec: NetworkSpec, device: fpga.Fpga) -> dict[str, Any]:
-  """The fastest pipeline of a spec on an FPGA, as a dictionary; see `fpga.best_pipeline`."""
-  pipeline = fpga.best_pipeline(spec, device)
+  """The fastest pipeline of a spec on an FPGA, as a dictionary; see `FpgaMeter.pipeline`."""
+  pipeline = FpgaMeter(device).pipeline(spec)
   return {
     "device": device.name,
     "interval_ms": pipeline.interval_ms,

@@ -1,4 +1,4 @@
-"""What an FPGA makes of a network: units for each layer, by an integer program, and their latency.
+"""An FPGA, and what an engine for one layer takes of it.
 
 The accelerator is a pipeline: every layer has an engine of its own, which works on one image while
 the next layer works on the one before. An engine has p x q multipliers, p for input channels and q
@@ -7,8 +7,7 @@ for output channels, and its layer takes
   ceil(C / p) ceil(M / q) k^2 H W    cycles for C inputs, M filters, kernel k and H x W outputs,
   ceil(C / p) k^2 H W                for a depthwise layer, whose q is 1.
 
-The pipeline gives an image in the cycles of its slowest layer; an integer program chooses all p and
-q at once so that these are fewest, within the DSPs and the BRAM of the device.
+How the engines are chosen stands in `fpga_pipeline`.
 
 Source: HAO, Dong et al., FCCM 2021, abstract: given the resources of the hardware, integer
 programming gives the accelerator of the smallest latency. Its equations are not public; these are
@@ -27,12 +26,13 @@ from nadv2_tf.record import Record
 from nadv2_tf.spec.files import read_bounded
 
 if TYPE_CHECKING:
-  from collections.abc import Iterable, Sequence
+  from collections.abc import Iterable
 
-  from nadv2_tf.spec import NetworkSpec
   from nadv2_tf.spec.shapes import LayerShape
 
 LARGEST_FILE = 2**16
+#: kinds of layers that an engine is for
+COMPUTED = ("conv", "depthwise", "classifier")
 BRAM_BITS = 36 * 1024
 #: what is smaller than this needs no BRAM
 REGISTER_BITS = 1024
@@ -68,6 +68,11 @@ class Fpga(Record):
 
 #: the example that comes with the package: a Zynq UltraScale+ with HAO's resources
 FPGAS = {"zu3eg": Fpga("zu3eg", dsp=360, bram36=216, lut=70560)}
+#: what --fpga takes, in words
+KNOWN = (
+  f"{', '.join(FPGAS)}, or a .json file with name, dsp, bram36 and lut, and if you like clock_mhz, "
+  "bits and macs_per_dsp"
+)
 
 
 def load(name: str) -> Fpga:
@@ -105,40 +110,13 @@ class Engine:
   bram36: int
 
 
-@dataclasses.dataclass(frozen=True)
-class Pipeline:
-  """An accelerator: an `Engine` for each layer that computes, in the order of the layers."""
-
-  device: Fpga
-  engines: tuple[Engine, ...]
-
-  @property
-  def dsp(self) -> int:
-    return sum(engine.dsp for engine in self.engines)
-
-  @property
-  def bram36(self) -> int:
-    return sum(engine.bram36 for engine in self.engines)
-
-  @property
-  def interval_ms(self) -> float:
-    """Milliseconds from one image to the next."""
-    return max(engine.cycles for engine in self.engines) / self.device.clock_mhz / 1e3
-
-  @property
-  def latency_ms(self) -> float:
-    """Milliseconds that an image takes, if no engine starts before the one in front is done."""
-    return sum(engine.cycles for engine in self.engines) / self.device.clock_mhz / 1e3
-
-
-def computed(spec: NetworkSpec) -> list[LayerShape]:
+def computed(layers: Iterable[LayerShape]) -> list[LayerShape]:
   """The layers that need multipliers: convolutions, depthwise layers, classifiers.
 
   Squeeze-and-excite multiplies so little that its products are done while the next image comes in;
   they are left out, as additions, pools and activations are.
   """
-  kinds = ("conv", "depthwise", "classifier")
-  return [layer for block in spec.layers() for layer in block if layer.kind in kinds and layer.kept]
+  return [layer for layer in layers if layer.kind in COMPUTED and layer.kept]
 
 
 def engine(layer: LayerShape, inputs: int, outputs: int, device: Fpga) -> Engine:
@@ -177,14 +155,14 @@ def _halves(bits: int) -> int:
 
 
 def engines(layer: LayerShape, device: Fpga) -> list[Engine]:
-  """The engines that divide a layer's channels, but those that another one is not worse than."""
-  first = layer.in_channels * (
-    layer.in_height * layer.in_width if layer.kind == "classifier" else 1
-  )
+  """The engines for a layer, the fastest first, but those that another one is not worse than."""
+  channels = layer.in_channels
+  if layer.kind == "classifier":
+    channels *= layer.in_height * layer.in_width
   if layer.kind == "depthwise":
-    pairs = [(inputs, 1) for inputs in _divisors(layer.kept)]
+    pairs = [(inputs, 1) for inputs in _parallel(layer.kept)]
   else:
-    pairs = [(i, o) for i in _divisors(first) for o in _divisors(layer.kept)]
+    pairs = [(i, o) for i in _parallel(channels) for o in _parallel(layer.kept)]
   found = sorted(
     (engine(layer, *pair, device) for pair in pairs),
     key=lambda one: (one.cycles, one.dsp, one.bram36),
@@ -196,73 +174,11 @@ def engines(layer: LayerShape, device: Fpga) -> list[Engine]:
   return best
 
 
-def best_pipeline(spec: NetworkSpec, device: Fpga) -> Pipeline:
-  """The pipeline of the shortest interval within the DSPs and the BRAM of a device.
+def _parallel(channels: int) -> list[int]:
+  """How many multipliers side by side are worth having: one less, and there is a step more.
 
-  Of pipelines that are as fast any may be given.
-
-  Raises:
-    ValueError: if even engines of one multiplier each do not fit, or nothing needs any.
+  They need not divide the channels. So whatever fits a layer fits a narrower one, and fewer
+  channels never take longer.
   """
-  layers = computed(spec)
-  if not layers:
-    raise ValueError(f"{spec.name!r} has no layer that an engine would be for.")
-  options = [engines(layer, device) for layer in layers]
-  picked = _picked(options, device)
-  if picked is None:
-    least = Pipeline(device, tuple(min(each, key=lambda one: one.dsp) for each in options))
-    raise ValueError(
-      f"{spec.name!r} does not fit into {device.name} as a pipeline: {len(layers)} engines take "
-      f"{least.dsp} DSPs and {least.bram36} BRAMs at least, it has {device.dsp} and "
-      f"{device.bram36}."
-    )
-  chosen = (each[number] for each, number in zip(options, picked, strict=True))
-  return Pipeline(device, tuple(chosen))
-
-
-def _picked(options: Sequence[Sequence[Engine]], device: Fpga) -> list[int] | None:
-  """The number of each layer's engine, None where nothing fits.
-
-  One binary for each engine of each layer, and the slowest layer's cycles, which are to be few.
-  """
-  import numpy as np
-  from scipy.optimize import Bounds, LinearConstraint, milp
-
-  places = np.cumsum([0, *map(len, options)])
-  count = int(places[-1])
-  every = [one for each in options for one in each]
-  unit = max(one.cycles for one in every)
-  rows, lows, highs = [], [], []
-
-  def add(values: Iterable[float], start: int, slowest: float, low: float, high: float) -> None:
-    row = np.zeros(count + 1)
-    numbers = list(values)
-    row[start : start + len(numbers)] = numbers
-    row[count] = slowest
-    rows.append(row)
-    lows.append(low)
-    highs.append(high)
-
-  for each, start in zip(options, places, strict=False):
-    add([1.0] * len(each), int(start), 0, 1, 1)
-    add([one.cycles / unit for one in each], int(start), -1, -np.inf, 0)
-  add([one.dsp for one in every], 0, 0, -np.inf, device.dsp)
-  add([one.bram36 for one in every], 0, 0, -np.inf, device.bram36)
-  objective, integral = np.zeros(count + 1), np.ones(count + 1)
-  objective[count], integral[count] = 1, 0
-  done = milp(
-    objective,
-    integrality=integral,
-    bounds=Bounds(0, 1),
-    constraints=LinearConstraint(np.array(rows), lows, highs),
-    options={"mip_rel_gap": 1e-6},
-  )
-  if done.x is None:
-    if done.status == 2:
-      return None
-    raise RuntimeError(f"HiGHS gave up on a program of {count} engines: {done.message}")
-  return [int(np.argmax(done.x[start:end])) for start, end in zip(places, places[1:], strict=False)]
-
-
-def _divisors(number: int) -> list[int]:
-  return [d for d in range(1, min(number, MOST_PARALLEL) + 1) if number % d == 0]
+  least = math.ceil(channels / MOST_PARALLEL)
+  return sorted({math.ceil(channels / steps) for steps in range(least, channels + 1)})

@@ -10,6 +10,8 @@ from toy import SPACE
 
 from nadv2_tf.benchmarks.tables.plan import planned_pieces
 from nadv2_tf.resources import MacsMeter, ParametersMeter
+from nadv2_tf.resources.fpga import Fpga
+from nadv2_tf.resources.fpga_pipeline import FpgaMeter
 from nadv2_tf.resources.latency_table import LatencyTable
 from nadv2_tf.search import (
   OPTIMIZERS,
@@ -135,6 +137,26 @@ def test_the_found_networks_meet_the_targets_of_a_table_and_a_limit(name, share)
   for found in result.found:
     assert found.resource == TABLE.measure(found.spec) <= found.target
     assert PARAMETERS(found.spec) <= limits[0][1]
+
+
+#: so small that every layer's multipliers are some other layer's loss
+PIPELINE = FpgaMeter(Fpga("tiny", dsp=24, bram36=20, lut=1000, macs_per_dsp=1.0))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_found_networks_meet_the_targets_of_an_fpga_or_it_is_no_sum(name):
+  most = PIPELINE.measure(SPACE.largest())
+  problem = Problem(SPACE, SPACE.largest(), PIPELINE, 0.5 * most, (0.8 * most,))
+  evaluator = Evaluator()
+  if getattr(OPTIMIZERS[name], "needs", ()):
+    with pytest.raises(UnmetNeed, match=r"metric that adds up over the blocks.*FpgaMeter"):
+      minimize(problem, QUICK[name], evaluator)
+    assert not evaluator.asked
+    return
+  result = minimize(problem, QUICK[name], evaluator)
+  assert len(result.found) == 2
+  for found in result.found:
+    assert found.resource == PIPELINE.measure(found.spec) <= found.target
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from nadv2_tf.options.search import LATENCY
+from nadv2_tf.options.search import FPGA, LATENCY
 from nadv2_tf.pipeline.aim.counted import Counted, OwnMeter
 from nadv2_tf.pipeline.aim.of_table import OfTable, is_file
 from nadv2_tf.pipeline.aim.on_device import OnDevice
+from nadv2_tf.pipeline.aim.on_fpga import OnFpga
 from nadv2_tf.resources import COUNTS
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ def metric_of(options: SearchOptions) -> Metric:
   has_device = not is_file(options.device)
   if options.metric in COUNTS:
     return Counted(options.metric, options, has_device)
+  if options.metric == FPGA:
+    return OnFpga(options.fpga, options, has_device)
   if options.metric != LATENCY:
     return OwnMeter(options.metric, options, has_device)
   return OnDevice(options) if has_device else OfTable(options.device, options)

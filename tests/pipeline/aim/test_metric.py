@@ -1,4 +1,4 @@
-"""From --metric and --device to a `Metric`, and what each of the four answers."""
+"""From --metric and --device to a `Metric`, and what each of the five answers."""
 
 import dataclasses
 import inspect
@@ -17,6 +17,7 @@ from nadv2_tf.pipeline.aim.counted import Counted, OwnMeter
 from nadv2_tf.pipeline.aim.metric import Metric, metric_of
 from nadv2_tf.pipeline.aim.of_table import OfTable
 from nadv2_tf.pipeline.aim.on_device import OnDevice, device_table
+from nadv2_tf.pipeline.aim.on_fpga import OnFpga
 from nadv2_tf.pipeline.aim.ranges import describe_range, middle
 from nadv2_tf.pipeline.aim.rounds import Attempt
 from nadv2_tf.pipeline.progress import Progress
@@ -83,6 +84,40 @@ def write_predictor(folder):
   regressor = Regressor([([[2.0]], [0.5])])
   path.write_text(LatencyPredictor(Encoding.of(space_of(NETWORK, 2)), regressor).to_json())
   return path
+
+
+def write_fpga(folder):
+  """An FPGA that has a multiplier for each of the two layers of `NETWORK`, and no more."""
+  path = folder / "fpga.json"
+  path.write_text(
+    '{"name": "two", "dsp": 2, "bram36": 9, "lut": 9, "clock_mhz": 1, "macs_per_dsp": 1}'
+  )
+  return path
+
+
+def test_range_on_an_fpga(space, folder, tmp_path, options):
+  # Filters n: 2x2 places x 9 taps x n cycles of a microsecond; the classifier takes 2 n.
+  path = write_fpga(tmp_path)
+  metric = metric_of(options("fpga_ms", fpga=str(path)))
+  expected = {"smallest": 0.072, "middle": 0.144, "largest": 0.144}
+  assert metric.costs(space, folder) == pytest.approx(expected)
+  path.write_text('{"name": "one", "dsp": 1, "bram36": 9, "lut": 9, "macs_per_dsp": 1}')
+  with pytest.raises(ValueError, match="does not fit into one as a pipeline: 2 engines take 2 DSP"):
+    metric_of(options("fpga_ms", fpga=str(path))).costs(space, folder)
+
+
+def test_an_fpga_that_is_none_is_told_before_a_space_is_made(options):
+  with pytest.raises(ValueError, match="one of zu3eg or a .json file, got 'zu9'"):
+    metric_of(options("fpga_ms", fpga="zu9")).check()
+
+
+@pytest.mark.parametrize(("metric", "fpga"), [("fpga_ms", ""), ("macs", "zu3eg")])
+def test_an_fpga_and_its_metric_go_together(options, metric, fpga):
+  message = (
+    f"of an FPGA that --fpga names, zu3eg, or a .*; got --metric={metric} and --fpga={fpga}."
+  )
+  with pytest.raises(ValueError, match=message):
+    options(metric, fpga=fpga)
 
 
 def test_range_of_a_table_file_needs_no_device(space, folder, tmp_path, monkeypatch, options):
@@ -154,7 +189,7 @@ def test_other_devices_are_refused(space, folder, options):
       use(options(device="phone"), space, folder)
 
 
-# --- what each of the four answers
+# --- what each of the five answers
 
 MODULE = """
   class Energy:
@@ -186,6 +221,7 @@ CASES = (
   Case(Counted, "size_bytes", "bytes", "table:none", has_device=False),
   Case(OwnMeter, "aim_meters:Energy", "mJ"),
   Case(OwnMeter, "aim_meters:Energy", "mJ", "table:none", has_device=False),
+  Case(OnFpga, "fpga_ms", "ms"),
   Case(OfTable, "latency_ms", "ms", "table:{}", has_device=False),
   Case(OfTable, "latency_ms", "ms", "predictor:{}", has_device=False),
   Case(OnDevice, "latency_ms", "ms"),
@@ -200,11 +236,12 @@ def asked(request, tmp_path, monkeypatch, plug_in, options):
   monkeypatch.syspath_prepend(tmp_path)
   kind = case.device.partition(":")[0]
   path = write_predictor(tmp_path) if kind == "predictor" else write_tables(tmp_path)[0]
-  yield case, metric_of(options(case.name, device=case.device.format(path))), device
+  fpga = {"fpga": str(write_fpga(tmp_path))} if case.kind is OnFpga else {}
+  yield case, metric_of(options(case.name, device=case.device.format(path), **fpga)), device
   sys.modules.pop("aim_meters", None)
 
 
-@pytest.mark.parametrize("kind", [Counted, OwnMeter, OfTable, OnDevice])
+@pytest.mark.parametrize("kind", [Counted, OwnMeter, OnFpga, OfTable, OnDevice])
 def test_every_question_is_answered_by_its_own_words(kind):
   assert len(QUESTIONS) == 13
   fields = {field.name for field in dataclasses.fields(kind)}
@@ -255,12 +292,13 @@ def test_a_metric_from_its_range_to_its_scaled_network(asked, space, folder):
     == {
       Counted: own_word,
       OwnMeter: own_word,
+      OnFpga: own_word,
       OfTable: {None: None, 7.0: None},
       OnDevice: {None: None, 7.0: 7.0},
     }[case.kind]
   )
   figures = metric.figures(largest, problem)
-  assert figures == ({"resource": problem.target} if case.kind is OwnMeter else {})
+  assert figures == ({"resource": problem.target} if case.kind in (OwnMeter, OnFpga) else {})
   assert metric.equally_fast(problem, largest).blocks == largest.blocks
   assert (len(device.contents) > 0) == metric.is_timed
 

@@ -11,7 +11,12 @@ from nadv2_tf.pipeline.aim import amounts
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.stages import search as search_stage
 from nadv2_tf.pipeline.stages.search import make_problem
-from nadv2_tf.search import MultiLayerCoordinateDescent, UnreachableTarget, minimize
+from nadv2_tf.search import (
+  MultiLayerCoordinateDescent,
+  UnmetNeed,
+  UnreachableTarget,
+  minimize,
+)
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head
 
@@ -64,6 +69,13 @@ def test_targets_in_any_order_the_largest_first(text, expected):
 def test_other_targets_are_refused(text, message):
   with pytest.raises(ValueError, match=message):
     amounts.parse_targets(text, 400.0)
+
+
+def test_a_pipeline_on_an_fpga_is_no_sum_over_blocks(make):
+  # Before anything is trained: the problem is made first.
+  with pytest.raises(UnmetNeed, match=r"integer_program needs a metric that adds up .*FpgaMeter"):
+    make("fpga_ms", fpga="zu3eg", search_optimizer="integer_program", target="100%")
+  assert make("fpga_ms", fpga="zu3eg", target="100%")[0].meter.unit == "ms"
 
 
 def test_several_targets_are_one_problem(make, folder):
