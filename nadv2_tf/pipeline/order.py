@@ -15,6 +15,7 @@ from nadv2_tf.pipeline.report import write_report
 from nadv2_tf.pipeline.run_folder import lineage
 from nadv2_tf.pipeline.run_folder.versions import versions
 from nadv2_tf.pipeline.stages import full as full_stage
+from nadv2_tf.pipeline.stages import in_turn as in_turn_stage
 from nadv2_tf.pipeline.stages import search as search_stage
 from nadv2_tf.pipeline.stages import super_network as super_stage
 from nadv2_tf.pipeline.stages import training as training_stages
@@ -48,6 +49,7 @@ class Work:
     options: all groups; those that a command does not read are as by default.
     times: notes how long each stage takes; None: nobody asks.
     early: makes the search's evaluator beside the training; None: it is made when it is needed.
+    in_turn: how a distribution is trained with the super-network; None: it is trained alone.
     full: the trained full network, None where there is none.
     untrained: a super-network with the weights of `full`, if one was made on the way.
     networks: (folder, name, spec) of every network that is trained on.
@@ -59,6 +61,7 @@ class Work:
   times: StageTimes | None = None
   early: search_stage.EarlyEvaluator | None = None
   problem: Problem = dataclasses.field(init=False)
+  in_turn: in_turn_stage.InTurn | None = None
   full: keras.Model | None = None
   untrained: SuperNetwork | None = None
   super_model: SuperNetwork = dataclasses.field(init=False)
@@ -83,6 +86,8 @@ class Work:
 def _make_problem(work: Work) -> None:
   search = work.options.search
   work.problem = search_stage.make_problem(search, work.bench.space, work.folder, work.progress)
+  if in_turn_stage.is_asked(search):
+    work.in_turn = in_turn_stage.InTurn(work.bench, search, work.problem)
   # Only now: a target out of reach must not stand in the folder that the corrected run takes.
   work.folder.open(search=search)
 
@@ -98,7 +103,7 @@ def _train_full(work: Work) -> None:
 
 def _train(work: Work) -> None:
   work.super_model = super_stage.train_super_network(
-    work.bench, work.progress, work.full, work.beside, work.untrained
+    work.bench, work.progress, work.full, work.beside, work.untrained, work.in_turn
   )
 
 
@@ -236,10 +241,10 @@ class Stage:
 
 #: all stages in their order; a command runs a part of them
 STAGES = (
-  Stage("table", _make_problem, (), ("problem",)),
+  Stage("table", _make_problem, (), ("problem", "in_turn")),
   Stage("note", _note, is_timed=False),
   Stage("train full", _train_full, (), ("full", "untrained")),
-  Stage("train", _train, ("full", "untrained"), ("super_model",)),
+  Stage("train", _train, ("full", "untrained", "in_turn"), ("super_model",)),
   Stage("search", _search, ("problem", "super_model"), ("landings",)),
   Stage("references", _look_for_references, ("problem", "landings"), ("networks",)),
   Stage("finetune full", _finetune_full, ("full", "super_model"), ("full",)),

@@ -12,7 +12,7 @@ from nadv2_tf.pipeline.order import FINETUNE, RUN, SEARCH, TRAIN, Work, go, time
 from nadv2_tf.pipeline.report import overview, tables
 from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.pipeline.run_folder.stage_times import StageTimes
-from nadv2_tf.pipeline.stages import recipes, transfer, trust, workbench, workers
+from nadv2_tf.pipeline.stages import in_turn, recipes, transfer, trust, workbench, workers
 from nadv2_tf.pipeline.stages import search as search_stage
 from nadv2_tf.training import strategies
 
@@ -49,6 +49,7 @@ def search(output: AnyPath, options: SearchOptions, strategy: str, progress: Pro
   progress = workers.own_progress(bench.strategy, progress)
   search_stage.check_workers(bench.strategy, options)
   bench.folder.need(bench.folder.super_weights, "nadv2-train")
+  in_turn.check(bench, options)
   bench.folder.check(search=options)
   work = Work(bench, RunOptions(search=options), progress)
   with bench.folder.locked():
@@ -108,6 +109,7 @@ def run(output: AnyPath, options: RunOptions, progress: Progress) -> None:
       recipes.check_recipes(bench, options.finetune)
       transfer.check(options.finetune, options.search)
       search_stage.check_workers(bench.strategy, options.search)
+      in_turn.check(bench, options.search)
       groups: dict[str, OptionGroup]
       groups = {name: getattr(options, name) for name in ("network", "train", "finetune")}
       bench.folder.check(search=options.search, **groups)

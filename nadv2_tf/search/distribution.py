@@ -128,6 +128,29 @@ class Distribution:
       blocks.setdefault(first, []).append(variable)
     return type(self)(self.space, tuple(map(_joined, blocks.values())))
 
+  def logits(self) -> tuple[tuple[float, ...], ...]:
+    """Of all variables: with the space all that there is to keep."""
+    return tuple(tuple(variable.logits) for variable in self.variables)
+
+  @classmethod
+  def with_logits(cls, space: SearchSpace, logits: Sequence[Sequence[float]]) -> Self:
+    """The one of `factorised` or `joint` whose `logits` these are.
+
+    Raises:
+      ValueError: for those of another space.
+    """
+    made = cls.factorised(space)
+    if len(logits) != len(made.variables):
+      made = made.joint()
+    sizes = [len(own) for own in logits]
+    if sizes != [len(variable.options) for variable in made.variables]:
+      raise ValueError(
+        f"The logits of {len(logits)} variables are not those of {space.network.name!r}."
+      )
+    for variable, own in zip(made.variables, logits, strict=True):
+      variable.logits = list(own)
+    return made
+
   def entropy(self) -> float:
     """In nats: how undecided it is."""
     return sum(variable.entropy() for variable in self.variables)

@@ -92,15 +92,15 @@ class TrainingLoop:
     self._distillation = distillation
     self._execution = execution
     self._jit_compile = jit_compile
-    self._teacher = teacher
-    self._rate_flag = rate_flag
+    self._teacher, self._rate_flag = teacher, rate_flag
     self._model = model
     self._task = task
     self._recipe = recipe
     self._sampler: Any = sampler
-    self._strategy = strategy
-    self._seed = seed
+    self._strategy, self._seed = strategy, seed
     self.traces = 0
+    #: what else a subclass trains, see `TrainingState`
+    self._also: Any = None
     #: the `TrainingState` of the last `run`
     self.state: Any = None
 
@@ -132,7 +132,8 @@ class TrainingLoop:
     """
     steps, epoch = self._recipe.steps(len(examples)), len(examples) // self._recipe.batch_size
     checkpoints = checkpoints or MemoryCheckpoints(epoch)
-    self.state = state = TrainingState(steps, self._recipe.batch_size, min(WINDOW, epoch))
+    size, window = self._recipe.batch_size, min(WINDOW, epoch)
+    self.state = state = TrainingState(steps, size, window, self._also)
     newest = checkpoints.latest()
     if newest:
       state.read(newest)
@@ -218,8 +219,7 @@ class TrainingLoop:
   def _check_collapse(self, examples: Examples | Joined | StreamedExamples) -> None:
     # Not the batch: of it each worker may have read rows of its own only, and all must agree.
     images = examples.take(slice(IMAGES)).inputs()
-    space = self._sampler and self._sampler.space
-    if answers_alike(self._model, images, space):
+    if answers_alike(self._model, images, getattr(self._model, "space", None)):
       state = self.state
       seen = f"the network gave all images the same outputs at {state.place}"
       raise Diverged(seen, before=state.step - state.window)

@@ -13,6 +13,7 @@ from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.aim.on_device import CHECK_NETWORKS
 from nadv2_tf.pipeline.plan.estimate import MATCHES, Counts
 from nadv2_tf.pipeline.stages import export as export_stage
+from nadv2_tf.pipeline.stages import in_turn
 from nadv2_tf.pipeline.stages.recipes import (
   finetune_recipe,
   full_recipe,
@@ -52,6 +53,8 @@ def counts_of(
   """
   train, search, finetune = given.train, given.search, given.finetune
   steps, is_first = super_recipe(train).steps(images["train"]), is_full_first(train)
+  if in_turn.is_asked(search):
+    steps = in_turn.ordinary_steps(given, space, images["train"])
   full_steps = min(round(train.full_epochs * (images["train"] // train.batch_size)), steps)
   full_steps = 0 if is_first else full_steps
   own = finetune_recipe(train, finetune)

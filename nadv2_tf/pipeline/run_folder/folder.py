@@ -51,6 +51,7 @@ class RunFolder:
   last_good_weights = property(lambda self: self.path / "super_last_good.weights.h5")
   training_log = property(lambda self: self.path / "training.json")
   latency_table = property(lambda self: self.path / "latency_table.csv")
+  distributions = property(lambda self: self.path / "distributions.json")
   journal = property(lambda self: self.path / "search.jsonl")
   metrics_file = property(lambda self: self.path / "metrics.json")
   trust = property(lambda self: self.path / "trust.json")

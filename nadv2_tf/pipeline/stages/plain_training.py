@@ -16,6 +16,8 @@ if TYPE_CHECKING:
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.pipeline.stages.workbench import Workbench
   from nadv2_tf.spec import NetworkSpec
+  from nadv2_tf.tasks.examples import Examples
+  from nadv2_tf.tasks.stream import StreamedExamples
   from nadv2_tf.training.checkpoints.folder import Checkpoints
   from nadv2_tf.training.checkpoints.shared import SharedCheckpoints
   from nadv2_tf.training.checkpoints.state import StepReport, TrainingState
@@ -38,8 +40,11 @@ def run_loop(
   title: str,
   recipe: Recipe,
   checkpoints: Checkpoints | SharedCheckpoints | None,
+  examples: Examples | StreamedExamples | None = None,
 ) -> list[StepReport]:
-  examples, quality = bench.datasets.train, bench.task.quality_name
+  """Runs a `TrainingLoop` on `examples`, by default all training images, with a bar."""
+  examples = bench.datasets.train if examples is None else examples
+  quality = bench.task.quality_name
   steps = recipe.steps(len(examples))
   with progress.bar(title, steps * recipe.batch_size, "images") as bar:
     return loop.run(

@@ -15,7 +15,7 @@ from nadv2_tf.pipeline.aim.ranges import costs_by, describe_range
 from nadv2_tf.pipeline.aim.rounds import search_in_rounds
 from nadv2_tf.pipeline.aim.several import check_several, device_limits
 from nadv2_tf.pipeline.run_folder.records import SearchedMetric, TargetMetrics
-from nadv2_tf.pipeline.stages import optimizers
+from nadv2_tf.pipeline.stages import in_turn, optimizers
 from nadv2_tf.pipeline.stages.beside import Beside
 from nadv2_tf.pipeline.stages.racing import describe, race_of
 from nadv2_tf.search import Problem, UnreachableTarget, check_target, journal, minimize
@@ -184,7 +184,7 @@ def search(
   folder, start = bench.folder, time.monotonic()
   evaluator = evaluator or make_evaluator(bench, super_model, options)
   race = race_of(options, len(bench.datasets.holdout))
-  optimizer = optimizers.optimizer_of(options, problem)
+  optimizer = in_turn.optimizer_of(options, problem, folder, super_model)
   if race:
     progress.line(f"  a race: {describe(race, optimizer.amount(problem), evaluator.part_sizes)}")
   metric = metric_of(options)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
   from nadv2_tf.models.super_network import SuperNetwork
   from nadv2_tf.pipeline.progress import Progress
+  from nadv2_tf.pipeline.stages.in_turn import InTurn
   from nadv2_tf.pipeline.stages.workbench import Workbench
   from nadv2_tf.training.checkpoints.folder import Checkpoints
   from nadv2_tf.training.checkpoints.shared import SharedCheckpoints
@@ -43,6 +44,7 @@ def train_super_network(
     contextlib.nullcontext()
   ),
   model: Any = None,
+  in_turn: InTurn | None = None,
 ) -> SuperNetwork:
   """Trains the super-network, or reads its weights if an earlier run saved them.
 
@@ -50,6 +52,7 @@ def train_super_network(
     full: the trained full network that it begins with and imitates; None: it begins untrained.
     beside: unless `model` is given, the context manager `beside(model)` is entered meanwhile.
     model: an untrained super-network with the weights of `full`; None makes one.
+    in_turn: how a distribution is trained with it; None: it is trained alone.
 
   Raises:
     TrainingDiverged: if it does even with half the learning rate; the last good weights are saved.
@@ -62,7 +65,8 @@ def train_super_network(
     keras.utils.set_random_seed(bench.seed)
     model = new_super_network(bench)
   weights = bench.folder.super_weights
-  checkpoints = training_checkpoints(bench, TITLE, {"recipe": recipe}, progress)
+  what = {"recipe": recipe} | (in_turn.what if in_turn else {})
+  checkpoints = training_checkpoints(bench, TITLE, what, progress)
   made_from: dict[str, Any] = {"training images": bench.datasets.train.digest()}
   if full is not None:
     made_from["a full network"] = lineage.of_weights(full)
@@ -77,7 +81,7 @@ def train_super_network(
   elif given is None:
     fill_super_network(model, full)
   with beside(model) if given is None else contextlib.nullcontext():
-    _train(bench, model, recipe, full, progress, checkpoints)
+    _train(bench, model, recipe, full, progress, checkpoints, in_turn)
   # The weights come last: they are what says that this stage is over.
   lineage.note(bench.folder, weights, **made_from)
   save_atomically(model.save_weights, weights)
@@ -92,17 +96,24 @@ def _train(
   full: keras.Model | None,
   progress: Progress,
   checkpoints: Checkpoints | SharedCheckpoints,
+  in_turn: InTurn | None,
 ) -> None:
   folder, seconds = bench.folder, 0.0
-  if recipe.steps(len(bench.datasets.train)):
+  examples = in_turn.examples if in_turn else bench.datasets.train
+  if recipe.steps(len(examples)):
     teacher = plain_training.teacher_of(bench, full, soft_targets(bench.train_options))
-    loop = super_loop(bench, model, recipe, width_sampler(bench), teacher)
+    if in_turn:
+      loop: TrainingLoop = in_turn.loop(model, recipe, teacher)
+    else:
+      loop = super_loop(bench, model, recipe, width_sampler(bench), teacher)
     try:
-      reports = plain_training.run_loop(bench, loop, progress, TITLE, recipe, checkpoints)
+      reports = plain_training.run_loop(bench, loop, progress, TITLE, recipe, checkpoints, examples)
     except TrainingDiverged as error:
       save_atomically(model.save_weights, folder.last_good_weights)
       raise TrainingDiverged(f"{error} They are in {folder.last_good_weights}.") from None
     folder.log_training(TITLE, reports, loop.state.setbacks)
+    if in_turn:
+      in_turn.keep(model, progress)
     seconds = loop.state.seconds
   else:
     weights = "fresh weights" if full is None else "the weights of the full network"

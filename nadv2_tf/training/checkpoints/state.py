@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from keras import ops
@@ -29,6 +29,13 @@ class Diverged(Exception):
     self.before = before
 
 
+class Kept(Protocol):
+  """What is trained beside a model, as JSON values that hold all of it."""
+
+  def to_json(self) -> dict[str, Any]: ...
+  def from_json(self, value: Any) -> None: ...
+
+
 @dataclasses.dataclass(frozen=True)
 class StepReport:
   """Progress of a training; loss and accuracy are means over the steps since the last report."""
@@ -47,10 +54,12 @@ class TrainingState:
     steps: of the whole training.
     batch_size: images of a step.
     window: steps that the `CollapseWatch` compares.
+    also: what is trained beside the model; None if nothing is.
   """
 
-  def __init__(self, steps: int, batch_size: int, window: int) -> None:
+  def __init__(self, steps: int, batch_size: int, window: int, also: Kept | None = None) -> None:
     self.steps = steps
+    self._also = also
     self.step = 0
     self.reports: list[StepReport] = []
     #: what was seen each time the training went back to a checkpoint
@@ -114,6 +123,8 @@ class TrainingState:
       "watch": self._watch.to_json(),
       "seconds": self.seconds,
     }
+    if self._also:
+      state["also"] = self._also.to_json()
     return Checkpoint(self.step, arrays, state)
 
   def read(self, checkpoint: Checkpoint) -> None:
@@ -134,6 +145,8 @@ class TrainingState:
       self._sums = np.array(state["sums"], np.float64).reshape(3)
       self._watch.from_json(state["watch"])
       self._seconds, self._start = float(state["seconds"]), time.monotonic()
+      if self._also:
+        self._also.from_json(state["also"])
     except (KeyError, TypeError, AttributeError) as error:
       raise CheckpointError(
         f"The checkpoint {checkpoint.source} lacks a part of the loop's state: {error}."
