@@ -106,6 +106,14 @@ class SearchOptions(timing.DeviceOptions):
     "single-layer; uniform scales all widths by one factor, for comparison.",
     check=_check_optimizer,
   )
+  half_epochs: float = option(
+    0.0,
+    "Of hurricane: epochs that the super-network is trained for, before each half of the blocks is "
+    "searched, on what is still free: the later half's options with the earlier one at its base, "
+    "then the earlier half's with what was found for the later one. 0: both halves are searched "
+    "with what --epochs trained on the whole space.",
+    low=0,
+  )
   optimizer_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   race: bool = option(
     True,

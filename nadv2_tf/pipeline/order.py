@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.report import write_report
-from nadv2_tf.pipeline.run_folder import lineage
 from nadv2_tf.pipeline.run_folder.versions import versions
 from nadv2_tf.pipeline.stages import full as full_stage
+from nadv2_tf.pipeline.stages import halves, references, trust
 from nadv2_tf.pipeline.stages import in_turn as in_turn_stage
 from nadv2_tf.pipeline.stages import search as search_stage
 from nadv2_tf.pipeline.stages import super_network as super_stage
 from nadv2_tf.pipeline.stages import training as training_stages
-from nadv2_tf.pipeline.stages import trust
 from nadv2_tf.search.forms import fastest_form_of
 from nadv2_tf.training import strategies
 
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
   from nadv2_tf.pipeline.run_folder.stage_times import StageTimes
   from nadv2_tf.pipeline.stages.search import Landing
   from nadv2_tf.pipeline.stages.workbench import Workbench
-  from nadv2_tf.search import Problem
+  from nadv2_tf.search import Problem, RacingEvaluator
   from nadv2_tf.spec import NetworkSpec
 
 
@@ -52,6 +51,7 @@ class Work:
     in_turn: how a distribution is trained with the super-network; None: it is trained alone.
     full: the trained full network, None where there is none.
     untrained: a super-network with the weights of `full`, if one was made on the way.
+    later: what was found for the later half of the blocks, where halves are trained for.
     networks: (folder, name, spec) of every network that is trained on.
   """
 
@@ -64,6 +64,7 @@ class Work:
   in_turn: in_turn_stage.InTurn | None = None
   full: keras.Model | None = None
   untrained: SuperNetwork | None = None
+  later: NetworkSpec | None = None
   super_model: SuperNetwork = dataclasses.field(init=False)
   landings: Sequence[Landing] = dataclasses.field(init=False)
   networks: Sequence[tuple[RunFolder, str, NetworkSpec]] = dataclasses.field(init=False)
@@ -107,10 +108,26 @@ def _train(work: Work) -> None:
   )
 
 
+def _train_halves(work: Work) -> None:
+  options = work.options.search
+  if options.half_epochs:
+    what = (work.bench, work.super_model, work.problem, options, work.progress, work.full)
+    work.later = halves.train_both(*what, _evaluator(work), work.timed)
+
+
+def _load_last(work: Work) -> None:
+  halves.load_last(work.folder, work.super_model)
+
+
+def _evaluator(work: Work) -> RacingEvaluator | None:
+  return work.early.get(work.super_model) if work.early else None
+
+
 def _search(work: Work) -> None:
-  evaluator = work.early.get(work.super_model) if work.early else None
+  options, problem = work.options.search, work.problem
+  half = halves.half_of(options, problem, work.later) if work.later else None
   work.landings = search_stage.search(
-    work.bench, work.super_model, work.problem, work.options.search, work.progress, evaluator
+    work.bench, work.super_model, problem, options, work.progress, _evaluator(work), half
   )
 
 
@@ -121,28 +138,18 @@ def _look_for_references(work: Work) -> None:
   for landing in work.landings:
     networks.append((landing.folder, "found", landing.spec))
     if with_references:
-      networks.append((landing.folder, "uniform", _scaled(work, landing)))
+      networks.append(
+        (
+          landing.folder,
+          "uniform",
+          references.scaled(landing, work.problem, work.options.search, work.progress),
+        )
+      )
   if with_references:
     networks.append((folder, "full", work.bench.space.largest()))
     if "references" not in folder.metrics().seconds:
       folder.update_metrics(seconds={"references": time.monotonic() - start})
   work.networks = networks
-
-
-def _scaled(work: Work, landing: Landing) -> NetworkSpec:
-  """The uniformly scaled network that is as fast as the found one.
-
-  It is looked for once: another timing would give another one, and not the one that was trained.
-  """
-  folder, name = landing.folder, "uniform"
-  made_from = {"the found network": lineage.of_spec(landing.spec)}
-  if folder.lineage().get(folder.spec(name).name) == made_from and folder.spec(name).exists():
-    return folder.read_spec(name)
-  work.progress.line("looking for the uniformly scaled network that is as fast")
-  spec = metric_of(work.options.search).equally_fast(work.problem, landing.spec)
-  lineage.note(folder, folder.spec(name), **made_from)
-  folder.write_spec(name, spec)
-  return spec
 
 
 def _finetune_full(work: Work) -> None:
@@ -245,7 +252,9 @@ STAGES = (
   Stage("note", _note, is_timed=False),
   Stage("train full", _train_full, (), ("full", "untrained")),
   Stage("train", _train, ("full", "untrained", "in_turn"), ("super_model",)),
-  Stage("search", _search, ("problem", "super_model"), ("landings",)),
+  Stage("halves", _train_halves, ("full", "problem", "super_model"), ("later",), is_timed=False),
+  Stage("last weights", _load_last, ("super_model",), is_timed=False),
+  Stage("search", _search, ("later", "problem", "super_model"), ("landings",)),
   Stage("references", _look_for_references, ("problem", "landings"), ("networks",)),
   Stage("finetune full", _finetune_full, ("full", "super_model"), ("full",)),
   Stage("finetune", _finetune_found, ("full", "super_model", "landings"), is_timed=False),
@@ -261,9 +270,11 @@ STAGES = (
 )
 TRAIN = ("note", "train full", "train")
 SEARCH = ("table", "train", "search")
+#: which imitates the full network while it trains
+SEARCH_IN_HALVES = ("table", "train full", "train", "halves", "search")
 #: the found networks are read from the folder
-FINETUNE = ("train full", "train", "finetune full", "finetune", "trust")
-RUN = tuple(stage.name for stage in STAGES if stage.name != "finetune")
+FINETUNE = ("train full", "train", "last weights", "finetune full", "finetune", "trust")
+RUN = tuple(stage.name for stage in STAGES if stage.name not in ("last weights", "finetune"))
 
 
 def go(part: Sequence[str], work: Work, **groups: OptionGroup) -> None:

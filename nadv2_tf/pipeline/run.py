@@ -8,11 +8,20 @@ from typing import TYPE_CHECKING
 from nadv2_tf import stopwatch
 from nadv2_tf.options import RunOptions
 from nadv2_tf.options.settled import settled, settled_finetune
-from nadv2_tf.pipeline.order import FINETUNE, RUN, SEARCH, TRAIN, Work, go, timed_quantization
+from nadv2_tf.pipeline.order import (
+  FINETUNE,
+  RUN,
+  SEARCH,
+  SEARCH_IN_HALVES,
+  TRAIN,
+  Work,
+  go,
+  timed_quantization,
+)
 from nadv2_tf.pipeline.report import overview, tables
 from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.pipeline.run_folder.stage_times import StageTimes
-from nadv2_tf.pipeline.stages import in_turn, recipes, transfer, trust, workbench, workers
+from nadv2_tf.pipeline.stages import halves, in_turn, recipes, transfer, trust, workbench, workers
 from nadv2_tf.pipeline.stages import search as search_stage
 from nadv2_tf.training import strategies
 
@@ -48,12 +57,14 @@ def search(output: AnyPath, options: SearchOptions, strategy: str, progress: Pro
   bench = workbench.reopen_workbench(output, strategy=strategy)
   progress = workers.own_progress(bench.strategy, progress)
   search_stage.check_workers(bench.strategy, options)
+  halves.check_steps(bench, options)
   bench.folder.need(bench.folder.super_weights, "nadv2-train")
   in_turn.check(bench, options)
   bench.folder.check(search=options)
-  work = Work(bench, RunOptions(search=options), progress)
+  early = search_stage.EarlyEvaluator(bench, options)
+  work = Work(bench, RunOptions(search=options), progress, early=early)
   with bench.folder.locked():
-    go(SEARCH, work)
+    go(SEARCH_IN_HALVES if options.half_epochs else SEARCH, work)
   found = overview(bench.folder)
   for line in (*tables.metric_lines(found), *tables.doubt_lines(found)):
     progress.line(line)
@@ -110,6 +121,7 @@ def run(output: AnyPath, options: RunOptions, progress: Progress) -> None:
       transfer.check(options.finetune, options.search)
       search_stage.check_workers(bench.strategy, options.search)
       in_turn.check(bench, options.search)
+      halves.check_steps(bench, options.search)
       groups: dict[str, OptionGroup]
       groups = {name: getattr(options, name) for name in ("network", "train", "finetune")}
       bench.folder.check(search=options.search, **groups)

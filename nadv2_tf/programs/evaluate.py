@@ -69,7 +69,7 @@ def _cut_out(path: pathlib.Path) -> keras.Model:
   """The network of a spec with the weights and recalibrated statistics of a super-network."""
   from nadv2_tf.models import slice_network
   from nadv2_tf.pipeline.progress import Progress
-  from nadv2_tf.pipeline.stages import plain_training, workbench
+  from nadv2_tf.pipeline.stages import halves, plain_training, workbench
   from nadv2_tf.pipeline.stages import super_network as super_stage
   from nadv2_tf.programs.count import load_network
 
@@ -79,7 +79,9 @@ def _cut_out(path: pathlib.Path) -> keras.Model:
   bench = workbench.reopen_workbench(FLAGS.run, strategy="one")
   bench.folder.need(bench.folder.super_weights, "nadv2-train")
   bench.space.encode(spec)  # one clear line if it is of another space
-  model = slice_network(super_stage.train_super_network(bench, Progress()), spec)
+  super_model = super_stage.train_super_network(bench, Progress())
+  halves.load_last(bench.folder, super_model)
+  model = slice_network(super_model, spec)
   plain_training.recalibrate_on(bench, model)
   return model
 

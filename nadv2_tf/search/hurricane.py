@@ -35,7 +35,8 @@ class Hurricane(Breeding):
   the later half is searched; the best of that is kept while the earlier half is. With several
   targets the smallest comes first, and each has two searches of its own.
 
-  The super-network is the one that was trained on the whole space.
+  Both halves are scored with the same weights, of a super-network that was trained on the whole
+  space. Where it is trained anew for each half, the halves are searches of their own: `HalfSearch`.
 
   Attributes:
     options_per_block: besides the smallest and the largest, which always stay.
@@ -61,8 +62,7 @@ class Hurricane(Breeding):
     self, problem: Problem, rng: random.Random
   ) -> Generator[Sequence[NetworkSpec], Round, NetworkSpec]:
     """See `Optimizer.search`."""
-    blocks = hardware_friendly(problem, self.width_levels, self.options_per_block)
-    earlier, later = blocks[: len(blocks) // 2], blocks[len(blocks) // 2 :]
+    earlier, later = self.halves(problem)
     chosen: NetworkSpec | None = None
     for target in reversed(problem.targets):
       # The searches of a target nearby may have drawn all there is: what was scored costs nothing.
@@ -70,7 +70,7 @@ class Hurricane(Breeding):
       row = base_of(problem, target, earlier, later)
       best: list[Candidate] = []
       for half in (later, earlier):
-        best = yield from self._search_half(stage, half, row, best[:1], distinct, rng)
+        best = yield from self.search_half(stage, half, row, best[:1], distinct, rng)
         row = problem.space.encode(best[0].spec)
       chosen = chosen or best[0].spec
     assert chosen is not None  # a problem has a target
@@ -92,7 +92,12 @@ class Hurricane(Breeding):
     """See `Optimizer.pick`."""
     return most_accurate(bests)
 
-  def _search_half(
+  def halves(self, problem: Problem) -> tuple[Sequence[BlockChoices], Sequence[BlockChoices]]:
+    """The options of the earlier and of the later half of the blocks that have any."""
+    blocks = hardware_friendly(problem, self.width_levels, self.options_per_block)
+    return blocks[: len(blocks) // 2], blocks[len(blocks) // 2 :]
+
+  def search_half(
     self,
     stage: Problem,
     free: Sequence[BlockChoices],
@@ -101,7 +106,16 @@ class Hurricane(Breeding):
     distinct: Distinct,
     rng: random.Random,
   ) -> Generator[Sequence[NetworkSpec], Round, list[Candidate]]:
-    """Evolution of the options of `free`, all other blocks as in `row`; the best, best first."""
+    """Evolution of the options of `free`, all other blocks as in `row`; the best, best first.
+
+    Args:
+      stage: a `Problem` of one target.
+      free: blocks.
+      row: a network as the space encodes it.
+      best: what breeds from the start, scored.
+      distinct: knows what was drawn before.
+      rng: a `random.Random`.
+    """
     space = stage.space
 
     @functools.cache  # half a space may be so small that the same are drawn over and over

@@ -47,6 +47,8 @@ class WidthSampler:
       layers, drawn anew for each, every one has a width drawn by itself. This is what a coordinate
       descent proposes: a layer that is gone beside others that are whole, which sub-networks whose
       layers have sizes in common never show.
+    values: for each decision of the space what may be drawn of it, ascending; one value is not
+      varied. The full and the smallest network are then those of these values. (): all choices.
     seed: of all draws.
 
   Differs from the paper, which draws the layers independently: then the resources of all
@@ -55,7 +57,7 @@ class WidthSampler:
 
   Raises:
     ValueError: if `subnetworks` does not divide `batch_size`, or `full`, `smallest` and `cut`
-      together exceed it.
+      together exceed it, or `values` are not those of the space.
   """
 
   space: SearchSpace
@@ -69,6 +71,7 @@ class WidthSampler:
   seed: int = 0
   block_noise: float = 0.0
   cut: int = 0
+  values: tuple[tuple[int, ...], ...] = ()
 
   def __post_init__(self) -> None:
     if not 1 <= self.subnetworks <= self.batch_size or self.batch_size % self.subnetworks:
@@ -89,6 +92,24 @@ class WidthSampler:
       raise ValueError(f"--block_noise must be at least 0, got {self.block_noise}.")
     if self.block_noise and math.isinf(self.size_noise):
       raise ValueError("--block_noise does nothing where --size_noise=inf draws every layer alone.")
+    self._check_values()
+
+  def _check_values(self) -> None:
+    decisions = self.space.decisions
+    if self.values and len(self.values) != len(decisions):
+      raise ValueError(
+        f"The space of {self.space.network.name!r} has {len(decisions)} decisions, got values of "
+        f"{len(self.values)}."
+      )
+    for decision, values in zip(decisions, self.values, strict=False):
+      if not values or not set(values) <= set(decision.choices):
+        raise ValueError(
+          f"Values of {decision.name} must be some of {decision.choices}, got {values}."
+        )
+
+  def _choices(self, column: int) -> tuple[int, ...]:
+    """What may be drawn of one decision."""
+    return self.values[column] if self.values else self.space.decisions[column].choices
 
   def batch(self, step: int) -> np.ndarray:
     """int32 [batch_size, decisions] for training step `step`."""
@@ -100,24 +121,31 @@ class WidthSampler:
     sizes = rng.permutation(sampled) / max(sampled, 1)
     sizes_in = self._sizes_in_blocks(sizes, step)
     for column, decision in enumerate(self.space.decisions):
+      choices = self._choices(column)
       if decision.kind == "kernel" and not self.own_kernels:
-        rows[:, column] = self._kernel(column, decision, step)
+        rows[:, column] = self._kernel(column, choices, step)
         continue
-      rows[:full, column] = decision.choices[-1]
-      rows[full : full + sampled, column] = self._widths(decision, sizes_in(decision), rng)
-      rows[full + sampled :, column] = decision.choices[0]
-      rows[self.subnetworks - cut :, column] = decision.choices[-1]
+      # A large kernel has no more channels: sizes order widths alone.
+      sizes_here = sizes_in(decision) if decision.kind == "width" else None
+      rows[:full, column] = choices[-1]
+      rows[full : full + sampled, column] = self._drawn(choices, sampled, sizes_here, rng)
+      rows[full + sampled :, column] = choices[0]
+      rows[self.subnetworks - cut :, column] = choices[-1]
     self._cut(rows[self.subnetworks - cut :], step)
     return np.repeat(rows, self.batch_size // self.subnetworks, axis=0)
 
   def _cut(self, rows: np.ndarray, step: int) -> None:
     """Cuts some layers of each of `rows`, which are the full network."""
-    columns = [at for at, decision in enumerate(self.space.decisions) if decision.kind == "width"]
+    columns = [
+      at
+      for at, decision in enumerate(self.space.decisions)
+      if decision.kind == "width" and (not self.values or len(self.values[at]) > 1)
+    ]
     rng = np.random.default_rng([self.seed, 5, step])
     most = max(round(MOST_CUT * len(columns)), 1)
     for row in rows:
       for column in rng.permutation(columns)[: rng.integers(1, most + 1)]:
-        row[column] = rng.choice(self.space.decisions[column].choices)
+        row[column] = rng.choice(self._choices(column))
 
   def _sizes_in_blocks(self, sizes: np.ndarray, step: int) -> Callable[[Decision], np.ndarray]:
     """A function of a decision: the sizes of the sub-networks in its (first) block."""
@@ -128,20 +156,25 @@ class WidthSampler:
     noise = rng.normal(size=(len(self.space.network.blocks), len(sizes)))
     return lambda decision: sizes + strengths * noise[decision.blocks[0]]
 
-  def _widths(self, decision: Decision, sizes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One layer's width for every sampled sub-network."""
-    widths = balanced(decision.choices, len(sizes), rng)
-    # A large kernel has no more channels: sizes order widths alone.
-    if math.isinf(self.size_noise) or decision.kind == "kernel":
-      return widths
-    by_size = np.argsort(np.argsort(sizes + self.size_noise * rng.normal(size=len(sizes))))
-    return np.sort(widths)[by_size]
+  def _drawn(
+    self,
+    choices: Sequence[int],
+    count: int,
+    sizes: np.ndarray | None,
+    rng: np.random.Generator,
+  ) -> np.ndarray:
+    """One decision's value for every sampled sub-network, in the order of `sizes` if given."""
+    values = balanced(choices, count, rng)
+    if math.isinf(self.size_noise) or sizes is None:
+      return values
+    by_size = np.argsort(np.argsort(sizes + self.size_noise * rng.normal(size=count)))
+    return np.sort(values)[by_size]
 
-  def _kernel(self, column: int, decision: Decision, step: int) -> np.integer:
+  def _kernel(self, column: int, choices: Sequence[int], step: int) -> np.integer:
     """One size a step; within a cycle of as many steps as sizes, each is used once."""
-    cycle, position = divmod(step, len(decision.choices))
+    cycle, position = divmod(step, len(choices))
     rng = np.random.default_rng([self.seed, 3, column, cycle])
-    return rng.permutation(decision.choices)[position]
+    return rng.permutation(choices)[position]
 
 
 def balanced(choices: Sequence[int], count: int, rng: np.random.Generator) -> np.ndarray:

@@ -67,6 +67,25 @@ def test_a_search_ends_with_a_file(name, run_command, small, output, trained):
   assert ("search_notes" in metrics) == (name in TELLING)
 
 
+def test_a_run_that_trains_for_each_half_ends_with_a_file(run_command, small, output):
+  status, stdout, stderr = run_command(
+    "run",
+    *(short_backbone.FLAG, *_embedded(small), f"--output={output}"),
+    *("--metric=macs", "--target=60%", "--search_optimizer=hurricane", *SEARCHES["hurricane"]),
+    # Of 12 000 images two steps of four each.
+    *("--full_epochs=0", "--half_epochs=0.0007", "--finetune_epochs=0"),
+  )
+  assert status == 0, stderr
+  assert "super-network, later half: 8/8 images" in stdout
+  assert "super-network, earlier half: 8/8 images" in stdout
+  assert (output / "found.tflite").stat().st_size > 0
+  metrics = json.loads((output / "metrics.json").read_text())
+  assert metrics["metric"]["predicted"] <= metrics["metric"]["target"]
+  stages = list(json.loads((output / "stages.json").read_text()))
+  halves = ["train", "train later half", "search later half", "train earlier half", "search"]
+  assert [name for name in stages if name in halves] == halves
+
+
 def _embedded(small):
   """The flags with the images that come with the package instead of a file's."""
   return ["--data=demo" if flag.startswith("--data=") else flag for flag in small]

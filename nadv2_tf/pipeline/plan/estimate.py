@@ -29,6 +29,7 @@ class Counts:
       `plain_full_steps` of batches that are `full_batch_share` times those of fine-tuning.
     head_steps: of a given network's new classifier, before all else.
     full_steps, steps: of the super-network: the full network alone, and with ordered dropout.
+    half_steps: of the super-network for each half of a search that trains it so; 0 for none.
     finetune_steps: of each network.
     networks: names of those that are trained on, with repeats for several targets.
     transfer_networks, transfer_steps: along the trajectory, of each found network; 0 for none.
@@ -52,6 +53,7 @@ class Counts:
   head_steps: int = 0
   full_steps: int = 0
   steps: int = 0
+  half_steps: int = 0
   finetune_steps: int = 0
   networks: tuple[str, ...] = ("found",)
   transfer_networks: int = 0
@@ -98,9 +100,10 @@ def estimate(costs: Costs, counts: Counts) -> tuple[Stage, ...]:
     *_table(costs, counts),
     *_train_full(costs, counts),
     _train(costs, counts),
+    *_halves(costs, counts),
     _row(
       "search",
-      (counts.samples, "samples", costs.sample + costs.propose),
+      (counts.samples - _of_later_half(counts), "samples", costs.sample + costs.propose),
       # Beside the training, if there is one.
       (int("train" in counts.done), "trace", costs.score_build),
     ),
@@ -172,6 +175,22 @@ def _train(costs: Costs, counts: Counts) -> Stage:
     (counts.steps, "steps", costs.super_step),
     (1, "trace", costs.super_build),
   )
+
+
+def _of_later_half(counts: Counts) -> int:
+  """How many of the samples are scored before the super-network is trained for the earlier half."""
+  return counts.samples // 2 if counts.half_steps else 0
+
+
+def _halves(costs: Costs, counts: Counts) -> Iterator[Stage]:
+  if not counts.half_steps:
+    return
+  # A training has a step of its own, which is traced.
+  parts = (counts.half_steps, "steps", costs.super_step), (1, "trace", costs.super_build)
+  yield _row("train later half", *parts)
+  samples = _of_later_half(counts)
+  yield _row("search later half", (samples, "samples", costs.sample + costs.propose))
+  yield _row("train earlier half", *parts)
 
 
 def _finetunes(costs: Costs, counts: Counts) -> Iterator[Stage]:

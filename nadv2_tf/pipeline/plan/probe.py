@@ -61,7 +61,7 @@ def probe(
   tell("probing: latency" if metric_of(given.search).is_timed else "probing: the search")
   found, simulated = _search_side(bench, given)
   tell("probing: the super-network")
-  model, trained = training_probe.super_network_costs(bench)
+  model, trained = training_probe.super_network_costs(bench, given.search.half_epochs)
   tell("probing: scoring")
   scored = training_probe.score_costs(bench, model, _spread(simulated.trajectory), given.search)
   tell("probing: the networks cut out of it")

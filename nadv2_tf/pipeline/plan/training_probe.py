@@ -48,8 +48,13 @@ class _Enough(Exception):
   """Ends a training that has said what it was to say."""
 
 
-def super_network_costs(bench: Workbench) -> tuple[SuperNetwork, dict[str, float]]:
-  """(the super-network, {cost: seconds}); its weights are worthless."""
+def super_network_costs(
+  bench: Workbench, half_epochs: float = 0.0
+) -> tuple[SuperNetwork, dict[str, float]]:
+  """(the super-network, {cost: seconds}); its weights are worthless.
+
+  `half_epochs` are those of `SearchOptions`: with any, what a step costs is asked in any case.
+  """
   options = bench.train_options
   recipe = recipes.super_recipe(options)
   keras.utils.set_random_seed(bench.seed)
@@ -60,7 +65,7 @@ def super_network_costs(bench: Workbench) -> tuple[SuperNetwork, dict[str, float
   # As many steps of each kind as tell; a run has them in this order too.
   full = FULL_STEPS + 1 if sampler.full_steps else 0
   few = dataclasses.replace(sampler, full_steps=full)
-  has_more = recipe.steps(len(bench.datasets.train)) > sampler.full_steps
+  has_more = recipe.steps(len(bench.datasets.train)) > sampler.full_steps or half_epochs > 0
   count = full + STEPS if has_more else full
   teacher = None
   if recipes.is_full_first(options):

@@ -17,11 +17,13 @@ from nadv2_tf.pipeline.stages import in_turn
 from nadv2_tf.pipeline.stages.recipes import (
   finetune_recipe,
   full_recipe,
+  half_recipe,
   head_recipe,
   is_full_first,
   super_recipe,
 )
 from nadv2_tf.pipeline.stages.trust import trust_recipe
+from nadv2_tf.search.halves import EARLIER, LATER
 
 if TYPE_CHECKING:
   from collections.abc import Mapping
@@ -72,6 +74,7 @@ def counts_of(
   work = Counts(
     full_steps=full_steps,
     steps=steps - full_steps,
+    half_steps=half_recipe(train, search.half_epochs).steps(images["train"]),
     plain_full_steps=full_recipe(train).steps(images["train"]) if is_first else 0,
     head_steps=head_recipe(train).steps(images["train"]) if new_classifier else 0,
     finetune_steps=own.steps(trained_on),
@@ -129,6 +132,9 @@ def _without_done(counts: Counts, folder: RunFolder) -> Counts:
     done.add("table")
   if folder.super_weights.exists():
     done.add("train")
+  done |= {f"train {half}" for half in (LATER, EARLIER) if folder.half_weights(half).exists()}
+  if folder.half_weights(EARLIER).exists():
+    done.add(f"search {LATER}")
   if counts.full_is_first and folder.keras("full").exists():
     done |= {"train full", "finetune full"}
   if all(place.metrics().metric and place.spec("found").exists() for place in places):

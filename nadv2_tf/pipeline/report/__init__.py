@@ -39,7 +39,7 @@ def write_report(folder: RunFolder) -> str:
       f"--output={folder.path} holds no run.json; a report is made of a whole run's folder."
     )
   found = {place.path.name: place.read_spec("found") for place in places}
-  entries = journal.read_all(folder.journals())
+  entries = journal.read_all([folder.later_journal, *folder.journals()])
   if places != [folder]:
     for place in places:
       metrics = of_place(folder.metrics(), place.metrics())

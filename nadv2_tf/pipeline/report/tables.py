@@ -26,6 +26,11 @@ SHARED = {
   "uniform": ("full", "references"),
   "full": ("full",),
 }
+#: further stages whose seconds stand in the column of one
+HALVES = {
+  "train": ("train later half", "train earlier half"),
+  "search": ("search later half",),
+}
 
 #: of metrics that have a column of their own
 COLUMNS = ("latency_ms", "macs", "parameters")
@@ -46,11 +51,17 @@ def network_rows(metrics: Overview) -> list[tuple[str, dict[str, str]]]:
       stages = SHARED.get(kind_of(name), ())
       if "full" not in seconds or networks[name].begins_with == "super-network":
         stages = ("train", *stages)
-      shared = {stage: seconds.get(stage) for stage in stages}
+      shared = {stage: _together(seconds, stage) for stage in stages}
       own = _own_column(metrics, name)
       columns = _columns(networks[name], shared, own, metrics.run.quality, devices)
       rows.append((network_title(name), columns))
   return rows
+
+
+def _together(seconds: Mapping[str, float], stage: str) -> float | None:
+  """Seconds of a stage and of those that stand in its column, None if there are none."""
+  known = [seconds[one] for one in (stage, *HALVES.get(stage, ())) if one in seconds]
+  return sum(known) if known else None
 
 
 def kind_of(name: str) -> str:

@@ -53,6 +53,7 @@ class RunFolder:
   latency_table = property(lambda self: self.path / "latency_table.csv")
   distributions = property(lambda self: self.path / "distributions.json")
   journal = property(lambda self: self.path / "search.jsonl")
+  later_journal = property(lambda self: self.path / "search_later_half.jsonl")
   metrics_file = property(lambda self: self.path / "metrics.json")
   trust = property(lambda self: self.path / "trust.json")
   stages = property(lambda self: self.path / "stages.json")
@@ -72,6 +73,10 @@ class RunFolder:
     """The journals of all rounds so far."""
     numbers = itertools.count(1)
     return list(itertools.takewhile(lambda path: path.exists(), map(self.journal_of, numbers)))
+
+  def half_weights(self, half: str) -> pathlib.Path:
+    """The super-network's weights after its training for one half of the blocks."""
+    return self.path / f"super_{half.replace(' ', '_')}.weights.h5"
 
   def found_folders(self) -> list[RunFolder]:
     """A `RunFolder` for each target, the largest first; this one if there is one target alone."""

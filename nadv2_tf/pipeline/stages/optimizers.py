@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from nadv2_tf.option import options_of
+from nadv2_tf.pipeline.aim import amounts
 from nadv2_tf.search import (
   OPTIMIZERS,
   MultiLayerCoordinateDescent,
@@ -16,6 +17,9 @@ from nadv2_tf.search.needs import check_metric
 if TYPE_CHECKING:
   from nadv2_tf.options import SearchOptions
   from nadv2_tf.search import Optimizer, Problem
+
+#: whose halves may be trained for
+HURRICANE = "hurricane"
 
 
 def check(options: SearchOptions) -> None:
@@ -32,6 +36,24 @@ def check(options: SearchOptions) -> None:
         f"--{name} is for --search_optimizer={' or '.join(takers)}; {options.search_optimizer} "
         "does not take it."
       )
+  _check_halves(options)
+
+
+def _check_halves(options: SearchOptions) -> None:
+  """Raises ValueError if the super-network cannot be trained for each half of a search."""
+  if not options.half_epochs:
+    return
+  if options.search_optimizer != HURRICANE:
+    raise ValueError(
+      f"--half_epochs is for --search_optimizer={HURRICANE}, which searches one half of the blocks "
+      f"after the other; {options.search_optimizer} does not take it."
+    )
+  if len(amounts.parse_targets(options.target, 1.0)) > 1:
+    raise ValueError(
+      f"--half_epochs trains the super-network for one target, got --target={options.target}. Give "
+      "each target a run of its own, or leave --half_epochs out: then all are searched with one "
+      "super-network, which --epochs trains."
+    )
 
 
 def optimizer_of(options: SearchOptions, problem: Problem) -> Optimizer:

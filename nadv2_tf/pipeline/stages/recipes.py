@@ -35,6 +35,11 @@ def full_recipe(options: TrainOptions) -> Recipe:
   return dataclasses.replace(super_recipe(options), epochs=options.full_epochs, learning_rate=rate)
 
 
+def half_recipe(options: TrainOptions, epochs: float) -> Recipe:
+  """`Recipe` of the super-network's training for one half of a search, of so many epochs."""
+  return dataclasses.replace(super_recipe(options), epochs=epochs)
+
+
 def head_recipe(options: TrainOptions) -> Recipe:
   """`Recipe` of the new classifier of a given network, trained alone before all else."""
   return dataclasses.replace(

@@ -18,8 +18,8 @@ from nadv2_tf.pipeline.run_folder.records import SearchedMetric, TargetMetrics
 from nadv2_tf.pipeline.stages import in_turn, optimizers
 from nadv2_tf.pipeline.stages.beside import Beside
 from nadv2_tf.pipeline.stages.racing import describe, race_of
+from nadv2_tf.pipeline.stages.searched import work_of
 from nadv2_tf.search import Problem, UnreachableTarget, check_target, journal, minimize
-from nadv2_tf.search.entries import IterationEntry, SampleEntry
 from nadv2_tf.training import strategies
 
 if TYPE_CHECKING:
@@ -32,7 +32,13 @@ if TYPE_CHECKING:
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.pipeline.run_folder.folder import RunFolder
   from nadv2_tf.pipeline.stages.workbench import Workbench
-  from nadv2_tf.search import Iteration, RacingEvaluator, ResourceMeter, SearchResult
+  from nadv2_tf.search import (
+    Iteration,
+    Optimizer,
+    RacingEvaluator,
+    ResourceMeter,
+    SearchResult,
+  )
   from nadv2_tf.spec import NetworkSpec, SearchSpace
 
 #: training images whose batch-norm statistics normalise a sample; see docs/decisions/0003
@@ -150,6 +156,7 @@ class EarlyEvaluator:
     self._bench = bench
     self._options = options
     self._beside: Beside | None = None
+    self._made: RacingEvaluator | None = None
 
   def __call__(self, super_model: SuperNetwork) -> contextlib.AbstractContextManager[Any]:
     """What `train_super_network` takes as `beside`."""
@@ -159,10 +166,14 @@ class EarlyEvaluator:
     return self._beside
 
   def get(self, super_model: SuperNetwork) -> RacingEvaluator:
-    """The evaluator, made now if no training went before."""
-    if self._beside:
-      return self._beside.result()
-    return make_evaluator(self._bench, super_model, self._options)
+    """The evaluator, made now if no training went before; the same whenever it is asked for."""
+    if self._made is None:
+      beside = self._beside
+      make = (
+        beside.result if beside else lambda: make_evaluator(self._bench, super_model, self._options)
+      )
+      self._made = make()
+    return self._made
 
 
 def search(
@@ -172,11 +183,13 @@ def search(
   options: SearchOptions,
   progress: Progress,
   evaluator: RacingEvaluator | None = None,
+  optimizer: Optimizer | None = None,
 ) -> tuple[Landing, ...]:
   """Searches with the shared weights; writes found.json, the journals and the metrics.
 
   Args:
     evaluator: if it was made already; see `EarlyEvaluator`.
+    optimizer: what searches, if it is not that of `options`.
 
   Returns:
     A `Landing` for each target, the largest first.
@@ -184,7 +197,7 @@ def search(
   folder, start = bench.folder, time.monotonic()
   evaluator = evaluator or make_evaluator(bench, super_model, options)
   race = race_of(options, len(bench.datasets.holdout))
-  optimizer = in_turn.optimizer_of(options, problem, folder, super_model)
+  optimizer = optimizer or in_turn.optimizer_of(options, problem, folder, super_model)
   if race:
     progress.line(f"  a race: {describe(race, optimizer.amount(problem), evaluator.part_sizes)}")
   metric = metric_of(options)
@@ -192,14 +205,15 @@ def search(
 
   def find(number: int, asked: Problem) -> SearchResult:
     known = journal.read_all(map(folder.journal_of, range(1, number)))
-    tell = _teller(number, asked, bench.task.quality_name, progress)
+    title = "search" if number == 1 else f"round {number}, search"
+    tell = teller(title, asked, bench.task.quality_name, progress)
     path = folder.journal_of(number)
     return minimize(asked, optimizer, evaluator, path, bench.seed, tell, known, race)
 
   measure: Any = confirmation and confirmation.measure
   kept = search_in_rounds(problem, find, measure, options.tighten, progress)
   seconds = time.monotonic() - start - (confirmation.seconds if confirmation else 0)
-  work, before = _work(folder), folder.metrics()
+  work, before = work_of(folder), folder.metrics()
   if work.items() <= before.to_json().items():
     seconds = before.seconds["search"]  # all of it was replayed
   folder.update_metrics(seconds={"search": seconds}, **work)
@@ -234,12 +248,11 @@ def _evaluator_type() -> Any:
   return MaskedEvaluator
 
 
-def _teller(
-  number: int, problem: Problem, quality: str, progress: Progress
+def teller(
+  title: str, problem: Problem, quality: str, progress: Progress
 ) -> Callable[[Iteration], None]:
   """Prints a line after each iteration."""
   unit, targets = problem.meter.unit, ", ".join(f"{target:.4g}" for target in problem.targets)
-  title = "search" if number == 1 else f"round {number}, search"
 
   def tell(iteration: Iteration) -> None:
     best = iteration.best
@@ -249,24 +262,6 @@ def _teller(
     )
 
   return tell
-
-
-def _work(folder: RunFolder) -> dict[str, Any]:
-  """How much was scored in all rounds together; what a round takes over counts once.
-
-  Figures that the optimizer told stand there as well, the last of each name.
-  """
-  entries = journal.read_all(folder.journals())
-  samples = {entry.widths for entry in entries if isinstance(entry, SampleEntry)}
-  iterations = {
-    (entry.iteration, *entry.widths) for entry in entries if isinstance(entry, IterationEntry)
-  }
-  work: dict[str, Any] = {"samples_scored": len(samples), "iterations": len(iterations)}
-  notes: dict[str, float] = {}
-  for entry in entries:
-    if isinstance(entry, IterationEntry):
-      notes |= entry.notes or {}
-  return work | ({"search_notes": notes} if notes else {})
 
 
 def _land(

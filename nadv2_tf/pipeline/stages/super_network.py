@@ -98,7 +98,7 @@ def _train(
   checkpoints: Checkpoints | SharedCheckpoints,
   in_turn: InTurn | None,
 ) -> None:
-  folder, seconds = bench.folder, 0.0
+  seconds = 0.0
   examples = in_turn.examples if in_turn else bench.datasets.train
   if recipe.steps(len(examples)):
     teacher = plain_training.teacher_of(bench, full, soft_targets(bench.train_options))
@@ -106,19 +106,42 @@ def _train(
       loop: TrainingLoop = in_turn.loop(model, recipe, teacher)
     else:
       loop = super_loop(bench, model, recipe, width_sampler(bench), teacher)
-    try:
-      reports = plain_training.run_loop(bench, loop, progress, TITLE, recipe, checkpoints, examples)
-    except TrainingDiverged as error:
-      save_atomically(model.save_weights, folder.last_good_weights)
-      raise TrainingDiverged(f"{error} They are in {folder.last_good_weights}.") from None
-    folder.log_training(TITLE, reports, loop.state.setbacks)
+    seconds = train_with(bench, model, loop, recipe, TITLE, progress, checkpoints, examples)
     if in_turn:
       in_turn.keep(model, progress)
-    seconds = loop.state.seconds
   else:
     weights = "fresh weights" if full is None else "the weights of the full network"
     progress.line(f"{TITLE}: not trained (--epochs=0); it scores with {weights}")
-  folder.update_metrics(seconds={"train": seconds})
+  bench.folder.update_metrics(seconds={"train": seconds})
+
+
+def train_with(
+  bench: Workbench,
+  model: SuperNetwork,
+  loop: TrainingLoop,
+  recipe: Recipe,
+  title: str,
+  progress: Progress,
+  checkpoints: Checkpoints | SharedCheckpoints,
+  examples: Any = None,
+) -> float:
+  """Runs a loop that trains the super-network, and logs it; the seconds that it took.
+
+  Args:
+    title: of the training.
+    examples: the training images, None: all that the run has.
+
+  Raises:
+    TrainingDiverged, CheckpointError, Stopped: see `train_super_network`.
+  """
+  folder = bench.folder
+  try:
+    reports = plain_training.run_loop(bench, loop, progress, title, recipe, checkpoints, examples)
+  except TrainingDiverged as error:
+    save_atomically(model.save_weights, folder.last_good_weights)
+    raise TrainingDiverged(f"{error} They are in {folder.last_good_weights}.") from None
+  folder.log_training(title, reports, loop.state.setbacks)
+  return loop.state.seconds
 
 
 def new_super_network(bench: Workbench) -> SuperNetwork:

@@ -36,6 +36,15 @@ def test_a_counted_run():
   )
 
 
+def test_a_search_in_halves_trains_twice_more():
+  found = seconds_of(half_steps=10, samples=41)
+  half = 10 * 0.25 + 7
+  assert found["train later half"] == found["train earlier half"] == pytest.approx(half)
+  assert found["search later half"] == pytest.approx(20 * 0.12)
+  assert found["search"] == pytest.approx(21 * 0.12)
+  assert not any("half" in name for name in seconds_of(samples=41))
+
+
 def test_a_new_classifier_is_trained_first():
   alone = seconds_of(full_is_first=True, plain_full_steps=10)["train full"]
   with_head = seconds_of(full_is_first=True, plain_full_steps=10, head_steps=100)["train full"]
