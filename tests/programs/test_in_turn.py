@@ -1,19 +1,21 @@
 """nadv2-run with weights and distribution trained in turn, to the found network's file."""
 
 import json
-import shutil
 
+import h5py
 import pytest
 import short_backbone
 
+IN_TURN = ["--search_optimizer=fp_nas", "--shared_weights=in_turn", "--samples_per_nat=0.1"]
 FLAGS = [
-  *("--search_optimizer=fp_nas", "--shared_weights=in_turn", "--samples_per_nat=0.1"),
   *("--execution=sliced", "--metric=macs", "--epochs=2", "--full_epochs=0", "--finetune_epochs=0"),
-  "--target=70%,50%",
+  *("--target=70%,50%", *IN_TURN),
 ]
 
 
-def test_a_run_ends_with_a_file_and_is_not_mixed_with_others(run_command, small, output, tmp_path):
+def test_a_run_ends_with_a_file_and_is_not_mixed_with_others(
+  run_command, small, output, check_one_line
+):
   flags = [short_backbone.FLAG, *small, *FLAGS, "--target=60%", f"--output={output}"]
   status, stdout, stderr = run_command("run", *flags)
   assert status == 0, stderr
@@ -26,18 +28,22 @@ def test_a_run_ends_with_a_file_and_is_not_mixed_with_others(run_command, small,
   assert [note["step"] for note in trained["notes"]] == [0, 1]
   assert metrics["search_notes"]["networks_drawn"] == trained["networks_drawn"] > 4
   assert metrics["samples_scored"] == 1
-  # Again with the same flags: nothing is trained, and the same is found.
-  weights, journal = (output / name for name in ("super.weights.h5", "search.jsonl"))
-  before = weights.read_bytes(), journal.read_bytes()
-  status, stdout, stderr = run_command("run", *flags)
-  assert status == 0 and f"weights in {weights} are used" in stdout, stderr
-  assert (weights.read_bytes(), journal.read_bytes()) == before
-  # Weights of another training have no distribution.
-  other = tmp_path / "other"
-  shutil.copytree(output, other)
-  (other / "distributions.json").unlink()
-  status, _, stderr = run_command("run", *flags[:-1], f"--output={other}")
-  assert status == 1 and "was trained without a distribution; nadv2-run with" in stderr
+  # A search with the same settings reads it, and finds the same.
+  files = [output / name for name in ("super.weights.h5", "search.jsonl", "distributions.json")]
+  before = [path.read_bytes() for path in files]
+  search = ["--metric=macs", "--target=60%", *IN_TURN, f"--output={output}"]
+  status, stdout, stderr = run_command("search", *search, short=True)
+  assert status == 0 and f"weights in {files[0]} are used" in stdout, stderr
+  assert [path.read_bytes() for path in files] == before
+  # Nor does a distribution go with other weights, or weights with none.
+  with h5py.File(files[0], "r+") as weights:
+    kernel = weights["layers"]["super_convolution"]["vars"]["0"]
+    kernel[...] = kernel[...] + 1
+  status, _, stderr = run_command("search", *search, short=True)
+  check_one_line(status, stderr, "distributions.json was made from the super-network's weights")
+  files[2].unlink()
+  status, _, stderr = run_command("search", *search, short=True)
+  check_one_line(status, stderr, "was trained without a distribution; nadv2-run with")
 
 
 @pytest.mark.parametrize(

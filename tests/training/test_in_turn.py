@@ -1,11 +1,13 @@
 """Weights and distribution trained in turn: the gradient, a run, and one that is killed."""
 
+import dataclasses
 import random
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from nadv2_tf.models import stand_alone, super_network
 from nadv2_tf.resources import MacsMeter
@@ -13,6 +15,8 @@ from nadv2_tf.search import FpNas, Problem
 from nadv2_tf.search.in_turn import Turns
 from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.tasks.examples import Examples
+from nadv2_tf.tasks.records import Files
+from nadv2_tf.tasks.stream import streamed
 from nadv2_tf.training.checkpoints.folder import Checkpoints
 from nadv2_tf.training.in_turn import InTurnLoop, halves, images_each
 from nadv2_tf.training.recipe import Recipe
@@ -101,18 +105,17 @@ def test_the_halves_are_two(examples):
 
 @pytest.fixture(scope="module")
 def train(tiny_space, examples):
-  """Function (folder, lives) -> weights, `TrainedInTurn`, reports, traces of the loop."""
+  """Function (folder, lives, ...) -> weights, `TrainedInTurn`, reports, traces of the loop."""
 
-  def run(folder, lives=10**9, seed=3):
+  def run(folder, lives=10**9, parts=None, recipe=RECIPE):
     keras.utils.set_random_seed(5)
     model = super_network(tiny_space, groups=4)
     largest = MacsMeter().measure(tiny_space.largest())
     problem = Problem(tiny_space, tiny_space.largest(), MacsMeter(), 0.5 * largest)
     settings = FpNas(samples_per_nat=1.5, step_size=1.5, shared_weights="in_turn")
-    turns = Turns(problem, settings, STEPS, seed)
-    one, other = halves(examples, seed)
-    loop = InTurnLoop(model, TASK, RECIPE, turns, other, 4, seed)
-    keeper = Checkpoints(folder, {"about": {"seed": seed}}, every=0)
+    one, other = parts or halves(examples, 3)
+    turns = Turns(problem, settings, recipe.steps(len(one)), 3)
+    loop = InTurnLoop(model, TASK, recipe, turns, other, 4, 3)
 
     def count(report):
       nonlocal lives
@@ -120,6 +123,7 @@ def train(tiny_space, examples):
       if lives < 0:
         raise PowerCut
 
+    keeper = Checkpoints(folder, {}, every=0)
     reports = loop.run(one, count, report_every=1, checkpoints=keeper)
     return model.get_weights(), turns.record(), reports, loop.traces
 
@@ -151,3 +155,20 @@ def test_a_training_that_is_cut_off_ends_with_the_same_bits(train, undisturbed, 
   assert record == undisturbed[1] and reports == undisturbed[2]
   for resumed, alone in zip(weights, undisturbed[0], strict=True):
     np.testing.assert_array_equal(resumed, alone)
+
+
+def test_streamed_images_give_what_images_in_memory_do(train, tmp_path):
+  rng = np.random.default_rng(0)
+  paths = [str(tmp_path / f"{number}.png") for number in range(32)]
+  for path in paths:
+    Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(path)
+  pictures = streamed(Files("folder:x", paths, np.arange(32) % 2), 8, 1)
+  recipe = dataclasses.replace(RECIPE, epochs=2)
+  parts = halves(pictures, 3)
+  ways = [parts, [part.decoded() for part in parts]]
+  found = [
+    train(tmp_path / f"way_{number}", parts=way, recipe=recipe) for number, way in enumerate(ways)
+  ]
+  assert found[0][1].notes == found[1][1].notes and len(found[0][2]) == 2
+  for one, other in zip(found[0][0], found[1][0], strict=True):
+    np.testing.assert_array_equal(one, other)

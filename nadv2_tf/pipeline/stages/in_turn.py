@@ -51,6 +51,13 @@ def check(bench: Workbench, options: SearchOptions) -> None:
   if not is_asked(options):
     return
   train, folder = bench.train_options, bench.folder
+  if folder.super_weights.exists():
+    if not folder.distributions.exists():
+      raise ValueError(
+        f"{folder.super_weights} was trained without a distribution; nadv2-run with {FLAG} and "
+        "another --output trains both."
+      )
+    return  # nothing is trained
   if not train.epochs:
     raise ValueError(f"{FLAG} trains the super-network; give it --epochs above 0.")
   if not is_full_first(train) or train.execution != "sliced" or train.distillation:
@@ -68,11 +75,6 @@ def check(bench: Workbench, options: SearchOptions) -> None:
     raise ValueError(
       f"{FLAG} trains the distribution on half of the training images: {images}, which fill no "
       f"--batch_size={train.batch_size}."
-    )
-  if folder.super_weights.exists() and not folder.distributions.exists():
-    raise ValueError(
-      f"{folder.super_weights} was trained without a distribution; nadv2-run with {FLAG} and "
-      "another --output trains both."
     )
 
 

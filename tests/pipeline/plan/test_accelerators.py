@@ -9,6 +9,7 @@ from nadv2_tf import backbones
 from nadv2_tf.options import ExportOptions, FinetuneOptions, TrustOptions
 from nadv2_tf.pipeline.plan import accelerators, paper
 from nadv2_tf.pipeline.plan.accelerators import Accelerators, images_of, parse
+from nadv2_tf.search.distribution import Distribution
 
 SPACE = backbones.search_space("mobilenet_v3_cifar")
 
@@ -91,6 +92,26 @@ def test_a_full_network_that_is_trained_first_has_a_stage_of_its_own(given):
   assert found["finetune found"] == pytest.approx(
     30 * 2 * share + trace + share * (2 * 344 + 50) / 300
   )
+
+
+def test_in_turn_a_step_runs_all_its_networks_on_half_of_the_images(given, options):
+  given.train.order, given.train.subnetworks_per_batch = "full_first", 4
+  entropy = Distribution.factorised(SPACE).entropy()
+  given.search = options(
+    "macs",
+    search_optimizer="fp_nas",
+    shared_weights="in_turn",
+    samples_per_nat=20 / entropy,
+    target="60%,50%",
+  )
+  _, counts, simulation = plan_of(given)
+  # 10 epochs of 5 steps, each of 10 networks on average, on 25 images each: 2.5 batches, which go
+  # forward once more for the distribution.
+  assert counts.steps == round(50 * 2.5 * 4 / 3)
+  assert (counts.iterations, counts.samples) == (2, 2)
+  few = options("macs", search_optimizer="fp_nas", shared_weights="in_turn", samples_per_nat=1e-3)
+  given.search = few
+  assert plan_of(given)[1].steps == round(50 * 4 / 3)
 
 
 def test_more_accelerators_train_and_score_faster(given):

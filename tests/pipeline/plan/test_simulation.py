@@ -5,7 +5,14 @@ import pytest
 from nadv2_tf import backbones
 from nadv2_tf.benchmarks.tables.plan import planned_pieces
 from nadv2_tf.pipeline.aim.ranges import middle
-from nadv2_tf.pipeline.plan.simulation import OPERATOR_MACS, _Capacity, _macs, likely_table
+from nadv2_tf.pipeline.plan.simulation import (
+  OPERATOR_MACS,
+  _Capacity,
+  _macs,
+  likely_table,
+  macs_meter,
+  simulate,
+)
 from nadv2_tf.resources.latency_table import LatencyTable
 
 SPACE = backbones.search_space("mobilenet_v3_demo")
@@ -56,3 +63,12 @@ def test_what_a_layer_takes_at_least_comes_from_the_middle_network():
 def test_more_macs_score_higher():
   low, high = _Capacity(SPACE.largest()).accuracy([SPACE.smallest(), SPACE.largest()])
   assert 0 < low < high == 1
+
+
+def test_weights_that_are_trained_in_turn_are_not_searched_with(options):
+  given = options("macs", search_optimizer="fp_nas", shared_weights="in_turn")
+  targets = [share * SPACE.largest().macs() for share in (0.6, 0.4)]
+  simulated = simulate(given, SPACE, macs_meter(), targets, (), 0)
+  assert (simulated.iterations, simulated.samples) == (2, 2)
+  for spec, target in zip(simulated.found, targets, strict=True):
+    assert 0.9 * target < spec.macs() <= target
