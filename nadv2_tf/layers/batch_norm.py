@@ -99,6 +99,16 @@ class MaskedBatchNorm(keras.layers.Layer):
     shift = self.beta - mean * scale
     return ops.reshape(scale * keep, (-1, channels)), ops.reshape(shift * keep, (-1, channels))
 
+  def of_batch(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    """Scale and shift, [channels], by the statistics of images that are of one network.
+
+    Args:
+      features: [batch, height, width, channels], before normalisation; nothing is masked.
+    """
+    mean, variance = self._moments(features, None, (1, -1, features.shape[-1]), False)
+    scale = self.gamma * ops.rsqrt(variance[0, 0] + EPSILON)
+    return scale, self.beta - mean[0, 0] * scale
+
   def normalised(self, features: Tensor, keep: Tensor) -> Tensor:
     """Features normalised by their group's statistics and masked, for training.
 
@@ -125,13 +135,13 @@ class MaskedBatchNorm(keras.layers.Layer):
     return self.statistics == "mixture" and not self.synchronized
 
   def _moments(
-    self, features: Tensor, keep: Tensor, by_group: tuple[int, ...], synchronized: bool
+    self, features: Tensor, keep: Tensor | None, by_group: tuple[int, ...], synchronized: bool
   ) -> tuple[Tensor, Tensor]:
-    """Mean and variance of every group, [groups, 1, channels]."""
+    """Mean and variance of every group, [groups, 1, channels]; `keep` None: of all images."""
     # Per image first: one pass over the features, then a few numbers per group.
     mean = ops.reshape(ops.mean(features, axis=(1, 2)), by_group)
     square = ops.reshape(ops.mean(ops.square(features), axis=(1, 2)), by_group)
-    if self.statistics == "live":
+    if self.statistics == "live" and keep is not None:
       # A channel that no image of the group keeps falls back on all of them: it is masked anyway.
       live = ops.any(keep > 0, axis=1, keepdims=True)
       weight = ops.where(live, keep, ops.ones_like(keep))

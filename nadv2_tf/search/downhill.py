@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from nadv2_tf.regressor import Regressor, fitted
@@ -13,11 +15,15 @@ from nadv2_tf.spec.features import value_features
 
 if TYPE_CHECKING:
   import random
-  from collections.abc import Sequence
+  from collections.abc import Callable, Sequence
+  from typing import TypeAlias
 
-  from nadv2_tf.search.problem import Candidate, Problem
+  from nadv2_tf.search.problem import Candidate, Problem, Slopes
   from nadv2_tf.spec import NetworkSpec, SearchSpace
   from nadv2_tf.spec.space import Decision
+
+  #: of the values of each decision
+  Logits: TypeAlias = Sequence[Sequence[float]]
 
 #: outputs of the hidden layers of a regressor that learns a resource
 HIDDEN = (64, 32)
@@ -51,11 +57,36 @@ class Model:
   codes: Codes
   regressor: Regressor
 
-  def at(self, shares: Any) -> tuple[float, Any]:
-    """(output, slopes of it) of options with `shares` [decisions, most options]."""
+  def at(self, shares: Any, step: int = 0) -> tuple[float, Any]:
+    """(output, slopes of it) of options with `shares` [decisions, most options]; in every step."""
     features = self.codes.expected(shares)
     slopes = self.codes.through(self.regressor.slope(features), shares.shape)
     return self.regressor.value(features), slopes
+
+
+class Quality(Protocol):
+  """How good a network is, and in which direction it gets better."""
+
+  def at(self, shares: Any, step: int) -> tuple[float, Any]:
+    """(quality, slopes of it) of options with `shares`, in a step of a descent."""
+
+
+@dataclasses.dataclass(frozen=True)
+class HoldoutQuality:
+  """Minus the loss of hold-out images, other ones in each step.
+
+  Attributes:
+    slopes: of a problem.
+    images: of a step.
+  """
+
+  slopes: Slopes
+  images: int
+
+  def at(self, shares: Any, step: int) -> tuple[float, Any]:
+    """See `Quality.at`."""
+    loss, slopes = self.slopes.loss(shares, step, self.images)
+    return -loss, -slopes
 
 
 def quality_features(decision: Decision, value: int) -> tuple[float, ...]:
@@ -155,39 +186,51 @@ def random_of_any_size(space: SearchSpace, rng: random.Random) -> NetworkSpec:
 
 @dataclasses.dataclass(frozen=True)
 class Downhill:
-  """Distributions that went down in minus the accuracy plus a weight times the resource.
+  """Distributions that went down in minus the quality plus a weight times the resource.
 
   Attributes:
     stage: a `Problem` of one target.
-    accuracy: its `Model`.
+    quality: a `Quality`, such as a `Model` of the accuracy.
     resource: its `Resource`.
     steps: of the logits.
     rate: of a step.
     temperature: of the soft draws.
     seed: of all draws; each weight has the same.
+    start: the distribution that it begins with; None: all networks equally probable.
+    enough: what takes this share of the target uses it, and no smaller weight is tried.
+    once: remembers what a descent of a weight came to, see `Slopes.once`; None if nothing does.
   """
 
   stage: Problem
-  accuracy: Model
+  quality: Quality
   resource: Resource
   steps: int
   rate: float
   temperature: float
   seed: int
+  start: Distribution | None = None
+  enough: float = math.inf
+  once: Callable[[float, float, Callable[[], Logits]], Logits] | None = None
 
   def weighted(self, weight: float) -> Distribution:
-    """The distribution after all steps, from all networks equally probable."""
-    space = self.stage.space
-    relaxed = Relaxed(space.decisions, self.temperature, self.rate, self.seed)
+    """The distribution after all steps."""
+    if self.once:
+      descend = functools.partial(self._descended, weight)
+      logits = self.once(self.stage.target, weight, descend)
+    else:
+      logits = self._descended(weight)
+    return Distribution.with_logits(self.stage.space, logits)
 
-    def slopes_of(hard: Any) -> Any:
-      return weight * self.resource.at(hard)[1] - self.accuracy.at(hard)[1]
+  def _descended(self, weight: float) -> Logits:
+    start = self.start.logits() if self.start else None
+    decisions = self.stage.space.decisions
+    relaxed = Relaxed(decisions, self.temperature, self.rate, self.seed, start)
+    for step in range(self.steps):
+      relaxed.step(functools.partial(self._slopes, weight, step))
+    return relaxed.rows()
 
-    for _ in range(self.steps):
-      relaxed.step(slopes_of)
-    distribution = Distribution.factorised(space)
-    distribution.move(relaxed.rows(), 1.0)
-    return distribution
+  def _slopes(self, weight: float, step: int, hard: Any) -> Any:
+    return weight * self.resource.at(hard)[1] - self.quality.at(hard, step)[1]
 
   def bisected(self) -> tuple[float, Distribution]:
     """The least weight found whose most probable network meets the target, and its distribution.
@@ -195,18 +238,22 @@ class Downhill:
     It is the largest weight where not even this one's does.
     """
     found = self.weighted(MOST_WEIGHT)
-    if not self._is_met(found):
+    if self._used(found) > 1:
       return MOST_WEIGHT, found
     low, high = LEAST_WEIGHT, MOST_WEIGHT
     for _ in range(BISECTIONS):
       middle = (low * high) ** 0.5
       distribution = self.weighted(middle)
-      if self._is_met(distribution):
-        found, high = distribution, middle
-      else:
+      used = self._used(distribution)
+      if used > 1:
         low = middle
+        continue
+      found, high = distribution, middle
+      if used >= self.enough:
+        break
     return high, found
 
-  def _is_met(self, distribution: Distribution) -> bool:
+  def _used(self, distribution: Distribution) -> float:
+    """What the most probable network takes, as a share of the target."""
     spec = self.stage.space.decode(distribution.mode())
-    return self.stage.meter.measure(spec) <= self.stage.target
+    return self.stage.meter.measure(spec) / self.stage.target

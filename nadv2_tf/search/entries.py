@@ -73,6 +73,16 @@ class MeasurementEntry(Entry):
 
 
 @dataclass(frozen=True)
+class DescentEntry(Entry):
+  """Where the logits of all values of all decisions ended, going downhill for one weight."""
+
+  TYPE: ClassVar[str] = "descent"
+  target: float
+  weight: float
+  logits: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
 class IterationEntry(Entry):
   """The end of an iteration, with the best network of it."""
 
@@ -88,7 +98,8 @@ class IterationEntry(Entry):
 
 
 KINDS: dict[str, type[Entry]] = {
-  kind.TYPE: kind for kind in (SearchEntry, SampleEntry, MeasurementEntry, IterationEntry)
+  kind.TYPE: kind
+  for kind in (SearchEntry, SampleEntry, MeasurementEntry, DescentEntry, IterationEntry)
 }
 
 

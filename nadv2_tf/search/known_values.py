@@ -14,9 +14,11 @@ from nadv2_tf.search.problem import (
   Evaluator,
   Problem,
   ResourceMeter,
+  SlopingEvaluator,
   SpreadingEvaluator,
 )
 from nadv2_tf.search.race import Race, RacingEvaluator, pooled
+from nadv2_tf.search.slopes import JournalledSlopes
 from nadv2_tf.spec import NetworkSpec
 
 #: stands for the one part that all images are in, where there is no race
@@ -32,7 +34,8 @@ class KnownValues:
   part of the images that it was scored on.
 
   Args:
-    problem: the `Problem`; `self.problem` is the same, with meters that are asked once.
+    problem: the `Problem`; `self.problem` is the same, with meters that are asked once, and with
+      the slopes of a `SlopingEvaluator`.
     evaluator: scores what is not known; None if nothing will be asked for.
     journal: an open `Journal`.
     known: entries of other journals.
@@ -59,8 +62,12 @@ class KnownValues:
       self._learn(entry)
     #: widths -> {part: score}
     self._scored: dict[Widths, dict[int, float]] = {}
+    slopes = None
+    if isinstance(evaluator, SlopingEvaluator):
+      slopes = JournalledSlopes(evaluator, journal)
     self.problem = dataclasses.replace(
       problem,
+      slopes=slopes,
       meter=self._asked_once(problem.meter, 0),
       limits=tuple(
         (self._asked_once(meter, number), limit)

@@ -1,13 +1,19 @@
 """What a method may need beyond a score and one number for each network.
 
-An optimizer says so in a class attribute `needs`, a tuple of `Need`s; those without one need
-nothing. It is checked before anything is trained, and again where a search begins.
+An optimizer says so in an attribute `needs`, a tuple of `Need`s; those without one need nothing. It
+is checked before anything is trained, and again where a search begins.
 """
 
 import dataclasses
 from typing import Protocol, runtime_checkable
 
-from nadv2_tf.search.problem import Evaluator, Optimizer, Problem, ResourceMeter
+from nadv2_tf.search.problem import (
+  Evaluator,
+  Optimizer,
+  Problem,
+  ResourceMeter,
+  SlopingEvaluator,
+)
 from nadv2_tf.search.registry import OPTIMIZERS
 from nadv2_tf.spec import NetworkSpec
 from nadv2_tf.spec.shapes import LayerShape
@@ -61,6 +67,14 @@ ADDITIVE = Need(
   "a metric that adds up over the blocks",
   "Take --metric=macs, parameters, size_bytes or latency_ms of a table, or give your meter "
   "block_costs(spec).",
+)
+
+#: the slopes of a loss
+SLOPES = Need(
+  "evaluator",
+  SlopingEvaluator,
+  "an evaluator that tells the slopes of its loss",
+  "A super-network does; elsewhere take --slopes=surrogate.",
 )
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import random
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from nadv2_tf.spec import NetworkSpec, SearchSpace
@@ -44,6 +44,39 @@ class DigestingEvaluator(Evaluator, Protocol):
 
   def digest(self) -> Mapping[str, Any]:
     """Whatever JSON holds; other weights or other images give another one."""
+
+
+@runtime_checkable
+class SlopingEvaluator(Evaluator, Protocol):
+  """An evaluator that tells in which direction a network gets better: one of shared weights."""
+
+  def loss_slopes(self, shares: Any, batch: int, images: int) -> tuple[float, Any]:
+    """(loss, its slopes) on a batch of hold-out images, the loss in what the task minimises.
+
+    Args:
+      shares: [decisions, most options], of each value of each decision of the space in the order
+        of its choices; each row adds up to 1. A network that is there by itself has shares of 1.
+      batch: number of the batch; behind the last images come the first ones again.
+      images: of a batch, at most.
+
+    Returns:
+      (loss, its derivatives with respect to `shares`, of the same shape).
+    """
+
+
+class Slopes(Protocol):
+  """What an optimizer finds in its `Problem` where a `SlopingEvaluator` scores."""
+
+  def loss(self, shares: Any, batch: int, images: int) -> tuple[float, Any]:
+    """See `SlopingEvaluator.loss_slopes`; it is not journalled, for that would be too much."""
+
+  def once(
+    self, target: float, weight: float, descend: Callable[[], Sequence[Sequence[float]]]
+  ) -> Sequence[Sequence[float]]:
+    """What `descend` gives, or a journal says that it gave for this target and this weight.
+
+    It is for the logits that a descent ends with, rounded, a row for each decision.
+    """
 
 
 @runtime_checkable
@@ -119,6 +152,7 @@ class Problem:
     target: in `meter.unit`; with several targets, the smallest.
     larger_targets: further targets above `target`; the search finds a network for each.
     limits: pairs (meter, largest value); every found network meets all of them as well.
+    slopes: of the loss; the driver puts them here, None if what scores has none.
   """
 
   space: SearchSpace
@@ -127,6 +161,7 @@ class Problem:
   target: float
   larger_targets: tuple[float, ...] = ()
   limits: tuple[tuple[ResourceMeter, float], ...] = ()
+  slopes: Slopes | None = None
 
   @property
   def targets(self) -> tuple[float, ...]:
@@ -141,7 +176,7 @@ class Problem:
     meter: ResourceMeter = self.meter
     if self.limits:
       meter = LimitedMeter(self.meter, target, self.limits)
-    return Problem(self.space, self.start, meter, target)
+    return Problem(self.space, self.start, meter, target, slopes=self.slopes)
 
   def is_met_by(self, spec: NetworkSpec, target: float) -> bool:
     """Whether `spec` meets `target` and all limits."""

@@ -74,13 +74,19 @@ class Relaxed:
     temperature: of the soft draws; the smaller, the nearer they are to hard ones.
     rate: of a step of Adam.
     seed: of the draws.
+    logits: a row of first ones for each decision; None: all 0.
 
   Attributes:
     logits: [decisions, most options].
   """
 
   def __init__(
-    self, decisions: Sequence[Decision], temperature: float, rate: float, seed: int
+    self,
+    decisions: Sequence[Decision],
+    temperature: float,
+    rate: float,
+    seed: int,
+    logits: Sequence[Sequence[float]] | None = None,
   ) -> None:
     import numpy as np
 
@@ -88,6 +94,8 @@ class Relaxed:
     sizes = np.array([len(one.choices) for one in decisions])
     self._possible = np.arange(most)[None] < sizes[:, None]
     self.logits: Any = np.where(self._possible, 0.0, NEVER)
+    if logits is not None:
+      self.logits[self._possible] = np.concatenate(logits)
     self._temperature, self._rate = temperature, rate
     self._rng = np.random.default_rng(seed)
     self._mean = np.zeros_like(self.logits)

@@ -6,11 +6,16 @@ import shutil
 import pytest
 import short_backbone
 
-#: {--search_optimizer: its smallest settings}; those that other tests of commands run are not here
+#: {--search_optimizer, and in which form: its smallest settings}; those that other tests of
+#: commands run are not here
 SEARCHES = {
   "differentiable": [
     *("--surrogate_samples=3", "--refits=1", "--refit_samples=2", "--descent_steps=10"),
-    "--predictor_samples=20",
+    *("--predictor_samples=20", "--slopes=surrogate"),
+  ],
+  "differentiable in the super-network": [
+    *("--refit_samples=2", "--descent_steps=2", "--predictor_samples=20"),
+    *("--slopes=super_network", "--descent_images=4"),
   ],
   "fp_nas": ["--search_steps=2", "--samples_per_nat=0.01"],
   "hurricane": ["--population=2", "--mutations=1", "--crossovers=1", "--generations=2"],
@@ -34,8 +39,10 @@ def trained(tmp_path_factory):
   return tmp_path_factory.mktemp("trained") / "run"
 
 
-@pytest.mark.parametrize("name", sorted(SEARCHES))
-def test_a_search_ends_with_a_file(name, run_command, small, output, trained):
+@pytest.mark.parametrize("case", sorted(SEARCHES))
+def test_a_search_ends_with_a_file(case, run_command, small, output, trained):
+  name = case.split()[0]
+
   def does(command, *flags, path=output):
     status, stdout, stderr = run_command(command, f"--output={path}", *flags, short=True)
     assert status == 0, stderr
@@ -51,7 +58,7 @@ def test_a_search_ends_with_a_file(name, run_command, small, output, trained):
     *device,
     "--target=60%",
     f"--search_optimizer={name}",
-    *SEARCHES[name],
+    *SEARCHES[case],
   ]
   assert "the found network is in" in does("search", *search)
   does("finetune", "--finetune_epochs=0")

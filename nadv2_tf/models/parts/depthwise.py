@@ -55,10 +55,15 @@ class SuperDepthwise(filtered.SuperFiltered):
     self.build_norm_or_bias(self._full)
 
   def convolve(self, features: Tensor, widths: Tensor) -> Tensor:
-    kernel = self.kernel
+    mask = None
     if self.kernel_column is not None:
-      mask = centre_mask(self.filters.kernel, widths[0, self.kernel_column], kernel.dtype)
-      kernel = kernel * mask
+      size = widths[0, self.kernel_column]
+      mask = centre_mask(self.filters.kernel, size, self.kernel.dtype)
+    return self.filter(features, mask)
+
+  def filter(self, features: Tensor, mask: Tensor | None) -> Tensor:
+    """What all filters give, their kernels times `mask`, [kernel, kernel, 1, 1], None for 1."""
+    kernel = self.kernel if mask is None else self.kernel * mask
     if self._full < features.shape[-1]:
       features = features[..., : self._full]
     padding = self.filters.padding

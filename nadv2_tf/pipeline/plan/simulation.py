@@ -7,6 +7,8 @@ import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nadv2_tf.benchmarks.tables.plan import planned_pieces
 from nadv2_tf.pipeline.aim.ranges import middle
 from nadv2_tf.pipeline.stages import optimizers
@@ -70,11 +72,20 @@ class _Capacity:
   random network as fast, and a step of its training takes accordingly longer.
   """
 
-  def __init__(self, largest: NetworkSpec) -> None:
-    self._most = largest.macs()
+  def __init__(self, space: SearchSpace) -> None:
+    self._most = space.largest().macs()
+    self._decisions = space.decisions
 
   def accuracy(self, specs: Sequence[NetworkSpec]) -> list[float]:
     return [min(spec.macs() / self._most, 1.0) for spec in specs]
+
+  def loss_slopes(self, shares: Any, batch: int, images: int) -> tuple[float, Any]:
+    """See `SlopingEvaluator`: the loss is less for all that is larger."""
+    values = np.zeros(shares.shape)
+    for row, decision in zip(values, self._decisions, strict=True):
+      row[: len(decision.choices)] = np.array(decision.choices) / decision.choices[-1]
+    values /= len(values)
+    return float(1 - (shares * values).sum()), -values
 
 
 def simulate(
@@ -102,7 +113,7 @@ def simulate(
   problem = Problem(space, space.largest(), meter, target, tuple(larger), tuple(limits))
   optimizer, iterations, samples = _with_less(optimizers.optimizer_of(options, problem), problem)
   start = time.monotonic()
-  result = minimize(problem, optimizer, _Capacity(space.largest()), seed=seed)
+  result = minimize(problem, optimizer, _Capacity(space), seed=seed)
   seconds = time.monotonic() - start
   return Simulation(
     iterations=round(len(result.iterations) * iterations),

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from nadv2_tf.training.digests import digest_of
 from nadv2_tf.training.scoring.evaluation import parts_of
+from nadv2_tf.training.scoring.relaxed_loss import RelaxedLoss
 from nadv2_tf.training.steps.sliced import run_sliced
 from nadv2_tf.training.steps.sliced_norms import GivenStatistics, MovingStatistics, OwnStatistics
 from nadv2_tf.training.steps.tracing import traced
@@ -87,6 +88,8 @@ class SharedWeightsEvaluator:
     self._data = self._on_every_replica(lambda unused_replica: data)
     self._score = traced(self._traced_scores)
     self.traces = 0
+    #: see `SlopingEvaluator`
+    self.loss_slopes = RelaxedLoss(super_model, task, holdout)
 
   def prepare(self) -> Self:
     """Traces the scoring, so that the first score is quick; no image of the hold-out is looked at.

@@ -61,7 +61,7 @@ def test_what_a_layer_takes_at_least_comes_from_the_middle_network():
 
 
 def test_more_macs_score_higher():
-  low, high = _Capacity(SPACE.largest()).accuracy([SPACE.smallest(), SPACE.largest()])
+  low, high = _Capacity(SPACE).accuracy([SPACE.smallest(), SPACE.largest()])
   assert 0 < low < high == 1
 
 
