@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nadv2_tf.export import inspection, metadata, parity
+from nadv2_tf.export import inspection, metadata, mixed, parity
+from nadv2_tf.export.block_losses import block_losses
+from nadv2_tf.export.mixed_files import MixedFiles
 from nadv2_tf.export.quantization import Quantization, convert, layer_errors
-from nadv2_tf.export.tflite import concrete_function, write_atomically
-from nadv2_tf.options.export import INTEGER_QUANTIZATIONS
+from nadv2_tf.export.tflite import concrete_function, predictor, write_atomically
+from nadv2_tf.options.export import INTEGER_QUANTIZATIONS, MIXED
 from nadv2_tf.tasks import chance
 from nadv2_tf.training.image_network import as_input
 
 if TYPE_CHECKING:
-  from collections.abc import Callable, Mapping
+  from collections.abc import Callable, Mapping, Sequence
 
   import keras
+  from tensorflow.types.experimental import ConcreteFunction
 
   from nadv2_tf.options import ExportOptions
   from nadv2_tf.spec import NetworkSpec
@@ -37,6 +41,7 @@ class Evidence:
     train: training `Examples`, for calibration and quantization-aware training; None without.
     mirror: whether quantization-aware training mirrors half of them.
     chance: the quality of outputs that are the same for every image; None without targets.
+    loss: function outputs -> mean loss on them, as of training; None without targets.
   """
 
   images: np.ndarray
@@ -44,6 +49,7 @@ class Evidence:
   train: Examples | StreamedExamples | None = None
   mirror: bool = True
   chance: float | None = None
+  loss: Callable[[np.ndarray], float] | None = None
 
 
 def random_evidence(network: keras.Model) -> Evidence:
@@ -71,8 +77,9 @@ def export(
     options: `ExportOptions`.
     evidence: `Evidence`.
     description: `metadata.Description`; None writes no metadata.
-    spec: the network's `NetworkSpec`; needed by int8_qat.
-    report: called with (step, steps, loss) of quantization-aware training.
+    spec: the network's `NetworkSpec`; needed by int8_qat and by a latency of mixed files.
+    report: called with (step, steps, loss) of quantization-aware training, or with (blocks done,
+      blocks, loss) of mixed files, whose losses stand in NAME.blocks.json beside the file.
     written: another form of the network, which float files are made of; the gate compares them with
       the network all the same. None: the network.
 
@@ -83,12 +90,18 @@ def export(
     ParityError: if the gate is shut; nothing is written then.
     ValueError: if the options need data or a spec that there is none of.
   """
-  is_integer = options.quantization in INTEGER_QUANTIZATIONS
-  function = concrete_function(network if written is None or is_integer else written)
-  calibration = None
-  if evidence.train is not None and is_integer:
+  is_calibrated = options.quantization in (*INTEGER_QUANTIZATIONS, MIXED)
+  function = concrete_function(network if written is None or is_calibrated else written)
+  calibration, finish, chosen = None, _finish(description), None
+  if evidence.train is not None and is_calibrated:
     calibration = _calibration(evidence.train, options, network.inputs[0].dtype)
-  content, worst = _converted(network, function, options, calibration, evidence, spec, report)
+  if options.quantization == MIXED:
+    chosen = _mixed(
+      function, pathlib.Path(path), options, calibration, evidence, spec, report, finish
+    )
+    content, worst = chosen.content, []
+  else:
+    content, worst = _converted(network, function, options, calibration, evidence, spec, report)
   predict = lambda images: _predict(network, images)  # noqa: E731
   checked = parity.check(
     predict,
@@ -100,12 +113,13 @@ def export(
     evidence.quality,
   )
   facts = inspection.inspect(content)
-  if description is not None:
-    content = metadata.described(content, description)
+  content = finish(content)
   write_atomically(path, content)
   record: dict[str, Any] = {"quantization": options.quantization, **vars(checked)}
   record |= {"accuracy_lost": checked.accuracy_lost, **vars(facts), "size_bytes": len(content)}
   record["chance"] = evidence.chance
+  if chosen:
+    record["mixed"] = chosen.record
   if worst:
     record["layer_errors"] = [
       {"layer": parity.short_name(layer.tensor), "relative_error": layer.relative_error}
@@ -115,6 +129,37 @@ def export(
       parity.short_name(layer.tensor) for layer in worst[: options.float_layers]
     ]
   return record
+
+
+def _finish(description: metadata.Description | None) -> Callable[[bytes], bytes]:
+  """Function of a file -> what is written of it."""
+  if description is None:
+    return lambda content: content
+  return lambda content: metadata.described(content, description)
+
+
+def _mixed(
+  function: ConcreteFunction,
+  path: pathlib.Path,
+  options: ExportOptions,
+  calibration: np.ndarray | None,
+  evidence: Evidence,
+  spec: NetworkSpec | None,
+  report: Callable[[int, int, float], None] | None,
+  finish: Callable[[bytes], bytes],
+) -> mixed.MixedFile:
+  """The `MixedFile` of --quantization=mixed."""
+  if calibration is None or evidence.loss is None:
+    raise ValueError(
+      f"--quantization={MIXED} needs images and their labels: name them with --data."
+    )
+  files = MixedFiles(function, calibration, finish)
+  images = evidence.images[: parity.IMAGES]
+  kept = path.with_suffix(".blocks.json")
+  losses = block_losses(files, images, evidence.loss, calibration.tobytes(), kept, report)
+  chosen = mixed.choose(files, losses, options, spec)
+  loss = evidence.loss(predictor(chosen.content)(images))
+  return dataclasses.replace(chosen, record=chosen.record | {"loss": loss})
 
 
 def _calibration(
@@ -193,7 +238,32 @@ def sentences(path: AnyPath, record: Mapping[str, Any], quality: str = "accuracy
     lines.append(f"  layers that int8 hurts most, each by itself: {worst}")
   if record.get("float_layers"):
     lines.append(f"  left in float: {', '.join(record['float_layers'])}")
+  if record.get("mixed"):
+    lines += _mixed_sentences(record["mixed"])
   return lines
+
+
+def _mixed_sentences(found: Mapping[str, Any]) -> list[str]:
+  added = sorted(found["losses_added"].items(), key=lambda item: -item[1])
+  lines = [
+    f"  blocks in int8: {_numbers(found['int8_blocks'])}; in float: "
+    f"{_numbers(found['float_blocks'])}; {found['conversions']} conversions between them",
+    "  what a block adds to the loss in int8, each by itself, the most first: "
+    + ", ".join(f"{block}: {value:+.3g}" for block, value in added[:10]),
+    f"  loss {found['loss_in_float']:.4g} in float, {found['predicted_loss']:.4g} by the sum, "
+    f"{found['loss']:.4g} in the file",
+  ]
+  lines += [f"  {reason} Block {block} stays float." for block, reason in found["refused"].items()]
+  if "predicted_ms" in found:
+    lines.append(
+      f"  {found['predicted_ms']:.4g} ms by the tables, without the conversions; at most "
+      f"{found['most_ms']:.4g} ms"
+    )
+  return lines
+
+
+def _numbers(blocks: Sequence[int]) -> str:
+  return ", ".join(map(str, blocks)) or "none"
 
 
 def _counts(operators: Mapping[str, int]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from nadv2_tf import stopwatch
 from nadv2_tf.export.quiet import quiet_stderr
-from nadv2_tf.options.export import QUANTIZATIONS, check_together
+from nadv2_tf.options.export import MIXED, QUANTIZATIONS, check_together
 
 if TYPE_CHECKING:
   from collections.abc import Iterator, Mapping, Sequence, Sized
@@ -44,7 +44,10 @@ LIMITS = {
   "dynamic": Limits(0.5, 0.05),
   "int8": Limits(1.5, 0.2),
   "int8_qat": Limits(1.5, 0.2),
+  MIXED: Limits(1.5, 0.2),  # of which all blocks may be int8
 }
+#: what one conversion makes; for mixed files see `export/mixed.py`
+CONVERTED = tuple(mode for mode in QUANTIZATIONS if mode != MIXED)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Quantization:
   """What `to_tflite` does besides converting.
 
   Attributes:
-    mode: one of `QUANTIZATIONS`.
+    mode: one of `CONVERTED`.
     calibration: training images, float32 [images, height, width, channels], that the ranges of
       activations are taken from; needed by int8, unused by the others.
     inputs: the same for a function of several arguments: a tuple of arrays for each call.
@@ -70,10 +73,8 @@ class Quantization:
   float_layers: tuple[str, ...] = ()
 
   def __post_init__(self) -> None:
-    if self.mode not in QUANTIZATIONS:
-      raise ValueError(
-        f"--quantization must be one of {', '.join(QUANTIZATIONS)}, got {self.mode!r}."
-      )
+    if self.mode not in CONVERTED:
+      raise ValueError(f"--quantization must be one of {', '.join(CONVERTED)}, got {self.mode!r}.")
     check_together(self.mode, self.integer_io, len(self.float_layers))
     given: Sized = self.inputs if self.calibration is None else self.calibration
     if self.mode == "int8" and not len(given):
@@ -101,11 +102,35 @@ def convert(concrete_function: ConcreteFunction, quantization: Quantization | No
     quantization: a `Quantization`; None is float32.
   """
   quantization = quantization or Quantization()
+  if quantization.float_layers:
+    return PartlyInt8(concrete_function, quantization).convert(quantization.float_layers)
   with stopwatch.part("files"), _quietly():
-    converter = _converter(concrete_function, quantization)
-    if quantization.float_layers:
-      return _partly_float(converter, quantization.float_layers)
-    return converter.convert()
+    return _converter(concrete_function, quantization).convert()
+
+
+class PartlyInt8:
+  """Int8 files of which some layers stay float, from one calibration.
+
+  What has no int8 kernel stays float as well; nothing is said of it.
+
+  Args:
+    concrete_function, quantization: as `convert` takes them; of mode int8.
+  """
+
+  def __init__(self, concrete_function: ConcreteFunction, quantization: Quantization) -> None:
+    import tensorflow as tf
+
+    with stopwatch.part("files"), _quietly():
+      converter = _converter(concrete_function, quantization)
+      converter.target_spec.supported_ops.append(tf.lite.OpsSet.TFLITE_BUILTINS)
+      self._debugger = _debugger(converter, [])
+
+  def convert(self, float_layers: Sequence[str]) -> bytes:
+    """The file, as bytes, of which the layers with these output tensors stay float."""
+    with stopwatch.part("files"), _quietly():
+      self._debugger.options.denylisted_nodes = list(float_layers)
+      content: bytes = self._debugger.get_nondebug_quantized_model()
+    return content
 
 
 def layer_errors(
@@ -155,15 +180,6 @@ def _calibration(quantization: Quantization) -> Iterator[list[np.ndarray]]:
     yield from (list(arrays) for arrays in quantization.inputs)
   else:
     yield from ([image[None]] for image in quantization.calibration)
-
-
-def _partly_float(converter: tf.lite.TFLiteConverter, names: Sequence[str]) -> bytes:
-  import tensorflow as tf
-
-  converter.target_spec.supported_ops.append(tf.lite.OpsSet.TFLITE_BUILTINS)
-  debugger = _debugger(converter, [])
-  debugger.options.denylisted_nodes = list(names)
-  return debugger.get_nondebug_quantized_model()
 
 
 def _debugger(converter, images):

@@ -10,6 +10,7 @@ from absl import flags
 
 from nadv2_tf.flags.define import define, define_output, read
 from nadv2_tf.options import ExportOptions, NetworkOptions, TaskSettings
+from nadv2_tf.options.export import MIXED
 from nadv2_tf.options.network import CUT_OPTIONS
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
@@ -88,7 +89,8 @@ def export_file(
   mode = options.quantization
   target = folder.tflite(source.stem if mode == "none" else f"{source.stem}_{mode}")
   description = export_stage.describe(network.model.name, labels, options, output, network.form)
-  with progress.bar("quantization-aware training", 0, "steps") as bar:
+  title, unit = ("losses", "blocks") if mode == MIXED else ("quantization-aware training", "steps")
+  with progress.bar(title, 0, unit) as bar:
     report = lambda step, steps, loss: bar.of_total(step, steps)  # noqa: E731
     record = deployment.export(network.model, target, options, evidence, description, spec, report)
   for line in deployment.sentences(target, record, task.quality_name if task else ""):

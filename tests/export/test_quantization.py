@@ -130,6 +130,7 @@ def test_layers_can_be_left_in_float(network, function, examples):
   ("options", "message"),
   [
     ({"mode": "int4"}, "must be one of none, float16, dynamic, int8, int8_qat, got 'int4'"),
+    ({"mode": "mixed"}, "must be one of none, float16, dynamic, int8, int8_qat, got 'mixed'"),
     ({"mode": "int8"}, "needs training images"),
     ({"mode": "dynamic", "integer_io": True}, "--integer_io needs --quantization=int8"),
     ({"mode": "none", "float_layers": ("a",)}, "--float_layers needs --quantization=int8"),

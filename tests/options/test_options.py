@@ -163,6 +163,19 @@ def test_options_that_do_not_go_together():
     ExportOptions(integer_io=True)
   with pytest.raises(ValueError, match="--float_layers needs --quantization=int8, not int8_qat"):
     ExportOptions("int8_qat", float_layers=2)
+  for given, message in (
+    ({}, "--quantization=mixed needs --max_size, --max_latency or both"),
+    ({"max_size": "much"}, "--max_size must be a number above 0, such as 2e6 .*; got 'much'"),
+    ({"max_latency": "0"}, "--max_latency must be a number above 0, such as 12.5"),
+    ({"max_latency": "9"}, "go together; got 9, none and none"),
+    ({"max_size": "9", "float_table": "a.csv"}, "go together; got none, a.csv and none"),
+    ({"max_size": "40%", "float_layers": 1}, "--float_layers needs --quantization=int8, not mixed"),
+    ({"max_size": "40%", "integer_io": True}, "--integer_io needs --quantization=int8"),
+  ):
+    with pytest.raises(ValueError, match=message):
+      ExportOptions("mixed", **given)
+  with pytest.raises(ValueError, match="--max_size needs --quantization=mixed, not int8"):
+    ExportOptions("int8", max_size="40%")
   with pytest.raises(ValueError, match="precision must be one of float32, int8; got 'int4'"):
     TimingSettings(precision="int4")
 

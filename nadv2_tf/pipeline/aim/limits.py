@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nadv2_tf.options.amounts import number_of
 from nadv2_tf.options.timing import device_names
-from nadv2_tf.pipeline.aim.amounts import number_of
 from nadv2_tf.pipeline.aim.counted import measured_range, meter_of
 from nadv2_tf.resources import COUNTS
 

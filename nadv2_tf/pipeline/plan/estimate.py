@@ -42,6 +42,7 @@ class Counts:
     iterations, samples, confirmed: of the search.
     matches: rounds of looking for uniformly scaled networks.
     qat_steps: of each network that is exported so.
+    mixed_images: that a mixed file's blocks are judged by, one block after the other; the same.
     quantized: names whose further file is made.
     trust_networks, trust_steps: that are trained for the trust figure.
     done: names of the stages whose results are there, as `estimate` names them.
@@ -70,6 +71,7 @@ class Counts:
   confirmed: int = 0
   matches: int = 0
   qat_steps: int = 0
+  mixed_images: int = 0
   quantized: tuple[str, ...] = ()
   trust_networks: int = 0
   trust_steps: int = 0
@@ -235,6 +237,7 @@ def _export(costs: Costs, counts: Counts) -> Stage:
       parts += [
         (times, f"{name} quantized:", own.export_quantized),
         (times * counts.qat_steps, "steps of quantization-aware training", QAT_STEP * own.step),
+        (times * counts.mixed_images, "images, block after block in int8", own.file_image),
       ]
   return _row("export", *parts)
 

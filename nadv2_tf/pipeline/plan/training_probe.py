@@ -15,6 +15,7 @@ import keras
 from nadv2_tf.export import deployment, predictor
 from nadv2_tf.models import slice_network
 from nadv2_tf.options import ExportOptions
+from nadv2_tf.options.export import MIXED
 from nadv2_tf.pipeline.plan.costs import NetworkCosts
 from nadv2_tf.pipeline.stages import export as export_stage
 from nadv2_tf.pipeline.stages import optimizers, plain_training, recipes
@@ -177,13 +178,14 @@ def _evaluation(bench: Workbench, network: keras.Model) -> tuple[float, float]:
 
 
 def _exports(bench, network, spec, options, place):
-  """{cost: seconds} of the files; that of int8_qat is made without its training."""
+  """{cost: seconds} of the files; int8_qat without its training, mixed without single blocks."""
   plain = ExportOptions()
   found, modes = {}, {"export": ("none", plain)}
   if options and options.quantization != "none":
     mode = options.quantization
-    if mode == "int8_qat":
-      options = dataclasses.replace(options, quantization="int8")
+    if mode in ("int8_qat", MIXED):
+      of_int8 = dict.fromkeys(("max_size", "max_latency", "float_table", "int8_table"), "")
+      options = dataclasses.replace(options, quantization="int8", **of_int8)
     modes["export_quantized"] = (mode, options)
   for cost, (mode, own) in modes.items():
     path, start = place / f"{mode}.tflite", time.monotonic()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nadv2_tf.benchmarks.tables.measurement import CALIBRATION_NETWORKS
 from nadv2_tf.benchmarks.tables.plan import planned_pieces
+from nadv2_tf.options.export import MIXED
 from nadv2_tf.options.finetune import FROM_FULL
 from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.aim.on_device import CHECK_NETWORKS
@@ -118,6 +119,9 @@ def _more(given: RunOptions, images: Mapping[str, int], simulation: Simulation) 
     more["qat_steps"] = math.ceil(
       given.export.qat_epochs * images["train"] / given.train.batch_size
     )
+  if given.export.quantization == MIXED:
+    blocks = len(simulation.found[-1].blocks)
+    more["mixed_images"] = blocks * min(images["holdout"], export_stage.GATE_IMAGES)
   if given.trust.trust_samples:
     recipe = trust_recipe(given.train, finetune, given.trust)
     more["trust_networks"] = min(given.trust.trust_samples, simulation.samples)

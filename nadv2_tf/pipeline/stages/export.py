@@ -39,6 +39,8 @@ if TYPE_CHECKING:
   from nadv2_tf.tasks.task import Task
 
 GATE_IMAGES = parity.IMAGES
+#: options of files of any mode
+OF_ANY = ("max_accuracy_drop", "model_version", "author", "licence")
 SUMMARY = ("test_accuracy", "test_accuracy_tflite", "macs", "parameters", "latency_ms")
 
 
@@ -138,7 +140,7 @@ def timed_quantization(search_options: SearchOptions, export_options: ExportOpti
 
 
 def _float32(options: ExportOptions) -> ExportOptions:
-  return dataclasses.replace(options, quantization="none", integer_io=False, float_layers=0)
+  return dataclasses.replace(ExportOptions(), **{name: getattr(options, name) for name in OF_ANY})
 
 
 def datasets_of(data: Source) -> Datasets:
@@ -165,12 +167,11 @@ def evidence_of(task: Task, datasets: Datasets) -> deployment.Evidence:
   """Hold-out images for the gate, training images for int8; test images for neither."""
   holdout = datasets.holdout.take(slice(GATE_IMAGES))
 
-  def quality(outputs: np.ndarray) -> float:
-    values = task.quality(holdout.labels, outputs.astype("float32"))
-    return float(keras.ops.mean(values))
+  def mean(measure: Callable[[Any, Any], Any]) -> Callable[[np.ndarray], float]:
+    return lambda outputs: float(keras.ops.mean(measure(holdout.labels, outputs.astype("float32"))))
 
-  same = chance_of(task, holdout.labels)
-  return deployment.Evidence(holdout.inputs(), quality, datasets.train, chance=same)
+  quality, loss, same = mean(task.quality), mean(task.loss), chance_of(task, holdout.labels)
+  return deployment.Evidence(holdout.inputs(), quality, datasets.train, chance=same, loss=loss)
 
 
 def in_form(evidence: deployment.Evidence, form: Form) -> deployment.Evidence:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from nadv2_tf.export import ParityError, metadata, predictor, quantization
+from nadv2_tf.export import ParityError, blocks, metadata, predictor, quantization
 from nadv2_tf.options import ExportOptions
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.report import write_report
@@ -49,6 +49,25 @@ def test_a_run_exports_in_int8_and_reports_it(bench, monkeypatch):
   write_report(bench.folder)
   page = bench.folder.report.read_text()
   assert "found network, int8" in page and "Exported files against Keras" in page
+
+
+def test_a_run_exports_a_mixed_file(bench, monkeypatch):
+  monkeypatch.setitem(quantization.LIMITS, "mixed", quantization.Limits(4.0, 1.0))
+  stream = io.StringIO()
+  options = ExportOptions("mixed", max_size="80%", max_accuracy_drop=30)
+  paths = export_stage.export(bench, found_of(bench), "found", options, None, Progress(stream))
+  assert [path.name for path in paths] == ["found.tflite", "found_mixed.tflite"]
+  record = bench.folder.metrics().networks["found"].exports["mixed"]
+  chosen = record.as_read["mixed"]
+  # With its metadata, as the float file of the same network has them.
+  assert record.size_bytes == paths[1].stat().st_size <= 0.801 * paths[0].stat().st_size
+  found = blocks.precisions(paths[1].read_bytes())
+  assert {block for block, types in found.items() if types == {"int8"}} == {*chosen["int8_blocks"]}
+  assert {block for block, types in found.items() if types == {"float32"}} == {
+    *chosen["float_blocks"]
+  }
+  assert (bench.folder.path / "found_mixed.blocks.json").exists()
+  assert "what a block adds to the loss" in stream.getvalue()
 
 
 def test_a_file_that_is_not_the_network_is_not_written(bench, monkeypatch):
