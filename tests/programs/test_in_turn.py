@@ -52,6 +52,7 @@ def test_a_run_ends_with_a_file_and_is_not_mixed_with_others(
     (["--execution=masked"], "needs --order=full_first and --execution=sliced"),
     (["--order=paper"], "needs --order=full_first and --execution=sliced"),
     (["--epochs=0"], "trains the super-network; give it --epochs above 0"),
+    (["--search_steps=9"], "--search_steps=9 is for --shared_weights=fixed; in turn the steps are"),
     (["--epochs=1"], "--epochs=1 are 1 steps for 2 targets"),
     (["--holdout=6"], "half of the training images: 3, which fill no --batch_size=4"),
     (["--search_optimizer=mcd"], "is for --search_optimizer=fp_nas; mcd does not take it"),

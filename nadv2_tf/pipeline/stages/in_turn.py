@@ -11,11 +11,12 @@ import functools
 import json
 from typing import TYPE_CHECKING, Any
 
+from nadv2_tf.option import options_of
 from nadv2_tf.pipeline.run_folder import lineage
 from nadv2_tf.pipeline.stages import optimizers
 from nadv2_tf.pipeline.stages.recipes import is_full_first, super_recipe
 from nadv2_tf.search.distribution import Distribution
-from nadv2_tf.search.fp_nas import IN_TURN, FpNas
+from nadv2_tf.search.fp_nas import FIXED, IN_TURN, FpNas
 from nadv2_tf.search.in_turn import MostProbable, TrainedInTurn, Turns
 from nadv2_tf.spec.files import read_bounded
 from nadv2_tf.training.in_turn import InTurnLoop, halves, images_each
@@ -38,6 +39,8 @@ LARGEST_FILE = 64 * 2**20
 FLAG = f"--shared_weights={IN_TURN}"
 #: what a step's forward passes for the distribution take of those of the weights, which go back too
 SCORING = 1 / 3
+#: settings of the other form
+OF_FIXED_WEIGHTS = ("search_steps", "likelihood_scale")
 
 
 def is_asked(options: SearchOptions) -> bool:
@@ -50,6 +53,13 @@ def check(bench: Workbench, options: SearchOptions) -> None:
   """Raises ValueError, before anything is trained, for what it cannot do; else does nothing."""
   if not is_asked(options):
     return
+  for name in OF_FIXED_WEIGHTS:
+    value = options.optimizer_settings[name]
+    if value != options_of(FpNas)[name].default:
+      raise ValueError(
+        f"--{name}={value} is for --shared_weights={FIXED}; in turn the steps are those of "
+        "--epochs, and likelihoods those of the labels. Leave it out."
+      )
   train, folder = bench.train_options, bench.folder
   if folder.super_weights.exists():
     if not folder.distributions.exists():
