@@ -10,6 +10,8 @@ Source: FP-NAS: Fast Probabilistic Neural Architecture Search, Yan et al., CVPR 
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import json
 import math
 import random
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,6 +20,7 @@ from nadv2_tf.record import Record
 from nadv2_tf.search.distribution import Distribution
 from nadv2_tf.search.fp_nas import likelihood_weights, most_probable
 from nadv2_tf.search.problem import Asked, most_accurate
+from nadv2_tf.spec.files import read_bounded
 
 if TYPE_CHECKING:
   from collections.abc import Generator, Sequence
@@ -26,9 +29,12 @@ if TYPE_CHECKING:
   from nadv2_tf.search.fp_nas import FpNas
   from nadv2_tf.search.problem import Candidate, Problem, Round
   from nadv2_tf.spec import NetworkSpec, SearchSpace
+  from nadv2_tf.types import AnyPath
 
 #: steps of which notes are kept, about
 NOTES = 200
+#: of distributions.json, which has a number for each option of a decision or block
+LARGEST_FILE = 64 * 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +55,9 @@ class Trained(Record):
   logits: tuple[tuple[float, ...], ...]
 
   def distribution(self, space: SearchSpace) -> Distribution:
-    """Raises ValueError for another space."""
+    """Raises ValueError for another space, or what is no distribution for a target."""
+    if not 0 < self.target < math.inf or not all(map(math.isfinite, itertools.chain(*self.logits))):
+      raise ValueError("The target must be a number above 0, and all logits must be numbers.")
     return Distribution.with_logits(space, self.logits)
 
 
@@ -66,6 +74,24 @@ class TrainedInTurn(Record):
   distributions: tuple[Trained, ...]
   networks_drawn: int
   notes: tuple[Note, ...]
+
+
+def read(path: AnyPath, space: SearchSpace) -> TrainedInTurn:
+  """What a training in turn left in distributions.json.
+
+  Raises:
+    ValueError: one line that names the file, if it is damaged or of another space.
+  """
+  try:
+    value = json.loads(read_bounded(path, LARGEST_FILE).decode("utf-8"))
+    found = TrainedInTurn.from_json(value, "it")
+    if not found.distributions:
+      raise ValueError("it has no distribution.")
+    for one in found.distributions:
+      one.distribution(space)
+  except (OSError, ValueError, RecursionError) as error:
+    raise ValueError(f"Cannot read {path}: {error}") from None
+  return found
 
 
 class Turns:

@@ -17,7 +17,14 @@ from nadv2_tf.resources import MacsMeter
 from nadv2_tf.resources.block_table import BlockTable
 from nadv2_tf.resources.latency_table import COLUMNS, LatencyTable
 from nadv2_tf.resources.predictor import LatencyPredictor
-from nadv2_tf.search import MultiLayerCoordinateDescent, Problem, journal, minimize
+from nadv2_tf.search import (
+  FpNas,
+  MultiLayerCoordinateDescent,
+  Problem,
+  in_turn,
+  journal,
+  minimize,
+)
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head
 from nadv2_tf.tasks import images
@@ -114,13 +121,28 @@ class _Scores:
     return [1 / (1 + spec.macs()) for spec in specs]
 
 
-def _search(path):
-  """A search that goes on from a journal."""
+def _problem():
   blocks = (Conv(8, 3, 2), DepthwiseSeparable(8, 8, 5), Head(4, 8))
   space = space_of(NetworkSpec("toy", (8, 8, 1), blocks), 4)
   target = MacsMeter().measure(space.largest()) / 2
-  problem = Problem(space, space.largest(), MacsMeter(), target)
+  return Problem(space, space.largest(), MacsMeter(), target)
+
+
+def _search(path):
+  """A search that goes on from a journal."""
+  problem = _problem()
   return minimize(problem, MultiLayerCoordinateDescent(2, 2, 0.2), _Scores(), path)
+
+
+def _trained_in_turn(folder):
+  turns = in_turn.Turns(_problem(), FpNas(joint_after=0.0), 2, 0)
+  turns.begin(0)
+  return json.dumps(turns.to_json()).encode()
+
+
+def _search_in_turn(path):
+  trained = in_turn.read(path, _problem().space)
+  return minimize(_problem(), in_turn.MostProbable(trained), _Scores())
 
 
 def _journal(folder):
@@ -171,6 +193,7 @@ READERS = {
   "predictor.json": (lambda _: PREDICTOR, LatencyPredictor.from_json, 150),
   "search.jsonl": (lambda _: LINE.encode() * 3, journal.read, 150),
   "resumed.jsonl": (_journal, _search, 60),
+  "distributions.json": (_trained_in_turn, _search_in_turn, 100),
   "partial.jsonl": (
     lambda _: json.dumps(HEADER).encode() + b'\n[["a"],1.0]\n',
     lambda path: PartialTable(path, HEADER),

@@ -1,6 +1,7 @@
 """FP-NAS in turn with weights, the distribution's part: its steps, its draws, what is kept."""
 
 import json
+import math
 import random
 
 import pytest
@@ -9,7 +10,7 @@ from toy import SPACE
 from nadv2_tf.resources import MacsMeter, ParametersMeter
 from nadv2_tf.search import FpNas, Problem, minimize
 from nadv2_tf.search.distribution import Distribution
-from nadv2_tf.search.in_turn import MostProbable, TrainedInTurn, Turns
+from nadv2_tf.search.in_turn import MostProbable, Turns, read
 
 MACS = MacsMeter().measure
 LARGEST = MACS(SPACE.largest())
@@ -117,13 +118,21 @@ def test_targets_take_turns_and_each_finds_its_network():
   assert MostProbable(record).amount(problem) == (2, 2)
 
 
-def test_a_record_is_read_as_it_was_written(gone):
-  record = gone[0].record()
-  assert TrainedInTurn.from_json(json.loads(json.dumps(record.to_json())), "file") == record
-  with pytest.raises(ValueError, match="^file: distributions.1.target must be a number, got 'x'"):
-    TrainedInTurn.from_json(
-      {"distributions": [{"target": "x", "logits": []}], "networks_drawn": 0, "notes": []}, "file"
-    )
+def test_a_record_is_read_as_it_was_written(gone, tmp_path):
+  record, path = gone[0].record(), tmp_path / "distributions.json"
+  path.write_text(json.dumps(record.to_json()))
+  assert read(path, SPACE) == record
+  logits = record.distributions[0].logits
+  for distributions, message in (
+    ([], "it has no distribution"),
+    ([{"target": "x", "logits": []}], "distributions.1.target must be a number, got 'x'"),
+    ([{"target": 0, "logits": logits}], "The target must be a number above 0"),
+    ([{"target": 1, "logits": [*logits[:-1], [math.nan] * 3]}], "all logits must be numbers"),
+    ([{"target": 1, "logits": logits[1:]}], "are not those of 'toy'"),
+  ):
+    path.write_text(json.dumps(record.to_json() | {"distributions": distributions}))
+    with pytest.raises(ValueError, match=f"^Cannot read {path}: .*{message}"):
+      read(path, SPACE)
 
 
 def test_a_search_alone_has_no_weights_to_train():

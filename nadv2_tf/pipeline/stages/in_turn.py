@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 from typing import TYPE_CHECKING, Any
 
 from nadv2_tf.option import options_of
@@ -17,13 +16,10 @@ from nadv2_tf.pipeline.stages import optimizers
 from nadv2_tf.pipeline.stages.recipes import is_full_first, super_recipe
 from nadv2_tf.search.distribution import Distribution
 from nadv2_tf.search.fp_nas import FIXED, IN_TURN, FpNas
-from nadv2_tf.search.in_turn import MostProbable, TrainedInTurn, Turns
-from nadv2_tf.spec.files import read_bounded
+from nadv2_tf.search.in_turn import MostProbable, Turns, read
 from nadv2_tf.training.in_turn import InTurnLoop, halves, images_each
 
 if TYPE_CHECKING:
-  import pathlib
-
   from nadv2_tf.models.super_network import SuperNetwork
   from nadv2_tf.options import RunOptions, SearchOptions
   from nadv2_tf.pipeline.progress import Progress
@@ -34,8 +30,6 @@ if TYPE_CHECKING:
   from nadv2_tf.training.recipe import Recipe
   from nadv2_tf.training.steps.distillation import Teacher
 
-#: of distributions.json, which has a number for each option of a decision or block
-LARGEST_FILE = 64 * 2**20
 FLAG = f"--shared_weights={IN_TURN}"
 #: what a step's forward passes for the distribution take of those of the weights, which go back too
 SCORING = 1 / 3
@@ -178,15 +172,7 @@ def optimizer_of(
   if not is_asked(options):
     return settings
   lineage.check(folder, folder.distributions, **_made_with(model))
-  return MostProbable(_read(folder.distributions))
-
-
-def _read(path: pathlib.Path) -> TrainedInTurn:
-  try:
-    value = json.loads(read_bounded(path, LARGEST_FILE).decode("utf-8"))
-  except (OSError, ValueError, RecursionError) as error:
-    raise ValueError(f"Cannot read {path}: {error}") from None
-  return TrainedInTurn.from_json(value, str(path))
+  return MostProbable(read(folder.distributions, problem.space))
 
 
 def ordinary_steps(given: RunOptions, space: SearchSpace, images: int) -> int:
