@@ -15,7 +15,7 @@ from nadv2_tf.pipeline.plan.probe import probe
 from nadv2_tf.pipeline.plan.work import counts_of
 from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.pipeline.stages import export as export_stage
-from nadv2_tf.pipeline.stages import in_turn, recipes, transfer, workbench
+from nadv2_tf.pipeline.stages import halves, in_turn, recipes, transfer, workbench
 from nadv2_tf.pipeline.stages import search as search_stage
 from nadv2_tf.pipeline.stages.trust import check_trust
 from nadv2_tf.training import strategies
@@ -57,6 +57,7 @@ def plan(output: AnyPath, given: RunOptions, progress: Progress) -> tuple[Stage,
       transfer.check(given.finetune, given.search)
       search_stage.check(given.search)
       in_turn.check(bench, given.search)
+      halves.check_steps(bench, given.search)
       bench.folder.check(
         search=given.search, network=given.network, train=given.train, finetune=given.finetune
       )

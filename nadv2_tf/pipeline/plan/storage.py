@@ -35,7 +35,8 @@ def sizes(
   if counts.full_is_first and "full" not in counts.networks:
     networks.append(weights)  # which is kept, and not exported
   return {
-    "super-network": weights,
+    # That of each half stays beside it.
+    "super-network": 3 * weights if counts.half_steps else weights,
     "networks": sum(networks),
     "files": files,
     "journals": counts.samples * (ENTRY + DECISION * len(space.decisions)),

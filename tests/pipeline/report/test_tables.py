@@ -25,6 +25,14 @@ def test_a_network_pays_for_the_stages_that_it_needed(metrics):
   assert (full["full"], full["train"]) == ("-", "20 s")
 
 
+def test_trainings_and_searches_of_halves_count_where_the_whole_ones_do(metrics):
+  metrics["seconds"] |= {
+    "train later half": 200, "train earlier half": 300, "search later half": 4000,
+  }  # fmt: skip
+  _, (_, found) = tables.network_rows(overview(metrics))
+  assert (found["full"], found["train"], found["search"]) == ("10 s", "520 s", "4031 s")
+
+
 def test_what_was_not_measured_is_a_dash(metrics):
   _, (_, found) = tables.network_rows(overview(metrics | {"networks": {"full": {}, "found": {}}}))
   assert found["test accuracy"] == found["latency"] == found["MACs"] == found["parameters"] == "-"
