@@ -45,6 +45,7 @@ parts = [racing.accuracy(specs, part) for part in range(3)]
 pooled = [sum(n * s for n, s in zip(racing.part_sizes, each)) for each in zip(*parts)]
 whole = np.multiply(racing.accuracy(specs), sum(racing.part_sizes))
 assert np.allclose(pooled, whole, rtol=1e-5, atol=1e-5), (parts, whole)
+slopes = [evaluator.loss_slopes(shares, 1, 48) for shares in data["shares"]]
 loop = TrainingLoop(model, task, Recipe(1, 16, "sgd", 0.05, l2=0.02), WidthSampler(space, 16, 4))
 reports = loop.run(examples, report_every=1)
 model.save_weights("after.weights.h5")
@@ -52,6 +53,8 @@ np.savez(
   "outputs.npz",
   scores=scores,
   own=own,
+  relaxed=[loss for loss, _ in slopes],
+  slopes=[each for _, each in slopes],
   losses=[report.loss for report in reports],
   traces=[evaluator.traces, loop.traces],
 )
@@ -61,6 +64,17 @@ np.savez(
 class _Margin(Classification):
   def quality(self, targets, outputs):
     return outputs[:, 0] - outputs[:, 1]
+
+
+def _shares(space, rng):
+  """Shares of all options, and of the largest network alone."""
+  most = max(len(decision.choices) for decision in space.decisions)
+  shares = np.zeros((2, len(space), most))
+  for row, decision in enumerate(space.decisions):
+    count = len(decision.choices)
+    shares[0, row, :count] = rng.dirichlet([2.0] * count)
+    shares[1, row, count - 1] = 1
+  return shares
 
 
 def test_training_and_scoring_agree_with_tensorflow(tmp_path, tiny_space, randomise):
@@ -73,7 +87,9 @@ def test_training_and_scoring_agree_with_tensorflow(tmp_path, tiny_space, random
   draws = random.Random(4)
   specs = [tiny_space.sample(draws) for _ in range(4)]
   rows = [tiny_space.encode(spec) for spec in specs]
-  np.savez(tmp_path / "inputs.npz", images=images, labels=examples.labels, rows=rows)
+  shares = _shares(tiny_space, rng)
+  arrays = {"images": images, "labels": examples.labels, "rows": rows, "shares": shares}
+  np.savez(tmp_path / "inputs.npz", **arrays)
   model.save_weights(tmp_path / "before.weights.h5")
   (tmp_path / "tiny.json").write_text(tiny_space.network.to_json())
   done = run_on_jax(PROGRAM, tmp_path)
@@ -82,9 +98,14 @@ def test_training_and_scoring_agree_with_tensorflow(tmp_path, tiny_space, random
   assert outputs["traces"].tolist() == [1, 1]
   calibration = examples.take(slice(16))
   for name, images in (("scores", calibration), ("own", None)):
-    expected = SharedWeightsEvaluator(model, task, examples, images, 32).accuracy(specs)
+    evaluator = SharedWeightsEvaluator(model, task, examples, images, 32)
+    expected = evaluator.accuracy(specs)
     # Identity 11: 1e-4.
     np.testing.assert_allclose(outputs[name], expected, atol=1e-4, rtol=1e-4, err_msg=name)
+  for number, one in enumerate(shares):
+    loss, slopes = evaluator.loss_slopes(one, 1, 48)
+    np.testing.assert_allclose(outputs["relaxed"][number], loss, rtol=1e-4)
+    np.testing.assert_allclose(outputs["slopes"][number], slopes, atol=1e-4 * np.abs(slopes).max())
   loop = TrainingLoop(
     model, task, Recipe(1, 16, "sgd", 0.05, l2=0.02), WidthSampler(tiny_space, 16, 4)
   )

@@ -37,6 +37,7 @@ class Costs:
     score_build: making what scores, and its trace.
     sample: scored, after its proposal.
     propose: of one sample.
+    descend: a step downhill in the loss of the super-network.
     range: timing the smallest, middle and largest network.
     piece, table_network: built and timed, for the table.
     choose: of the networks that the table is checked with.
@@ -57,6 +58,7 @@ class Costs:
   score_build: float = 0.0
   sample: float = 0.0
   propose: float = 0.0
+  descend: float = 0.0
   range: float = 0.0
   piece: float = 0.0
   table_network: float = 0.0

@@ -40,6 +40,7 @@ class Counts:
     is_timed: latency on a device is the metric.
     times_at_end: the exported networks are timed.
     iterations, samples, confirmed: of the search.
+    descent_steps: of a search that goes downhill in the super-network.
     matches: rounds of looking for uniformly scaled networks.
     qat_steps: of each network that is exported so.
     mixed_images: that a mixed file's blocks are judged by, one block after the other; the same.
@@ -68,6 +69,7 @@ class Counts:
   times_at_end: bool = True
   iterations: int = 0
   samples: int = 0
+  descent_steps: int = 0
   confirmed: int = 0
   matches: int = 0
   qat_steps: int = 0
@@ -106,6 +108,7 @@ def estimate(costs: Costs, counts: Counts) -> tuple[Stage, ...]:
     _row(
       "search",
       (counts.samples - _of_later_half(counts), "samples", costs.sample + costs.propose),
+      (counts.descent_steps, "steps downhill", costs.descend),
       # Beside the training, if there is one.
       (int("train" in counts.done), "trace", costs.score_build),
     ),

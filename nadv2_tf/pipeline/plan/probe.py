@@ -63,7 +63,8 @@ def probe(
   tell("probing: the super-network")
   model, trained = training_probe.super_network_costs(bench, given.search.half_epochs)
   tell("probing: scoring")
-  scored = training_probe.score_costs(bench, model, _spread(simulated.trajectory), given.search)
+  specs, images = _spread(simulated.trajectory), simulated.descent_images
+  scored = training_probe.score_costs(bench, model, specs, given.search, images)
   tell("probing: the networks cut out of it")
   networks = _networks(bench, given, model, simulated)
   known = found | trained | scored | networks

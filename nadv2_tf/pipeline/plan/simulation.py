@@ -55,6 +55,8 @@ class Simulation:
     trajectory: the best network of each iteration.
     found: the network of each target.
     uniform: the uniformly scaled network of the smallest target, None if that was not looked for.
+    descent_steps: downhill in the loss of the super-network, of the whole search.
+    descent_images: of each of them.
   """
 
   iterations: int
@@ -63,6 +65,8 @@ class Simulation:
   trajectory: tuple[NetworkSpec, ...]
   found: tuple[NetworkSpec, ...]
   uniform: NetworkSpec | None = None
+  descent_steps: int = 0
+  descent_images: int = 0
 
 
 class _Capacity:
@@ -75,12 +79,15 @@ class _Capacity:
   def __init__(self, space: SearchSpace) -> None:
     self._most = space.largest().macs()
     self._decisions = space.decisions
+    #: images of every call of `loss_slopes`
+    self.batches: list[int] = []
 
   def accuracy(self, specs: Sequence[NetworkSpec]) -> list[float]:
     return [min(spec.macs() / self._most, 1.0) for spec in specs]
 
   def loss_slopes(self, shares: Any, batch: int, images: int) -> tuple[float, Any]:
     """See `SlopingEvaluator`: the loss is less for all that is larger."""
+    self.batches.append(images)
     values = np.zeros(shares.shape)
     for row, decision in zip(values, self._decisions, strict=True):
       row[: len(decision.choices)] = np.array(decision.choices) / decision.choices[-1]
@@ -112,8 +119,8 @@ def simulate(
   *larger, target = targets
   problem = Problem(space, space.largest(), meter, target, tuple(larger), tuple(limits))
   optimizer, iterations, samples = _with_less(optimizers.optimizer_of(options, problem), problem)
-  start = time.monotonic()
-  result = minimize(problem, optimizer, _Capacity(space), seed=seed)
+  evaluator, start = _Capacity(space), time.monotonic()
+  result = minimize(problem, optimizer, evaluator, seed=seed)
   seconds = time.monotonic() - start
   return Simulation(
     iterations=round(len(result.iterations) * iterations),
@@ -122,6 +129,8 @@ def simulate(
     trajectory=result.trajectory,
     found=tuple(found.spec for found in result.found),
     uniform=scaled_to(space, meter.measure, result.resource),
+    descent_steps=len(evaluator.batches),
+    descent_images=max(evaluator.batches, default=0),
   )
 
 

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 import keras
+import numpy as np
 
 from nadv2_tf.export import deployment, predictor
 from nadv2_tf.models import slice_network
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
   from nadv2_tf.models.super_network import SuperNetwork
   from nadv2_tf.options import FinetuneOptions, SearchOptions
   from nadv2_tf.pipeline.stages.workbench import Workbench
-  from nadv2_tf.spec import NetworkSpec
+  from nadv2_tf.search import SlopingEvaluator
+  from nadv2_tf.spec import NetworkSpec, SearchSpace
   from nadv2_tf.training.loop import TrainingLoop
   from nadv2_tf.training.recipe import Recipe
   from nadv2_tf.training.steps.distillation import Teacher
@@ -107,9 +109,16 @@ def _usual(seconds: Sequence[float]) -> float:
 
 
 def score_costs(
-  bench: Workbench, model: SuperNetwork, specs: Sequence[NetworkSpec], options: SearchOptions
+  bench: Workbench,
+  model: SuperNetwork,
+  specs: Sequence[NetworkSpec],
+  options: SearchOptions,
+  descent_images: int = 0,
 ) -> dict[str, float]:
-  """{cost: seconds} of scoring, on the networks `specs`, as `SearchOptions` ask for."""
+  """{cost: seconds} of scoring, on the networks `specs`, as `SearchOptions` ask for.
+
+  With `descent_images` also of a step downhill on so many.
+  """
   start = time.monotonic()
   evaluator = search_stage.make_evaluator(bench, model, options)
   race = race_of(options, len(bench.datasets.holdout))
@@ -121,7 +130,26 @@ def score_costs(
   for spec in others:
     times.append(_sample_seconds(evaluator, spec, race, samples))
   sample = statistics.mean(times) if times else build
-  return {"score_build": max(build - sample, 0.0), "sample": sample}
+  found = {"score_build": max(build - sample, 0.0), "sample": sample}
+  if descent_images:
+    traced, found["descend"] = _descent_seconds(evaluator, bench.space, descent_images)
+    found["score_build"] += traced
+  return found
+
+
+def _descent_seconds(
+  evaluator: SlopingEvaluator, space: SearchSpace, images: int
+) -> tuple[float, float]:
+  """(seconds of the trace, of a step downhill)."""
+  shares = np.zeros((len(space), max(len(one.choices) for one in space.decisions)))
+  for row, decision in zip(shares, space.decisions, strict=True):
+    row[len(decision.choices) - 1] = 1
+  times = []
+  for step in range(3):
+    start = time.monotonic()
+    evaluator.loss_slopes(shares, step, images)
+    times.append(time.monotonic() - start)
+  return max(times[0] - min(times[1:]), 0.0), min(times[1:])
 
 
 def _sample_seconds(evaluator, spec, race, count):

@@ -89,6 +89,7 @@ def counts_of(
     times_at_end=metric.has_device,
     iterations=simulation.iterations,
     samples=simulation.samples,
+    descent_steps=simulation.descent_steps,
     quantized=quantized,
     **(_timed(search, space, simulation, targets, given.references) if metric.is_timed else {}),
     **_more(given, images, simulation),

@@ -82,6 +82,13 @@ def _distance(count: int, shares: Sequence[float]) -> float:
   return round(max(abs((end - start) / count - share) for start, end, share in parts), 9)
 
 
+def batch_of(examples: Examples, batch: int, images: int) -> Examples:
+  """`images` of them, decoded, one batch after the other; behind the last come the first again."""
+  count = min(images, len(examples))
+  places = (batch * count + np.arange(count)) % len(examples)
+  return examples.take(places).decoded()
+
+
 def measure(
   task: Task, predict: Callable[[np.ndarray], Tensor], examples: Examples | StreamedExamples
 ) -> Any:

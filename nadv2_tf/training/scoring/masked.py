@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import jax
+import keras
 import numpy as np
 
 from nadv2_tf.models import super_network
+from nadv2_tf.models.relaxed import run_relaxed
 from nadv2_tf.training.digests import digest_of
 from nadv2_tf.training.jax_models import values_of
-from nadv2_tf.training.scoring.evaluation import parts_of
+from nadv2_tf.training.scoring.evaluation import batch_of, parts_of
 
 if TYPE_CHECKING:
   from collections.abc import Sequence
@@ -68,6 +70,7 @@ class MaskedEvaluator:
     self.traces = 0
     self._calibrated = jax.jit(self._run_calibration)
     self._score = jax.jit(self._run_batch)
+    self._slopes = jax.jit(jax.value_and_grad(self._relaxed_loss))
 
   def digest(self) -> dict[str, Any]:
     """What scores depend on: {"weights", "holdout", "calibration": numbers}."""
@@ -78,6 +81,28 @@ class MaskedEvaluator:
     batches = self._batches if part is None else self._batches[slice(*self._bounds[part])]
     trainable, others = values_of(self._model)
     return [self._accuracy(trainable, others, spec, batches) for spec in specs]
+
+  def loss_slopes(self, shares: Any, batch: int, images: int) -> tuple[float, Any]:
+    """See `SlopingEvaluator`; normalised by the batch itself."""
+    examples = batch_of(self._holdout, batch, images)
+    given = np.asarray(shares, np.float32), *values_of(self._model)
+    loss, slopes = self._slopes(*given, examples.inputs(), examples.labels)
+    return float(loss), np.asarray(slopes)
+
+  def _relaxed_loss(
+    self,
+    shares: Tensor,
+    trainable: list[Tensor],
+    others: list[Tensor],
+    images: Tensor,
+    labels: Tensor,
+  ) -> Tensor:
+    model = self._model
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
+    mapping = list(zip(variables, [*trainable, *others], strict=True))
+    with keras.StatelessScope(state_mapping=mapping):
+      outputs = run_relaxed(model, images, shares)
+    return self._task.loss(labels, outputs).mean()
 
   def _accuracy(
     self,

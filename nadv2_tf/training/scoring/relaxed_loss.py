@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from nadv2_tf.models.relaxed import run_relaxed
+from nadv2_tf.training.scoring.evaluation import batch_of
 from nadv2_tf.training.steps.tracing import traced
 
 if TYPE_CHECKING:
@@ -52,10 +53,3 @@ class RelaxedLoss:
       loss = tf.reduce_mean(self._task.loss(labels, outputs))
     # A decision that no output hangs on has slopes of 0.
     return loss, tape.gradient(loss, shares, unconnected_gradients="zero")
-
-
-def batch_of(holdout: Examples, batch: int, images: int) -> Examples:
-  """`images` of the hold-out, one batch after the other, from its beginning again at its end."""
-  count = min(images, len(holdout))
-  places = (batch * count + np.arange(count)) % len(holdout)
-  return holdout.take(places).decoded()

@@ -12,13 +12,19 @@ FOUND = NetworkCosts(prepare=4, step=0.1, image=0.01, export=2, export_quantized
 FULL = NetworkCosts(prepare=6, step=0.3, image=0.02, export=3, file_image=0.04)
 COSTS = Costs(
   start=3, super_build=7, super_full_step=0.5, super_step=0.25, found=FOUND, full=FULL,
-  score_build=5, sample=0.1, propose=0.02, range=2, piece=0.1, table_network=0.5, choose=1,
-  confirm=1.5, match=4, time=0.75, report=1,
+  score_build=5, sample=0.1, propose=0.02, descend=0.05, range=2, piece=0.1, table_network=0.5,
+  choose=1, confirm=1.5, match=4, time=0.75, report=1,
 )  # fmt: skip
 
 
 def seconds_of(**counts):
   return {stage.name: stage.seconds for stage in estimate(COSTS, Counts(**counts))}
+
+
+def test_steps_downhill_are_of_the_search():
+  assert seconds_of(samples=10, descent_steps=200)["search"] == pytest.approx(
+    10 * 0.12 + 200 * 0.05
+  )
 
 
 def test_a_counted_run():
