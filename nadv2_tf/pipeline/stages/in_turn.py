@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 FLAG = f"--shared_weights={IN_TURN}"
 #: what a step's forward passes for the distribution take of those of the weights, which go back too
 SCORING = 1 / 3
+#: a distribution with more than this share of its first entropy has not found a network
+UNDECIDED = 0.5
 #: settings of the other form
 OF_FIXED_WEIGHTS = ("search_steps", "likelihood_scale")
 
@@ -152,6 +154,11 @@ class InTurn:
         f"networks a step at first, {notes[-1].networks_drawn} at last; entropy "
         f"{notes[0].entropy_nats:.1f} to {left:.1f} nats"
       )
+      if left > UNDECIDED * notes[0].entropy_nats:
+        progress.line(
+          "  it is still undecided, and its most probable network says little: more --epochs, or a "
+          f"larger --step_size than {self._settings.step_size:g}, would tell more"
+        )
     lineage.note(folder, folder.distributions, **_made_with(model))
     folder.write_json(folder.distributions, trained)
 
