@@ -153,11 +153,12 @@ def _mixed(
     raise ValueError(
       f"--quantization={MIXED} needs images and their labels: name them with --data."
     )
+  milliseconds = mixed.milliseconds_of(options, spec)
   files = MixedFiles(function, calibration, finish)
   images = evidence.images[: parity.IMAGES]
   kept = path.with_suffix(".blocks.json")
   losses = block_losses(files, images, evidence.loss, calibration.tobytes(), kept, report)
-  chosen = mixed.choose(files, losses, options, spec)
+  chosen = mixed.choose(files, losses, options, milliseconds)
   loss = evidence.loss(predictor(chosen.content)(images))
   return dataclasses.replace(chosen, record=chosen.record | {"loss": loss})
 

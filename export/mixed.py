@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nadv2_tf.export import blocks
 from nadv2_tf.options.amounts import number_of
@@ -46,8 +46,29 @@ class MixedFile:
   record: dict[str, Any]
 
 
+#: (in float, in int8) of every block of a network
+Milliseconds: TypeAlias = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+def milliseconds_of(options: ExportOptions, spec: NetworkSpec | None) -> Milliseconds | None:
+  """What `max_latency` asks of the tables, None without it.
+
+  Raises:
+    ValueError: if there is no spec, or a table is none or lacks a layer of it.
+  """
+  if not options.max_latency:
+    return None
+  if spec is None:
+    raise ValueError("--max_latency needs the spec of the network beside it (.json).")
+  tables = PrecisionTables.from_csv(options.float_table, options.int8_table)
+  return tables.block_milliseconds(spec)
+
+
 def choose(
-  files: MixedFiles, losses: BlockLosses, options: ExportOptions, spec: NetworkSpec | None
+  files: MixedFiles,
+  losses: BlockLosses,
+  options: ExportOptions,
+  milliseconds: Milliseconds | None = None,
 ) -> MixedFile:
   """The blocks that lose least together within `max_size` and `max_latency`.
 
@@ -55,13 +76,19 @@ def choose(
   int8 blocks, is known once it is there: if it is larger than it may be, the program is solved
   again with as much less for weights.
 
+  Args:
+    files: `MixedFiles`.
+    losses: of its blocks.
+    options: `ExportOptions`; their limits.
+    milliseconds: of `milliseconds_of`.
+
   Raises:
     ValueError: naming the least that there is, if a limit cannot be met.
   """
   free = tuple(block for block in files.blocks if str(block) in losses.alone)
   resources = {}
-  if options.max_latency:
-    resources["max_latency"] = _milliseconds(free, options, spec)
+  if milliseconds:
+    resources["max_latency"] = _milliseconds(free, options.max_latency, *milliseconds)
   if options.max_size:
     resources["max_size"] = _bytes(files, free, options.max_size)
   most = resources["max_size"].most if options.max_size else None
@@ -86,7 +113,7 @@ def choose(
     "predicted_loss": losses.in_float + total(map(losses.added, int8)),
     "conversions": blocks.conversions(content),
   }
-  if options.max_latency:
+  if milliseconds:
     row = resources["max_latency"]
     record["predicted_ms"], record["most_ms"] = row.of(picks), row.most
   return MixedFile(content, int8, record)
@@ -104,18 +131,12 @@ def _bytes(files: MixedFiles, free: Sequence[int], text: str) -> BlockCosts:
 
 
 def _milliseconds(
-  free: Sequence[int], options: ExportOptions, spec: NetworkSpec | None
+  free: Sequence[int], text: str, in_float: Sequence[float], in_int8: Sequence[float]
 ) -> BlockCosts:
-  if spec is None:
-    raise ValueError("--max_latency needs the spec of the network beside it (.json).")
-  tables = PrecisionTables.from_csv(options.float_table, options.int8_table)
-  in_float, in_int8 = tables.block_milliseconds(spec)
   return BlockCosts(
     tuple(in_float[block - 1] for block in free),
     tuple(in_int8[block - 1] for block in free),
-    most=number_of(
-      "--max_latency", LIMITS_OF_MIXED["max_latency"], options.max_latency, total(in_float)
-    ),
+    most=number_of("--max_latency", LIMITS_OF_MIXED["max_latency"], text, total(in_float)),
     constant=total(cost for at, cost in enumerate(in_float) if at + 1 not in free),
   )
 

@@ -21,7 +21,16 @@ from nadv2_tf.pipeline.order import (
 from nadv2_tf.pipeline.report import overview, tables
 from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.pipeline.run_folder.stage_times import StageTimes
-from nadv2_tf.pipeline.stages import halves, in_turn, recipes, transfer, trust, workbench, workers
+from nadv2_tf.pipeline.stages import (
+  halves,
+  in_turn,
+  mixed_tables,
+  recipes,
+  transfer,
+  trust,
+  workbench,
+  workers,
+)
 from nadv2_tf.pipeline.stages import search as search_stage
 from nadv2_tf.training import strategies
 
@@ -122,6 +131,7 @@ def run(output: AnyPath, options: RunOptions, progress: Progress) -> None:
       search_stage.check_workers(bench.strategy, options.search)
       in_turn.check(bench, options.search)
       halves.check_steps(bench, options.search)
+      mixed_tables.check(options.export, bench.space, bench.folder)
       groups: dict[str, OptionGroup]
       groups = {name: getattr(options, name) for name in ("network", "train", "finetune")}
       bench.folder.check(search=options.search, **groups)

@@ -36,19 +36,9 @@ class PrecisionTables:
       ValueError: in one line, if a file is missing or none, is of the other precision, or if they
         were not measured alike.
     """
-    tables = []
-    for path, precision in ((in_float, "float32"), (in_int8, "int8")):
-      try:
-        table = LatencyTable.from_csv(path).as_it_is()
-      except FileNotFoundError:
-        raise ValueError(f"There is no latency table {path}.") from None
-      measured = table.facts.get("precision", "float32")
-      if measured != precision:
-        raise ValueError(f"{path} is a table of {measured} layers; one of {precision} is needed.")
-      tables.append(table)
-    first, second = tables
+    first, second = read_table(in_float, "float32"), read_table(in_int8, "int8")
     for name in ALIKE:
-      one, other = (table.facts.get(name) for table in tables)
+      one, other = first.facts.get(name), second.facts.get(name)
       if one is not None and other is not None and one != other:
         raise ValueError(
           f"{in_float} was measured with {name} {one}, {in_int8} with {other}: take tables of one "
@@ -58,11 +48,26 @@ class PrecisionTables:
 
   def block_milliseconds(self, spec: NetworkSpec) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Milliseconds of every block, (in float, in int8); each adds up to its table's `measure`."""
-    return _block_milliseconds(self.in_float, spec), _block_milliseconds(self.in_int8, spec)
+    return block_milliseconds(self.in_float, spec), block_milliseconds(self.in_int8, spec)
 
 
-def _block_milliseconds(table: LatencyTable, spec: NetworkSpec) -> tuple[float, ...]:
-  """What weights add that outgrow the cache is shared out by how many a block has."""
+def read_table(path: AnyPath, precision: str) -> LatencyTable:
+  """A table of networks in the form of their specs; ValueError if it is of another precision."""
+  try:
+    table = LatencyTable.from_csv(path).as_it_is()
+  except FileNotFoundError:
+    raise ValueError(f"There is no latency table {path}.") from None
+  measured = table.facts.get("precision", "float32")
+  if measured != precision:
+    raise ValueError(f"{path} is a table of {measured} layers; one of {precision} is needed.")
+  return table
+
+
+def block_milliseconds(table: LatencyTable, spec: NetworkSpec) -> tuple[float, ...]:
+  """Milliseconds of every block, which add up to `measure`.
+
+  What weights add that outgrow the cache is shared out by how many a block has.
+  """
   costs, weights = table.block_costs(spec), ParametersMeter().block_costs(spec)
   added = (table.measure(spec) - total(costs)) / (total(weights) or 1.0)
   return tuple(cost + added * weight for cost, weight in zip(costs, weights, strict=True))

@@ -2,14 +2,16 @@
 
 import itertools
 import json
+import random
 
 import numpy as np
 import pytest
+from read_networks import READ_NETWORKS
 
 from nadv2_tf.export import ParityError, blocks, deployment, predictor
 from nadv2_tf.export.block_losses import BlockLosses, block_losses
 from nadv2_tf.export.deployment import Evidence
-from nadv2_tf.export.mixed import choose
+from nadv2_tf.export.mixed import choose, milliseconds_of
 from nadv2_tf.export.mixed_files import MixedFiles
 from nadv2_tf.export.tflite import concrete_function
 from nadv2_tf.models import stand_alone
@@ -120,6 +122,21 @@ def test_exactly_the_chosen_blocks_are_int8(of_all_kinds, examples, int8):
   assert predictor(content)(examples.inputs()[:2]).shape == (2, 3)
 
 
+@pytest.mark.parametrize("name", ["plain", "skips"])
+def test_blocks_of_networks_like_other_peoples(name, randomise):
+  spec, rng = READ_NETWORKS[name], random.Random(0)
+  images = np.random.default_rng(4).normal(size=(4, *spec.input_shape)).astype(np.float32)
+  made = MixedFiles(concrete_function(randomise(stand_alone(spec), seed=3, shift=0.1)), images)
+  assert len(made.blocks) > 5
+  for _ in range(4):
+    int8 = set(rng.sample(made.blocks, rng.randint(1, len(made.blocks) - 1)))
+    found = blocks.precisions(made.content(int8))
+    assert {block for block, types in found.items() if types == {"int8"}} == int8
+    assert {types for block, types in found.items() if block not in int8} == {
+      frozenset({"float32"})
+    }
+
+
 def test_without_int8_it_is_the_float_file(files):
   assert files.content(()) == files.in_float and blocks.conversions(files.in_float) == 0
 
@@ -185,11 +202,11 @@ def test_a_block_that_cannot_be_int8_stays_float(files, images, loss, tmp_path, 
   found = block_losses(files, images, loss, b"", path)
   assert found.refused == {"4": "Cannot load."} and sorted(found.alone) == ["1", "2", "3", "5"]
   assert block_losses(files, images, loss, b"", path) == found
-  chosen = choose(files, found, ExportOptions("mixed", max_size="80%"), None)
+  chosen = choose(files, found, ExportOptions("mixed", max_size="80%"))
   assert 4 not in chosen.int8 and len(chosen.content) <= 0.8 * len(files.in_float)
   assert chosen.record["refused"] == {"4": "Cannot load."}
   with pytest.raises(ValueError, match="with all blocks in int8 that can be the file has"):
-    choose(files, found, ExportOptions("mixed", max_size="45%"), None)
+    choose(files, found, ExportOptions("mixed", max_size="45%"))
 
 
 def test_a_damaged_file_of_losses_is_told(files, images, loss, tmp_path):
@@ -217,7 +234,7 @@ def sizes(files):
 @pytest.mark.parametrize("share", [0.95, 0.8, 0.7, 0.6, 0.5])
 def test_the_file_is_within_its_size_and_no_choice_loses_less(files, sizes, losses, share):
   options = ExportOptions("mixed", max_size=f"{100 * share:g}%")
-  found = choose(files, losses, options, None)
+  found = choose(files, losses, options)
   most = share * len(files.in_float)
   assert len(found.content) <= most
   within = [int8 for int8, size in sizes.items() if size <= most]
@@ -232,7 +249,7 @@ def test_a_size_that_no_file_has_is_refused(files, losses):
   with pytest.raises(
     ValueError, match=r"--max_size of 100 bytes cannot be met: with all blocks in"
   ):
-    choose(files, losses, ExportOptions("mixed", max_size="100"), None)
+    choose(files, losses, ExportOptions("mixed", max_size="100"))
 
 
 def write_tables(folder, float_costs, int8_costs):
@@ -258,7 +275,8 @@ def tables(tmp_path):
 )
 def test_a_latency_by_two_tables(files, sizes, losses, tables, latency, size):
   given = {"max_latency": latency, "max_size": size, **tables}
-  found = choose(files, losses, ExportOptions("mixed", **given), WIDE)
+  options = ExportOptions("mixed", **given)
+  found = choose(files, losses, options, milliseconds_of(options, WIDE))
   in_float, in_int8 = (1.0, 2.0, 2.0, 3.0, 1.0), (1.5, 1.0, 1.0, 1.0, 0.5)
   most = {"7.5": 7.5, "80%": 7.2, "60%": 5.4, "90%": 8.1}[latency]
   largest = 0.6 * len(files.in_float) if size else np.inf
@@ -276,12 +294,12 @@ def test_a_latency_that_no_choice_has_is_refused(files, losses, tables):
   # 1 + 1 + 1 + 1 + 0.5 is the least, the first block in float.
   options = ExportOptions("mixed", max_latency="4.4", **tables)
   with pytest.raises(ValueError, match=r"max_latency of 4.4 ms cannot be met: .* say 4.5 ms"):
-    choose(files, losses, options, WIDE)
+    choose(files, losses, options, milliseconds_of(options, WIDE))
   with pytest.raises(ValueError, match="--max_latency needs the spec of the network"):
-    choose(files, losses, options, None)
+    milliseconds_of(options, None)
   options = ExportOptions("mixed", max_latency="4.6", max_size="100", **tables)
   with pytest.raises(ValueError, match="--max_size of 100 bytes cannot be met within --max_lat"):
-    choose(files, losses, options, WIDE)
+    choose(files, losses, options, milliseconds_of(options, WIDE))
 
 
 # --- an export from beginning to end

@@ -63,8 +63,8 @@ class OnFpga:
   def confirmation(self, folder: RunFolder, problem: Problem, progress: Progress) -> None:
     return None
 
-  def measured(self, attempt: Attempt) -> float:
-    return attempt.found.resource
+  def measured(self, attempt: Attempt) -> None:
+    return None  # a pipeline that was computed is a prediction
 
   def figures(self, spec: NetworkSpec, problem: Problem) -> dict[str, float]:
     return {"resource": problem.meter.measure(spec)}

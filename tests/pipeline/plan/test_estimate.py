@@ -97,6 +97,8 @@ def test_quantized_files_and_trust():
   found = seconds_of(quantized=("found",), test=10, qat_steps=8, trust_networks=3, trust_steps=5)
   assert found["export"] == pytest.approx(2 + 2 * 10 * 0.02 + 5 + 8 * 2 * 0.1)
   assert found["trust"] == pytest.approx(3 * (5 * 0.1 + 4 + 10 * 0.01))
+  mixed = seconds_of(quantized=("found",), test=10, mixed_images=70)["export"]
+  assert mixed == pytest.approx(2 + 2 * 10 * 0.02 + 5 + 70 * 0.02)
 
 
 def test_what_is_done_takes_no_time():
