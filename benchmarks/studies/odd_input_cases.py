@@ -94,6 +94,8 @@ _ON_DATA = "--data=npz:{given}/data.npz"
 _DEPTH = Reader("evaluate", ("--network={given}/depth.keras", "--data=folder:{there}"))
 _TIME = ("--runs=1", "--repeats=1", "--seconds=0", "--attempts=1")
 _REPORT = Reader("report", ("--output={there}",))
+_FINETUNE = Reader("finetune", ("--output={there}", "--finetune_epochs=1"))
+_RUN = ("--output={output}", *TINY_RUN[1:], "--metric=macs")
 _PHOTOS = tuple(
   Input(
     f"photos_{kind}/{part}/bee/3.{kind}",
@@ -103,7 +105,14 @@ _PHOTOS = tuple(
       Reader(
         "evaluate", ("--network={given}/net.keras", "--data=folder:{there}", "--input=stream")
       ),
-      *([Reader("train", ("--data=folder:{there}", *_TRAIN))] if kind == "jpg" else []),
+      *(
+        [
+          Reader("train", ("--data=folder:{there}", *_TRAIN)),
+          Reader("run", ("--data=folder:{there}", *_RUN, f"--backbone={BACKBONE}")),
+        ]
+        if kind == "jpg"
+        else []
+      ),
     ),
     f"photos_{kind}",
   )
@@ -124,10 +133,19 @@ INPUTS = (
       Reader("evaluate", ("--network={file}", _ON_DATA)),
       Reader("count", ("--network={file}",)),
       Reader("export", ("--network={file}", "--output={output}")),
+      Reader("run", ("--network={file}", _ON_DATA, *_RUN, "--head_epochs=1")),
     ),
     has_digests=True,
   ),
-  Input("net.h5", (Reader("count", ("--network={file}",)),)),
+  Input(
+    "net.h5",
+    (
+      Reader("count", ("--network={file}",)),
+      Reader(
+        "latency_table", ("--network={file}", "--check_networks=0", "--output={there}/table.csv")
+      ),
+    ),
+  ),
   Input(
     "net.tflite",
     (
@@ -158,12 +176,12 @@ INPUTS = (
     ),
   ),
   *(
-    Input(f"run/{name}", (_REPORT,), "run")
+    Input(f"run/{name}", (_REPORT, _FINETUNE), "run")
     for name in ("run.json", "metrics.json", "found.json", "training.json", "stages.json")
   ),
   Input(
     "run/search.jsonl",
-    (Reader("search", ("--output={there}", "--metric=macs", *SEARCH)), _REPORT),
+    (Reader("search", ("--output={there}", "--metric=macs", *SEARCH)), _REPORT, _FINETUNE),
     "run",
   ),
   Input("run/found.keras", (Reader("export", ("--output={there}",)),), "run"),

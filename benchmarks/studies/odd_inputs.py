@@ -172,7 +172,9 @@ class Study:
       refused = sum(case["status"] != 0 for case in of_kind)
       wrong = sum(bool(case["fault"]) for case in of_kind)
       lines.append(f"{name:14s}{len(of_kind):7d}{refused:9d}{len(of_kind) - refused:7d}{wrong:8d}")
-    commands = collections.Counter(f"nadv2-{case['command']}" for case in self.cases)
+    commands = collections.Counter(
+      f"nadv2-{case['command'].replace('_', '-')}" for case in self.cases
+    )
     told = ", ".join(f"{count} through {name}" for name, count in sorted(commands.items()))
     faults = [case for case in self.cases if case["fault"]]
     lines += [

@@ -66,7 +66,7 @@ def threshold(setting: Setting) -> dict[str, Peer]:
   """Every layer cut where its channels' importance falls below one threshold of all layers."""
   from nadv2_tf.benchmarks.tables.meter import DeviceMeter
   from nadv2_tf.models.pruning import channel_importance
-  from nadv2_tf.pipeline.aim.device import device_of, timing_settings
+  from nadv2_tf.pipeline.aim.device import device_of, network_timing
   from nadv2_tf.pipeline.aim.on_device import as_fast_as
   from nadv2_tf.pipeline.stages import plain_training, transfer
 
@@ -78,7 +78,7 @@ def threshold(setting: Setting) -> dict[str, Peer]:
     return above_threshold(space, importance, table, goal)
 
   with device_of(setting.search) as device:
-    settings = timing_settings(setting.search, repeats=7, seconds=0.1)
+    settings = network_timing(setting.search, device, repeats=7)
     meter = DeviceMeter(device, settings, table.fastest_form)
     for place in setting.folder.found_folders():
       found = place.read_spec("found")

@@ -54,16 +54,16 @@ def times(path: AnyPath) -> None:
   The job: "run", "specs" (JSON texts) and "result", the file to write: {"milliseconds": [...]}.
   """
   from nadv2_tf.benchmarks.tables.meter import DeviceMeter
-  from nadv2_tf.pipeline.aim.device import device_of, timing_settings
+  from nadv2_tf.pipeline.aim.device import device_of, network_timing
   from nadv2_tf.pipeline.run_folder.folder import RunFolder
   from nadv2_tf.resources.latency_table import LatencyTable
   from nadv2_tf.spec import NetworkSpec
 
   job = json.loads(pathlib.Path(path).read_text())
   options = _options(job["run"])[1]
-  settings = timing_settings(options, runs=100, repeats=7, seconds=0.1)
   table = LatencyTable.from_csv(RunFolder(job["run"]).latency_table)
   with device_of(options) as device:
+    settings = network_timing(options, device, runs=100, repeats=7)
     meter = DeviceMeter(device, settings, table.fastest_form)
     measured = meter.measure_all([NetworkSpec.from_json(text) for text in job["specs"]])
   pathlib.Path(job["result"]).write_text(json.dumps({"milliseconds": measured}))

@@ -6,10 +6,11 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
-from nadv2_tf.pipeline.aim.correction import scale_near
-from nadv2_tf.pipeline.aim.device import device_of, timing_settings
+from nadv2_tf.pipeline.aim.correction import goal_between, scale_near
+from nadv2_tf.pipeline.aim.device import device_of, network_timing
+from nadv2_tf.pipeline.aim.ranges import RANGE, costs_by
 from nadv2_tf.pipeline.run_folder.records import ConfirmedNetwork, RoundMetrics
-from nadv2_tf.search.forms import fastest_form_of
+from nadv2_tf.search.forms import FormingMeter, fastest_form_of
 
 if TYPE_CHECKING:
   from collections.abc import Mapping
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
   from nadv2_tf.spec import NetworkSpec
 
 
+#: networks of a space's range that tell how far a table is off; of the smallest a call's own cost
+#: is a large part
+NEAR = ("middle", "largest")
 #: label of the largest network among those that are measured
 LARGEST = "largest"
 
@@ -57,6 +61,26 @@ class Confirmation:
     self._places = dict(zip(problem.targets, folder.found_folders(), strict=True))
     #: spent on the device by this object
     self.seconds = 0.0
+
+  def first_goals(self) -> dict[float, float]:
+    """{target: what to search for first}, by the networks that told what the space costs.
+
+    They were measured before the table was, so the run knows how far that is off for them.
+    """
+    known, meter = self._folder.metrics().range_of(RANGE), self._problem.meter
+    if known is None:
+      return {}
+    plain = meter.as_it_is() if isinstance(meter, FormingMeter) else meter
+    costs = costs_by(plain, self._problem.space)
+    pairs = [(costs[name], known.values[name]) for name in NEAR if name in known.values]
+    least, goals = meter.measure(self._problem.space.smallest()), {}
+    for target in self._problem.targets:
+      goals[target] = max(goal_between(target, pairs), least)
+      self._progress.line(
+        f"  target {target:.4g} ms: by the networks measured before, the table says "
+        f"{goals[target]:.4g} there; that is searched for"
+      )
+    return goals
 
   def measure(
     self, result: SearchResult, attempts: Mapping[float, Attempt]
@@ -177,8 +201,8 @@ class Confirmation:
     from nadv2_tf.benchmarks.tables.meter import DeviceMeter
 
     start = time.monotonic()
-    settings = timing_settings(self._options, seconds=0.1, repeats=5)
     with device_of(self._options) as device:
+      settings = network_timing(self._options, device, repeats=5)
       form = fastest_form_of(self._problem.meter)
       timings = DeviceMeter(device, settings, form).time_all(list(specs.values()))
     rows = []

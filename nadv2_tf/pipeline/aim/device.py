@@ -12,6 +12,11 @@ if TYPE_CHECKING:
   from nadv2_tf.benchmarks.timing.device import Device
   from nadv2_tf.options import SearchOptions
 
+#: seconds of a repeat of a whole network, at least
+NETWORK_SECONDS = 0.1
+#: a network's runs before those that count, in least times that the device's clock wants
+WARM = 5
+
 
 def device_of(options: SearchOptions, number: int = 0) -> Device:
   """The `Device` of a run, the first or a further one; raises ValueError if --device is none."""
@@ -38,6 +43,20 @@ def timing_settings(options: SearchOptions, **changes: Any) -> TimingSettings:
     precision=options.search_precision,
     **{"max_spread": options.max_spread, "attempts": options.attempts} | changes,
   )
+
+
+def network_timing(options: SearchOptions, device: Device, **changes: Any) -> TimingSettings:
+  """The `TimingSettings` of whole networks: each repeat takes a tenth of a second.
+
+  Files wait for a device's clock to rise; where one process times all of them in turns it is up.
+
+  Args:
+    options: `SearchOptions`.
+    device: that times them.
+    **changes: further fields of `TimingSettings`.
+  """
+  warm = min(WARM * device.settling_seconds, NETWORK_SECONDS)
+  return timing_settings(options, seconds=NETWORK_SECONDS, warmup_seconds=warm, **changes)
 
 
 def check_timing(options: SearchOptions, has_device: bool) -> None:

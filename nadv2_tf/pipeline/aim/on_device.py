@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nadv2_tf.options.search import LATENCY
 from nadv2_tf.pipeline.aim.amounts import parse_targets
 from nadv2_tf.pipeline.aim.confirmation import Confirmation
-from nadv2_tf.pipeline.aim.device import check_timing, device_of, timing_settings
+from nadv2_tf.pipeline.aim.device import check_timing, device_of, network_timing, timing_settings
 from nadv2_tf.pipeline.aim.doubts import tell_doubt
 from nadv2_tf.pipeline.aim.ranges import RANGE, keep_range, known_range, range_of
 from nadv2_tf.resources.latency_table import LatencyTable
@@ -95,8 +95,9 @@ def timed_range(options: SearchOptions, space: SearchSpace, folder: RunFolder) -
   from nadv2_tf.benchmarks.tables.measurement import header_of
   from nadv2_tf.benchmarks.tables.meter import DeviceMeter
 
-  specs, settings = range_of(space), timing_settings(options, seconds=0.1)
+  specs = range_of(space)
   with device_of(options) as device:
+    settings = network_timing(options, device)
     header = header_of(space, device, settings)
     known = known_range(folder, header)
     if known:
@@ -156,7 +157,7 @@ def timed_equally_fast(options: SearchOptions, problem: Problem, found: NetworkS
     return scaled_to(problem.space, problem.meter.measure, goal)
 
   with device_of(options) as device:
-    settings = timing_settings(options, repeats=7, seconds=0.1)
+    settings = network_timing(options, device, repeats=7)
     timer = DeviceMeter(device, settings, fastest_form_of(problem.meter))
     return as_fast_as(found, goal, narrowed, timer)
 

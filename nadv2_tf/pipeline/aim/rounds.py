@@ -83,6 +83,7 @@ def search_in_rounds(
   measure: Callable[[SearchResult, dict[float, Attempt]], Mapping[float, Attempt]] | None,
   tighten: int,
   progress: Progress,
+  first_goals: Mapping[float, float] | None = None,
 ) -> dict[float, Attempt]:
   """Searches until every target is met as measured, or `tighten` further rounds are over.
 
@@ -94,13 +95,14 @@ def search_in_rounds(
     measure: function (SearchResult, {target: `Attempt`}) -> the same, measured; None if nothing is.
     tighten: further rounds, at most.
     progress: a `Progress`.
+    first_goals: {target: what the first round searches for}; None: the targets.
 
   Returns:
     {target: the `Attempt` that is kept}: the most accurate of those that meet the target as
     measured and use it; of those that meet it, if none does; or the fastest.
   """
   attempts: dict[float, list[Attempt]]
-  goals, attempts = {target: target for target in problem.targets}, {}
+  goals, attempts = {target: target for target in problem.targets} | dict(first_goals or {}), {}
   for number in range(1, tighten + 2):
     try:
       result = find(number, _with_targets(problem, goals.values()))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from nadv2_tf.options.timing import device_names
 from nadv2_tf.pipeline.aim.amounts import parse_targets
-from nadv2_tf.pipeline.aim.device import device_of, timing_settings
+from nadv2_tf.pipeline.aim.device import device_of, network_timing
 from nadv2_tf.pipeline.aim.doubts import tell_doubt
 from nadv2_tf.pipeline.aim.on_device import device_table
 from nadv2_tf.pipeline.run_folder.records import DeviceMetrics
@@ -85,9 +85,9 @@ def time_others(
     options: `SearchOptions`.
     progress: a `Progress`, told where a found network is above its limit.
   """
-  settings = timing_settings(options, runs=100, repeats=7, seconds=0.1)
   for number, device_name in enumerate(device_names(options.device)[1:], start=1):
     with device_of(options, number) as device:
+      settings = network_timing(options, device, runs=100, repeats=7)
       timings = device.time_files(list(paths), settings)
     for (folder, name), timing in zip(networks, timings, strict=True):
       table = folder.latency_table_of(number)

@@ -17,7 +17,7 @@ from nadv2_tf.benchmarks.tables.meter import DeviceMeter
 from nadv2_tf.benchmarks.tables.networks import network_file
 from nadv2_tf.benchmarks.tables.plan import networks_over_range, planned_pieces
 from nadv2_tf.options import built_as
-from nadv2_tf.pipeline.aim.device import device_of, timing_settings
+from nadv2_tf.pipeline.aim.device import device_of, network_timing, timing_settings
 from nadv2_tf.pipeline.aim.on_device import CHECK_NETWORKS
 from nadv2_tf.search.uniform import scaled_to, uniformly_scaled
 
@@ -83,7 +83,8 @@ def timing_costs(
     range_ms: {name: milliseconds} of them.
     table: a meter in milliseconds.
   """
-  settings = timing_settings(options, seconds=0.1)
+  device = device_of(options)
+  settings = network_timing(options, device)
   start = time.monotonic()
   for spec in specs:
     network_file(spec, **built_as(settings))
@@ -99,7 +100,7 @@ def timing_costs(
     "time": {"repeats": 7, "runs": 100},
   }
   found = {
-    name: ratio * nominal_seconds(timing_settings(options, seconds=0.1, **changed), ms)
+    name: ratio * nominal_seconds(network_timing(options, device, **changed), ms)
     for name, changed in changes.items()
   }
   start = time.monotonic()
@@ -117,10 +118,9 @@ def uniform_as_fast(options: SearchOptions, space: SearchSpace, goal: float) -> 
 
   No table tells it well: widths that are no multiples of eight make layers slow.
   """
-  settings = timing_settings(options, seconds=0.1)
   specs = [uniformly_scaled(space, share) for share in SHARES]
   with device_of(options) as device:
-    measured = DeviceMeter(device, settings).measure_all(specs)
+    measured = DeviceMeter(device, network_timing(options, device)).measure_all(specs)
   return uniformly_scaled(space, float(np.interp(goal, sorted(measured), SHARES)))
 
 

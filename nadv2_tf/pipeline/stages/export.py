@@ -13,7 +13,7 @@ from nadv2_tf.export import deployment, parity, predictor
 from nadv2_tf.export.metadata import Description
 from nadv2_tf.models.forms import with_filters
 from nadv2_tf.options.export import INTEGER_QUANTIZATIONS, ExportOptions
-from nadv2_tf.pipeline.aim.device import device_of, timing_settings
+from nadv2_tf.pipeline.aim.device import device_of, network_timing
 from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.aim.several import time_others
 from nadv2_tf.pipeline.stages.given.form import ADAPTED, Form, form_of
@@ -233,9 +233,8 @@ def time_networks(
   paths = [
     folder.need(file_of(folder, name, quantization), "nadv2-export") for folder, name in networks
   ]
-  settings = timing_settings(options, runs=100, repeats=7, seconds=0.1)
   with device_of(options) as device:
-    timings = device.time_files(paths, settings)
+    timings = device.time_files(paths, network_timing(options, device, runs=100, repeats=7))
   seconds = (time.monotonic() - start) / len(networks)
   for (folder, name), timing in zip(networks, timings, strict=True):
     folder.update_network(name, timing=vars(timing), latency_ms=timing.latency_ms)

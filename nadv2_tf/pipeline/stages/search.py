@@ -211,7 +211,8 @@ def search(
     return minimize(asked, optimizer, evaluator, path, bench.seed, tell, known, race)
 
   measure: Any = confirmation and confirmation.measure
-  kept = search_in_rounds(problem, find, measure, options.tighten, progress)
+  goals = confirmation.first_goals() if confirmation else None
+  kept = search_in_rounds(problem, find, measure, options.tighten, progress, goals)
   seconds = time.monotonic() - start - (confirmation.seconds if confirmation else 0)
   work, before = work_of(folder), folder.metrics()
   if work.items() <= before.to_json().items():
