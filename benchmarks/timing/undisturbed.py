@@ -25,6 +25,9 @@ WAITING_SHARE = 0.02
 WAITING_SECONDS = 5e-6
 #: where among the undisturbed runs the latency is taken: those above had cold caches
 QUANTILE = 0.1
+#: undisturbed runs whose median lies further above the latency than this share of it were slowed by
+#: what takes no processor: memory that others use as well
+UNEVEN = 0.15
 #: with fewer undisturbed runs nobody can tell, unless fewer runs were asked for
 FEWEST = 10
 TASKS = pathlib.Path("/proc/self/task")
@@ -58,6 +61,9 @@ def summary(runs: Sequence[Run], threads: int, asked: int) -> dict[str, float | 
   statistic, value, doubt = "undisturbed", 0.0, ""
   if len(quiet) >= min(FEWEST, asked):
     value = quantile(quiet, QUANTILE)
+    over = statistics.median(quiet) / value - 1
+    if over > UNEVEN:
+      doubt = f"the median of the undisturbed runs lies {over:.0%} above their tenth percentile"
   else:
     statistic, value = _guess(runs, threads)
     doubt = f"only {len(quiet)} of {len(runs)} runs were undisturbed"

@@ -9,13 +9,13 @@ from nadv2_tf.benchmarks.studies.competitors import COMPETITORS
 
 
 def test_the_estimators_on_runs_by_hand():
-  # 20 runs of 10 to 29 ms; the second half waited, and so took 100 ms more.
-  runs = [(0.010 + 0.001 * n + 0.1 * (n >= 10), 0.010 + 0.001 * n) for n in range(20)]
+  # 20 runs of 10 to 11.9 ms; the second half waited, and so took 100 ms more.
+  runs = [(0.010 + 1e-4 * n + 0.1 * (n >= 10), 0.010 + 1e-4 * n) for n in range(20)]
   found = {name: estimate(runs, 1) for name, estimate in busy.ESTIMATORS.items()}
-  assert found["median"] == pytest.approx((0.019 + 0.120) / 2)
+  assert found["median"] == pytest.approx((0.0109 + 0.111) / 2)
   assert found["smallest"] == pytest.approx(0.010)
-  assert found["10th percentile"] == pytest.approx(0.012)  # two of twenty are smaller
-  assert found["undisturbed"] == pytest.approx(0.011)  # one of ten is smaller
+  assert found["10th percentile"] == pytest.approx(0.0102)  # two of twenty are smaller
+  assert found["undisturbed"] == pytest.approx(0.0101)  # one of ten is smaller
   assert busy.ESTIMATORS["undisturbed"](runs[5:], 1) is None
 
 

@@ -26,16 +26,28 @@ def test_waiting_for_a_processor_is_a_disturbance(wall, cpu, threads, expected):
 
 
 def test_the_latency_is_the_tenth_percentile_of_the_undisturbed_runs():
-  # Undisturbed: 0.10, 0.11, ... 0.29 s, of which two of twenty are smaller than 0.12.
-  quiet = [(0.10 + 0.01 * index, 0.10 + 0.01 * index) for index in range(20)]
+  # Undisturbed: 0.100, 0.101, ... 0.119 s, of which two of twenty are smaller than 0.102.
+  quiet = [(0.10 + 0.001 * index, 0.10 + 0.001 * index) for index in range(20)]
   waited = [(0.05, 0.02)] + [(3.0, 0.1)] * 9
   found = undisturbed.summary(waited + quiet, threads=1, asked=10)
-  assert found["value_ms"] == pytest.approx(120)
+  assert found["value_ms"] == pytest.approx(102)
   assert found["disturbed"] == pytest.approx(10 / 30) and found["runs"] == 30
-  # Of all 30 sorted: 0.05, then 0.10 to 0.29, then nine of 3.0; the 15th and 16th are 0.23, 0.24.
-  assert found["median_ms"] == pytest.approx(235) and found["p95_ms"] == 3000
+  # Of all 30 sorted: 0.05, then the twenty, then nine of 3.0; the 15th and 16th are 0.113, 0.114.
+  assert found["median_ms"] == pytest.approx(113.5) and found["p95_ms"] == 3000
   assert found["smallest_ms"] == 50 and found["doubt"] == ""
   assert found["statistic"] == "undisturbed"
+
+
+def test_undisturbed_runs_far_apart_are_no_latency():
+  """Memory that others use as well slows runs that keep their processor."""
+  for slow, doubt in (
+    (0.114, ""),
+    (0.127, "the median of the undisturbed runs lies 27% above their tenth percentile"),
+  ):
+    runs = [(0.1, 0.1)] * 8 + [(slow, slow)] * 12
+    found = undisturbed.summary(runs, threads=1, asked=10)
+    assert found["value_ms"] == pytest.approx(100) and found["doubt"] == doubt
+    assert found["statistic"] == "undisturbed" and found["disturbed"] == 0
 
 
 def test_few_undisturbed_runs_are_no_latency():
