@@ -19,6 +19,7 @@ import argparse
 import collections
 import contextlib
 import datetime
+import io
 import json
 import os
 import pathlib
@@ -29,18 +30,21 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nadv2_tf.backbones import BACKBONES
 from nadv2_tf.benchmarks.studies import odd_input_cases
 from nadv2_tf.benchmarks.studies.odd_input_cases import BACKBONE, INPUTS, Input, Reader, space
 from nadv2_tf.benchmarks.studies.odd_input_faults import Result, fault_of
 from nadv2_tf.benchmarks.timing.devices.host import processor_name
 from nadv2_tf.programs.start import start_tensorflow
+from nadv2_tf.spec.files import write_atomically
 
 if TYPE_CHECKING:
   from collections.abc import Callable, Iterator
 
-#: of hypothesis at most for one input; the same ones are drawn again when a study goes on
-FORMS = 400
+#: of hypothesis at most for one input
+FORMS = 100
 
 
 class Study:
@@ -101,10 +105,26 @@ class Study:
 
   def _form(self, kind: Input, number: int) -> bytes:
     if kind.name not in self._forms:
-      content = (self._given / kind.name).read_bytes()
-      self._forms[kind.name] = drawn(content, FORMS, f"{self._seed} {kind.name}")
+      self._forms[kind.name] = self._drawn(kind)
     forms = self._forms[kind.name]
     return forms[number % len(forms)]
+
+  def _drawn(self, kind: Input) -> list[bytes]:
+    """Forms of an input, drawn once for a folder.
+
+    What hypothesis draws depends on its version and on constants in the modules that are loaded by
+    then, as well as on the seed.
+    """
+    path = self._folder / "forms" / f"{kind.name.replace('/', '_')}.npz"
+    if not path.exists():
+      path.parent.mkdir(exist_ok=True)
+      content = (self._given / kind.name).read_bytes()
+      forms = drawn(content, FORMS, f"{self._seed} {kind.name}")
+      buffer = io.BytesIO()
+      np.savez(buffer, *(np.frombuffer(form, np.uint8) for form in forms))
+      write_atomically(path, buffer.getvalue())
+    with np.load(path) as kept:
+      return [kept[name].tobytes() for name in kept.files]
 
   def _flipped(self, content: bytes, number: int) -> bytes:
     rng, changed = random.Random(f"{self._seed} {number}"), bytearray(content)
