@@ -12,7 +12,7 @@ import numpy as np
 from nadv2_tf.spec import SearchSpace
 
 if TYPE_CHECKING:
-  from collections.abc import Mapping
+  from collections.abc import Mapping, Sequence
   from typing import Any
 
   import keras
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 #: steps that every sample of NetAdaptV1 is trained, the factor on its reductions, and the samples
 #: whose time says how many iterations the search's time has room for
 V1_STEPS, V1_DECAY, V1_PROBES = 5, 0.96, 3
+#: of the widths of the scaled networks that tell how far its latency table is off
+SHARES = (1.0, 0.8, 0.6, 0.45)
 
 
 class Setting(NamedTuple):
@@ -142,9 +144,8 @@ def netadaptv1(setting: Setting) -> dict[str, Peer]:
   bench = setting.bench
   space = spaces(bench.space)["plain"]
   model, table = _filled(space, setting.full), _plain_table(setting, space)
-  share = table.measure(space.largest()) / _table(setting).measure(bench.space.largest())
   places = setting.folder.found_folders()
-  goals = [_table(setting).measure(place.read_spec("found")) * share for place in places]
+  goals = _goals(setting, table, space, [place.read_spec("found") for place in places])
   epochs = V1_STEPS / (len(bench.datasets.train) // bench.train_options.batch_size)
   rate = setting.finetune.finetune_learning_rate
   assert rate is not None  # settled
@@ -179,6 +180,29 @@ def netadaptv1(setting: Setting) -> dict[str, Peer]:
       plain_training.recalibrate_on(bench, network)
       peers[place.path.name] = Peer(found[goal], network)
   return peers
+
+
+def _goals(
+  setting: Setting, table: LatencyTable, space: SearchSpace, found: Sequence[NetworkSpec]
+) -> list[float]:
+  """What the table of another space says of its networks that are as fast as each of `found`.
+
+  These and networks of the space are timed in turns, and tell how far the table is off.
+  """
+  from nadv2_tf.benchmarks.tables.meter import DeviceMeter
+  from nadv2_tf.pipeline.aim.correction import goal_between
+  from nadv2_tf.pipeline.aim.device import device_of, network_timing
+  from nadv2_tf.search.uniform import uniformly_scaled
+
+  scaled = [uniformly_scaled(space, share) for share in SHARES]
+  with device_of(setting.search) as device:
+    settings = network_timing(setting.search, device, repeats=7)
+    meter = DeviceMeter(device, settings, _table(setting).fastest_form)
+    measured = meter.measure_all([*found, *scaled])
+  pairs = [
+    (table.measure(spec), value) for spec, value in zip(scaled, measured[len(found) :], strict=True)
+  ]
+  return [goal_between(value, pairs) for value in measured[: len(found)]]
 
 
 def _room(space: SearchSpace, evaluator: Evaluator, seconds: float) -> int:
