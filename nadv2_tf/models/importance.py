@@ -168,4 +168,4 @@ IMPORTANCES: dict[str, Callable[[Channels, Slopes], np.ndarray]] = {
   "scaled_filters": _by_scaled_filters,
   "taylor": _by_taylor,
 }
-DEFAULT = "readers"
+DEFAULT = "unscaled_readers"

@@ -164,7 +164,7 @@ class TrainOptions(OptionGroup):
     low=0,
   )
   importance: str = option(
-    "readers",
+    "unscaled_readers",
     "What the full network's channels are ordered by, of which narrower networks keep the first: "
     "the L2 norms of the weights that read a channel, times the scale of its batch norm or alone; "
     "of the filters that make it, alone or times that scale; or by how much the loss would change "

@@ -181,7 +181,7 @@ def test_a_batch_norm_by_itself_follows_the_channels_that_come(randomise):
   second.assign(np.asarray(second) * 1e-3)  # it reads the same channels, but little of them
   before = [np.array(one)[0, 0] for one in (first, second)]
   order = [3, 0, 2, 1]
-  order_by_importance(model)  # 1 x 4, 5 x 0.2, 2 x 1.5, 3 x 2
+  order_by_importance(model, "readers")  # 1 x 4, 5 x 0.2, 2 x 1.5, 3 x 2
   np.testing.assert_allclose(norm.gamma, [1.0, -4.0, 0.5, 0.1])
   np.testing.assert_array_equal(np.asarray(first)[0, 0], before[0][:, order])
   # What the second convolution reads is ordered as well.
@@ -198,9 +198,11 @@ def test_what_is_read_by_large_weights_and_is_large_itself_comes_first(randomise
   projection.kernel.assign(np.ones((1, 1, 4, 4)) * np.array([1, 5, 2, 3])[:, None])
   norm.gamma.assign([-4.0, 0.1, 0.5, 1.0])
   norm.beta.assign([0.0, 0.1, -1.0, 1.0])
-  order_by_importance(model)  # 1 x 4, 5 x 0.2, 2 x 1.5, 3 x 2
+  order_by_importance(model, "readers")  # 1 x 4, 5 x 0.2, 2 x 1.5, 3 x 2
   np.testing.assert_allclose(norm.gamma, [1.0, -4.0, 0.5, 0.1])
   np.testing.assert_allclose(np.asarray(projection.kernel)[0, 0, :, 0], [3, 1, 2, 5])
+  order_by_importance(model)  # by default how much of it is read counts alone
+  np.testing.assert_allclose(np.asarray(projection.kernel)[0, 0, :, 0], [5, 3, 2, 1])
 
 
 def test_channels_that_pass_a_bypass_of_the_full_network_keep_their_places(randomise, relative_gap):
