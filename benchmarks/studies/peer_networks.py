@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import pathlib
 import tempfile
 import time
@@ -12,7 +14,7 @@ import numpy as np
 from nadv2_tf.spec import SearchSpace
 
 if TYPE_CHECKING:
-  from collections.abc import Mapping, Sequence
+  from collections.abc import Iterable, Mapping, Sequence
   from typing import Any
 
   import keras
@@ -182,6 +184,25 @@ def netadaptv1(setting: Setting) -> dict[str, Peer]:
   return peers
 
 
+def goal_between(target: float, measured: Iterable[tuple[float, float]]) -> float:
+  """What a table says of a network that takes `target` milliseconds, before one near it is timed.
+
+  Between two networks that were measured the logarithm of measured over predicted latency is a
+  straight line over the logarithm of the measured one; beyond them it stays as it is.
+
+  Args:
+    target: milliseconds, measured.
+    measured: pairs (predicted, measured milliseconds), one at least.
+  """
+  logs = sorted((math.log(value), math.log(value / known)) for known, value in measured)
+  at = min(max(math.log(target), logs[0][0]), logs[-1][0])
+  scale = logs[0][1]
+  for (low, first), (high, last) in itertools.pairwise(logs):
+    if low <= at and low < high:
+      scale = first + (last - first) * min((at - low) / (high - low), 1.0)
+  return target / math.exp(scale)
+
+
 def _goals(
   setting: Setting, table: LatencyTable, space: SearchSpace, found: Sequence[NetworkSpec]
 ) -> list[float]:
@@ -190,7 +211,6 @@ def _goals(
   These and networks of the space are timed in turns, and tell how far the table is off.
   """
   from nadv2_tf.benchmarks.tables.meter import DeviceMeter
-  from nadv2_tf.pipeline.aim.correction import goal_between
   from nadv2_tf.pipeline.aim.device import device_of, network_timing
   from nadv2_tf.search.uniform import uniformly_scaled
 

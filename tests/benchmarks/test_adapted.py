@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nadv2_tf.benchmarks.studies import adapted
-from nadv2_tf.benchmarks.studies.peer_networks import above_threshold
+from nadv2_tf.benchmarks.studies.peer_networks import above_threshold, goal_between
 from nadv2_tf.resources import COUNTS
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head, InvertedResidual
@@ -72,3 +72,13 @@ def test_the_table_by_hand():
   assert rows["narrowed by one factor"][3:5] == ["+7.00", "50.0%"]
   assert rows["found network, scratch"][3] == "+37.00"
   assert rows["the original, trained"][3] == "-3.00"
+
+
+def test_netadaptv1_is_aimed_by_networks_that_were_measured():
+  # Measured 1.1 times as predicted at 1 ms, 1.21 times at 4 ms: at 2 ms, half-way in the
+  # logarithm, 1.1 * sqrt(1.1).
+  pairs = [(4.0 / 1.21, 4.0), (1.0 / 1.1, 1.0)]
+  for target, scale in ((0.5, 1.1), (1.0, 1.1), (2.0, 1.1**1.5), (4.0, 1.21), (9.0, 1.21)):
+    assert goal_between(target, pairs) == pytest.approx(target / scale), target
+  assert goal_between(2.0, pairs[:1]) == pytest.approx(2.0 / 1.21)
+  assert goal_between(2.0, [(1.0, 2.0), (1.0, 2.0)]) == pytest.approx(1.0)

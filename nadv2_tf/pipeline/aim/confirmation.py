@@ -6,11 +6,11 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
-from nadv2_tf.pipeline.aim.correction import goal_between, scale_near
+from nadv2_tf.pipeline.aim.correction import scale_near
 from nadv2_tf.pipeline.aim.device import device_of, network_timing
-from nadv2_tf.pipeline.aim.ranges import RANGE, costs_by
 from nadv2_tf.pipeline.run_folder.records import ConfirmedNetwork, RoundMetrics
-from nadv2_tf.search.forms import FormingMeter, fastest_form_of
+from nadv2_tf.resources.latency_table import LatencyTable
+from nadv2_tf.search.forms import fastest_form_of
 
 if TYPE_CHECKING:
   from collections.abc import Mapping
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
   from nadv2_tf.spec import NetworkSpec
 
 
-#: networks of a space's range that tell how far a table is off; of the smallest a call's own cost
-#: is a large part
-NEAR = ("middle", "largest")
 #: label of the largest network among those that are measured
 LARGEST = "largest"
 
@@ -63,22 +60,21 @@ class Confirmation:
     self.seconds = 0.0
 
   def first_goals(self) -> dict[float, float]:
-    """{target: what to search for first}, by the networks that told what the space costs.
+    """{target: what to search for first} of the targets that are shares.
 
-    They were measured before the table was, so the run knows how far that is off for them.
+    The share is of what the largest network took when the table was measured, because what the
+    table says holds for that session.
     """
-    known, meter = self._folder.metrics().range_of(RANGE), self._problem.meter
-    if known is None:
+    meter = self._problem.meter
+    largest = meter.facts.get("largest_ms") if isinstance(meter, LatencyTable) else None
+    if largest is None:
       return {}
-    plain = meter.as_it_is() if isinstance(meter, FormingMeter) else meter
-    costs = costs_by(plain, self._problem.space)
-    pairs = [(costs[name], known.values[name]) for name in NEAR if name in known.values]
     least, goals = meter.measure(self._problem.space.smallest()), {}
-    for target in self._problem.targets:
-      goals[target] = max(goal_between(target, pairs), least)
+    for target, share in self._shares.items():
+      goals[target] = max(share * float(largest), least)
       self._progress.line(
-        f"  target {target:.4g} ms: by the networks measured before, the table says "
-        f"{goals[target]:.4g} there; that is searched for"
+        f"  target {target:.4g} ms: beside the table the largest network took "
+        f"{float(largest):.4g}, so {goals[target]:.4g} is searched for"
       )
     return goals
 

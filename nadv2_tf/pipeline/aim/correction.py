@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import TYPE_CHECKING
 
@@ -13,25 +12,6 @@ if TYPE_CHECKING:
 
 #: how fast a network's word fades: one whose latency is this share away has 0.6 of a vote
 NEARNESS = 0.1
-
-
-def goal_between(target: float, measured: Iterable[tuple[float, float]]) -> float:
-  """What a table says of a network that takes `target` milliseconds, before one near it is timed.
-
-  Between two networks that were measured the logarithm of measured over predicted latency is a
-  straight line over the logarithm of the measured one; beyond them it stays as it is.
-
-  Args:
-    target: milliseconds, measured.
-    measured: pairs (predicted, measured milliseconds), one at least.
-  """
-  logs = sorted((math.log(value), math.log(value / known)) for known, value in measured)
-  at = min(max(math.log(target), logs[0][0]), logs[-1][0])
-  scale = logs[0][1]
-  for (low, first), (high, last) in itertools.pairwise(logs):
-    if low <= at and low < high:
-      scale = first + (last - first) * min((at - low) / (high - low), 1.0)
-  return target / math.exp(scale)
 
 
 def scale_near(predicted: float, measured: Iterable[tuple[float, float]]) -> float:

@@ -5,13 +5,14 @@ import types
 
 import pytest
 from filter_meter import WIDE, Filters
+from form_tables import NETWORK, table
 
 from nadv2_tf.benchmarks.timing.device import Repeat
 from nadv2_tf.pipeline.aim.confirmation import Confirmation
 from nadv2_tf.pipeline.aim.rounds import Attempt
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.search import Candidate, Found, Iteration, Problem
-from nadv2_tf.spec import NetworkSpec
+from nadv2_tf.spec import NetworkSpec, space_of
 
 
 def result_of(space, numbers):
@@ -79,3 +80,19 @@ def test_a_search_that_found_its_start_confirms_that_alone(folder, plug_in, opti
   confirm(folder, problem, result, options(), Progress(io.StringIO()))
   assert [row.iteration for row in folder.metrics().confirmed] == ["found"]
   assert len(device.contents) == 1
+
+
+def test_a_share_is_first_searched_for_as_of_the_tables_session(folder, options):
+  """The largest network took 0.08 ms beside the table and 0.1 ms when the target was told."""
+  space, stream = space_of(NETWORK, 4), io.StringIO()
+  for facts, goals in (
+    ({"largest_ms": "0.08"}, {0.06: 0.048}),
+    ({"largest_ms": "0.001"}, {0.06: table(0.0).measure(space.smallest())}),
+    ({}, {}),  # of an earlier version
+  ):
+    problem = Problem(space, space.largest(), table(0.0, facts), 0.06)
+    given = Confirmation(folder, problem, options(), Progress(stream), {0.06: 0.6})
+    assert given.first_goals() == pytest.approx(goals)
+  assert stream.getvalue().splitlines()[0] == (
+    "  target 0.06 ms: beside the table the largest network took 0.08, so 0.048 is searched for"
+  )

@@ -5,7 +5,7 @@ import math
 import pytest
 from filter_meter import WIDE
 
-from nadv2_tf.pipeline.aim.correction import goal_between, scale_near
+from nadv2_tf.pipeline.aim.correction import scale_near
 from nadv2_tf.pipeline.aim.rounds import Attempt
 from nadv2_tf.search import Found
 
@@ -38,13 +38,3 @@ def test_a_table_that_is_off_by_another_scale_elsewhere_is_corrected_near_the_ne
   near = math.exp(0.1)
   pairs = [(near, 1.2 * near), (1.0, 1.3), (1 / near, 1.4 / near)]
   assert scale_near(1.0, pairs) == pytest.approx(1.2979, abs=1e-4)
-
-
-def test_the_first_goal_is_corrected_by_what_was_measured_on_both_sides():
-  # Measured 1.1 times as predicted at 1 ms, 1.21 times at 4 ms: at 2 ms, half-way in the
-  # logarithm, 1.1 * sqrt(1.1).
-  pairs = [(4.0 / 1.21, 4.0), (1.0 / 1.1, 1.0)]
-  for target, scale in ((0.5, 1.1), (1.0, 1.1), (2.0, 1.1**1.5), (4.0, 1.21), (9.0, 1.21)):
-    assert goal_between(target, pairs) == pytest.approx(target / scale), target
-  assert goal_between(2.0, pairs[:1]) == pytest.approx(2.0 / 1.21)
-  assert goal_between(2.0, [(1.0, 2.0), (1.0, 2.0)]) == pytest.approx(1.0)

@@ -9,7 +9,6 @@ from unittest import mock
 import pytest
 
 from nadv2_tf.pipeline.aim import amounts
-from nadv2_tf.pipeline.aim.ranges import range_of
 from nadv2_tf.pipeline.aim.rounds import Attempt, search_in_rounds
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.stages import search as search_stage
@@ -150,20 +149,6 @@ def test_a_network_that_nearly_uses_its_target_is_kept(start, folder, plug_in, s
   plug_in(milliseconds=slower_by(share))
   start(0.4)
   assert len(folder.metrics().rounds) == 1
-
-
-@pytest.mark.parametrize("share", [-0.2, 0.2])
-def test_what_the_range_told_of_the_table_spares_a_round(start, folder, plug_in, share):
-  milliseconds = slower_by(share)
-  measured = {name: milliseconds(spec.to_json().encode()) for name, spec in range_of(SPACE).items()}
-  folder.update_metrics(range={"measured_with": {}, "values": measured})
-  plug_in(milliseconds=milliseconds)
-  _, lines = start(0.4)
-  (one,) = folder.metrics().rounds
-  assert one.target == pytest.approx(0.4 / (1 + share))
-  assert 0.38 <= one.measured <= 0.404
-  assert folder.metrics().metric.target == 0.4
-  assert f"the table says {one.target:.4g} there; that is searched for" in "\n".join(lines)
 
 
 def test_what_the_searchs_steps_leave_is_not_searched_for_again():
