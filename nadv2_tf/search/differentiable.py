@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from nadv2_tf.option import check_options, option
 from nadv2_tf.search.distribution import Distribution
-from nadv2_tf.search.downhill import Downhill, HoldoutQuality, ResourceModels, accuracy_model
+from nadv2_tf.search.downhill import (
+  BISECTIONS,
+  Downhill,
+  HoldoutQuality,
+  ResourceModels,
+  accuracy_model,
+)
 from nadv2_tf.search.needs import SLOPES
 from nadv2_tf.search.problem import Asked, Candidate, Problem, Round, most_accurate
 from nadv2_tf.search.registry import OPTIMIZERS
@@ -153,12 +159,17 @@ class Differentiable:
     """See `Optimizer.check`: what the smallest network meets is reached."""
 
   def amount(self, problem: Problem) -> tuple[int, int]:
-    """See `Optimizer.amount`."""
+    """See `Optimizer.amount`; with "auto" in a super-network, which every command has."""
     targets = len(problem.targets)
-    if self._follows(problem):
+    if self.slopes != SURROGATE:
       return 2 * targets, targets * self.refit_samples
     iterations = math.ceil(self.surrogate_samples / BATCH) + targets * (self.refits + 1)
     return iterations, self.surrogate_samples + targets * self.refits * self.refit_samples
+
+  def most_steps(self, problem: Problem) -> int:
+    """How many steps downhill in the super-network a search takes at most."""
+    descents = 0 if self.slopes == SURROGATE else len(problem.targets) * (1 + BISECTIONS)
+    return descents * self.descent_steps
 
   def choose(self, scored: Sequence[Candidate], previous: Candidate | None = None) -> Candidate:
     """See `Optimizer.choose`: the best of a round; the first networks meet no target."""

@@ -125,5 +125,6 @@ def _on(
     super_full_step=step,
     super_step=step,
     sample=scored * one / FORWARD * (1 + share) / 2,
+    descend=simulation.descent_images * one,  # on one of them
     **networks,
   )

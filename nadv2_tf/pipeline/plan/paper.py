@@ -20,7 +20,7 @@ from nadv2_tf.pipeline.plan.simulation import Simulation, macs_meter
 from nadv2_tf.pipeline.stages import optimizers
 from nadv2_tf.pipeline.stages.racing import race_of
 from nadv2_tf.pipeline.stages.search import CALIBRATION_IMAGES
-from nadv2_tf.search import Problem
+from nadv2_tf.search import Differentiable, Problem
 from nadv2_tf.search.uniform import scaled_to
 
 if TYPE_CHECKING:
@@ -96,8 +96,12 @@ def simulation_on_paper(options: SearchOptions, space: SearchSpace) -> Simulatio
   target, *larger = sorted(share * largest for share in shares)
   problem = Problem(space, space.largest(), meter, target, tuple(larger))
   found = tuple(scaled_to(space, meter.measure, target) for target in problem.targets)
-  iterations, samples = optimizers.optimizer_of(options, problem).amount(problem)
-  return Simulation(iterations, samples, PROPOSE, (), found)
+  optimizer: Any = optimizers.optimizer_of(options, problem)
+  simulation = Simulation(*optimizer.amount(problem), PROPOSE, (), found)
+  if not isinstance(optimizer, Differentiable):
+    return simulation
+  descents = {"descent_steps": optimizer.most_steps(problem)}
+  return dataclasses.replace(simulation, **descents, descent_images=optimizer.descent_images)
 
 
 def _share(text: str, largest: float, is_counted: bool) -> float:
@@ -126,7 +130,9 @@ def costs_on_paper(
   """
   full, found = space.largest(), simulation.found[-1]
   batch, layers = given.train.batch_size, _layers(full)
-  step = speed.computing * (PASSES * MAC * batch * full.macs() + LAYER * layers)
+  of_image = PASSES * MAC * full.macs()
+  step = speed.computing * (of_image * batch + LAYER * layers)
+  descend = speed.computing * (of_image * simulation.descent_images + LAYER * layers)
   step *= SLICED if given.train.execution == "sliced" else 1.0
   scored = images_per_sample(given.search, images["holdout"])
   mean_macs = (full.macs() + found.macs()) / 2
@@ -140,6 +146,7 @@ def costs_on_paper(
     score_build=SCORE_TRACE * layers * speed.python,
     sample=speed.computing * (MAC * scored * mean_macs + SAMPLE_LAYER * layers),
     propose=PROPOSE * speed.python,
+    descend=descend,
     report=REPORT * speed.python,
     **TIMING,
   )

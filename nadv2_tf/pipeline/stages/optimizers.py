@@ -9,9 +9,11 @@ from nadv2_tf.option import options_of
 from nadv2_tf.pipeline.aim import amounts
 from nadv2_tf.search import (
   OPTIMIZERS,
+  Differentiable,
   MultiLayerCoordinateDescent,
   UnreachableTarget,
 )
+from nadv2_tf.search.differentiable import SURROGATE
 from nadv2_tf.search.needs import check_metric
 
 if TYPE_CHECKING:
@@ -78,6 +80,12 @@ def _settings(options: SearchOptions, name: str) -> dict:
   """Those of the given settings that the optimizer `name` has."""
   own = options_of(OPTIMIZERS[name])
   return {key: value for key, value in options.optimizer_settings.items() if key in own}
+
+
+def goes_downhill(options: SearchOptions) -> bool:
+  """Whether it is the loss of the super-network that is followed."""
+  own = OPTIMIZERS[options.search_optimizer]
+  return own is Differentiable and options.optimizer_settings["slopes"] != SURROGATE
 
 
 def mcd_of(options: SearchOptions) -> MultiLayerCoordinateDescent:

@@ -136,6 +136,12 @@ def check_workers(strategy: Any, options: SearchOptions) -> None:
       "values would differ. Measure a table first (nadv2-latency-table) and give "
       "--device=table:FILE, or search on one."
     )
+  if strategies.is_multi_worker(strategy) and optimizers.goes_downhill(options):
+    raise ValueError(
+      f"--search_optimizer={options.search_optimizer} goes downhill on one device, and several "
+      "workers, whose last digits may differ, could end in different places. Take "
+      "--slopes=surrogate, or search on one."
+    )
 
 
 @dataclasses.dataclass(frozen=True)

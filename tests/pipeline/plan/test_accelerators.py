@@ -122,6 +122,19 @@ def test_more_accelerators_train_and_score_faster(given):
   assert one["search"] - proposals == pytest.approx(8 * (eight["search"] - proposals))
 
 
+def test_steps_downhill_run_on_one_accelerator(given, options):
+  settings = {"search_optimizer": "differentiable", "descent_steps": 30, "descent_images": 20}
+  given.search = options("macs", target="60%,50%", **settings)
+  eight, counts, _ = plan_of(given, "8 x 100 images/s")
+  # Two targets, nine weights at most of each; 20 images at 100 a second.
+  assert counts.descent_steps == 2 * 9 * 30 and (counts.iterations, counts.samples) == (4, 20)
+  assert eight["search"] > 2 * 9 * 30 * 20 / 100
+  given.search = options("macs", target="60%,50%", slopes="surrogate", **settings)
+  _, counts, _ = plan_of(given)
+  # Two rounds of a hundred networks, for each target four refits of ten and what is found.
+  assert counts.descent_steps == 0 and (counts.iterations, counts.samples) == (12, 180)
+
+
 @pytest.mark.parametrize(
   "optimizer", ["mcd", "scd", "random", "evolution", "hurricane", "layernas", "uniform"]
 )

@@ -6,6 +6,7 @@ import pytest
 
 from nadv2_tf.options.search import optimizer_names
 from nadv2_tf.pipeline.stages import optimizers
+from nadv2_tf.pipeline.stages.search import check_workers
 from nadv2_tf.resources import MacsMeter
 from nadv2_tf.search import (
   OPTIMIZERS,
@@ -24,6 +25,7 @@ from nadv2_tf.search import (
   UnreachableTarget,
   minimize,
 )
+from nadv2_tf.training import strategies
 
 
 @pytest.fixture
@@ -85,6 +87,14 @@ BRIEF = {
   "differentiable": {"refits": 1, "descent_steps": 10, "predictor_samples": 30},
   "fp_nas": {"search_steps": 5},
 }
+
+
+def test_several_workers_go_downhill_in_nothing_of_their_own(options, monkeypatch):
+  monkeypatch.setattr(strategies, "is_multi_worker", lambda strategy: True)
+  with pytest.raises(ValueError, match="downhill on one device, .* Take --slopes=surrogate"):
+    check_workers(None, options("macs", search_optimizer="differentiable"))
+  check_workers(None, options("macs", search_optimizer="differentiable", slopes="surrogate"))
+  check_workers(None, options("macs"))
 
 
 @pytest.mark.parametrize("name", optimizer_names())
