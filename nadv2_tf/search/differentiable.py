@@ -41,6 +41,8 @@ BATCH = 50
 AUTO, SUPER_NETWORK, SURROGATE = "auto", "super_network", "surrogate"
 #: a descent in the super-network takes a while, so its weight is bisected until the target is used
 ENOUGH = 0.97
+#: of the first logits there towards the full width: the largest network is the most probable
+START_LEAN = 6.0
 
 
 @OPTIMIZERS.register("differentiable")
@@ -72,8 +74,8 @@ class Differentiable:
     descent_images: hold-out images of a step in the super-network.
 
   Differs from the paper, which trains the weights in turn with the architecture: they stay those of
-  the super-network, and probabilities begin near the target, where networks are that it was trained
-  for. How the paper finds its coefficient and what it draws is not known to us.
+  the super-network, and probabilities begin near the largest network, whose weights are good in any
+  super-network. How the paper finds its coefficient and what it draws is not known to us.
   """
 
   trains_samples: ClassVar[bool] = False
@@ -151,9 +153,9 @@ class Differentiable:
     if stage.slopes is None or not self._follows(stage):
       model = accuracy_model(stage.space, list(known.values()))
       return Downhill(stage, model, resource, *steps)
-    near = Distribution.near(stage.space, functools.partial(is_within, stage))
+    start = Distribution.factorised(stage.space, START_LEAN)
     quality = HoldoutQuality(stage.slopes, self.descent_images)
-    return Downhill(stage, quality, resource, *steps, near, ENOUGH, stage.slopes.once)
+    return Downhill(stage, quality, resource, *steps, start, ENOUGH, stage.slopes.once)
 
   def check(self, problem: Problem) -> None:
     """See `Optimizer.check`: what the smallest network meets is reached."""
@@ -204,14 +206,20 @@ class Differentiable:
   def _proposed(
     self, stage: Problem, distribution: Distribution, distinct: Distinct, rng: random.Random
   ) -> tuple[NetworkSpec, ...]:
-    """The most probable network within the target, and new ones that the distribution draws."""
-    space = stage.space
-    mode = space.decode(distribution.mode_within(functools.partial(is_within, stage)))
-    key = space.encode(mode)
+    """The most probable network within the target, and new ones that the distribution draws.
+
+    In the super-network, whose weight of the resource is searched for less closely, also one near
+    it that uses the target up.
+    """
+    space, met = stage.space, functools.partial(is_within, stage)
+    rows = [distribution.mode_within(met)]
+    if self._follows(stage) and self.refit_samples > 1:
+      rows.append(distribution.mode_filling(met))
+    modes = {space.encode(spec): spec for spec in map(space.decode, rows)}
 
     def draw() -> NetworkSpec | None:
       row = distribution.row(distribution.draw(rng))
       spec = space.decode(row)
-      return spec if space.encode(spec) != key and is_within(stage, row) else None
+      return spec if space.encode(spec) not in modes and is_within(stage, row) else None
 
-    return (mode, *distinct.draw(draw, self.refit_samples - 1))
+    return (*modes.values(), *distinct.draw(draw, self.refit_samples - len(modes)))

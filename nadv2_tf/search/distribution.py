@@ -24,6 +24,8 @@ Draw: TypeAlias = tuple[int, ...]
 HALVINGS = 20
 #: a lean with which nearly all networks drawn are the smallest, or the largest
 STRONGEST_LEAN = 50.0
+#: a weight of the size of options that no logit stands against
+MOST_PREFERENCE = 1e6
 
 
 @dataclasses.dataclass
@@ -227,6 +229,25 @@ class Distribution:
       middle = (low + high) / 2
       low, high = (low, middle) if is_met_by(self.mode(middle)) else (middle, high)
     return self.mode(high)
+
+  def mode_filling(self, is_met_by: Callable[[tuple[int, ...]], bool]) -> tuple[int, ...]:
+    """A network near the most probable one that leaves as little as it can of what is allowed.
+
+    The size of each option counts for it, by a weight that is as large as it can be. It is
+    `mode_within` where the most probable network is above what is allowed.
+    """
+    row = self.mode_within(is_met_by)
+    if row != self.mode():
+      return row
+    low, high = 0.0, 1.0
+    while is_met_by(self.mode(-high)):
+      if high > MOST_PREFERENCE:
+        return self.mode(-high)
+      low, high = high, high * 4
+    for _ in range(HALVINGS):
+      middle = (low + high) / 2
+      low, high = (middle, high) if is_met_by(self.mode(-middle)) else (low, middle)
+    return self.mode(-low)
 
 
 def _joined(variables: Sequence[Variable]) -> Variable:

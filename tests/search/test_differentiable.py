@@ -60,7 +60,7 @@ class Sloping:
     return self._bench.rows[tuple(row)][0]
 
 
-FOLLOWING = Differentiable(refit_samples=5, descent_steps=60, predictor_samples=300)
+FOLLOWING = Differentiable(refit_samples=5, descent_steps=120, predictor_samples=300)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
@@ -78,8 +78,8 @@ def test_a_descent_sees_one_batch_after_the_other_and_each_weight_the_same():
   bench = TabularBenchmark.from_csv(TABLE)
   sloping = Sloping(bench)
   minimize(bench.problem(0.5), FOLLOWING, sloping)
-  descents = len(sloping.batches) // 60
-  assert descents >= 2 and sloping.batches == [(step, 64) for step in range(60)] * descents
+  descents = len(sloping.batches) // 120
+  assert descents >= 2 and sloping.batches == [(step, 64) for step in range(120)] * descents
 
 
 def test_several_targets_and_a_limit_are_met_going_downhill(tmp_path):

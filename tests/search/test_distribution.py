@@ -120,6 +120,19 @@ def test_the_mode_within_a_limit_gives_up_what_is_improbable_first():
   assert distribution.mode_within(lambda row: sum(row) <= 9) == (2, 0, 3, 4)
 
 
+def test_a_mode_that_fills_a_limit_takes_what_is_least_improbable():
+  distribution = Distribution.factorised(SPACE)
+  # The first block would as soon have 6 filters as none, the second hardly wants its 8.
+  distribution.move([[1.0, 0.0], [0.1, 0.0, 0.0], [1.0, 0.0], [9.0, 0.0]], 1.0)
+  assert distribution.mode() == (2, 0, 3, 4)
+  assert distribution.mode_filling(lambda row: sum(row) <= 16) == (2, 6, 3, 4)
+  assert distribution.mode_filling(lambda row: sum(row) <= 9) == (2, 0, 3, 4)
+  assert distribution.mode_filling(lambda row: True) == (4, 6, 5, 8)
+  distribution.move([[0.0, 9.0], [0.0, 0.0, 9.0], [0.0, 9.0], [0.0, 99.0]], 1.0)
+  within = distribution.mode_within(lambda row: sum(row) <= 20)
+  assert distribution.mode_filling(lambda row: sum(row) <= 20) == within
+
+
 def test_where_only_the_smallest_network_is_within_it_is_found_against_any_odds():
   distribution = Distribution.factorised(SPACE)
   distribution.move([[0.0, 1e9], [0.0, 0.0, 1e9], [0.0, 1e9], [0.0, 1e9]], 1.0)

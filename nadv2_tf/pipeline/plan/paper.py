@@ -96,12 +96,14 @@ def simulation_on_paper(options: SearchOptions, space: SearchSpace) -> Simulatio
   target, *larger = sorted(share * largest for share in shares)
   problem = Problem(space, space.largest(), meter, target, tuple(larger))
   found = tuple(scaled_to(space, meter.measure, target) for target in problem.targets)
-  optimizer: Any = optimizers.optimizer_of(options, problem)
-  simulation = Simulation(*optimizer.amount(problem), PROPOSE, (), found)
-  if not isinstance(optimizer, Differentiable):
-    return simulation
-  descents = {"descent_steps": optimizer.most_steps(problem)}
-  return dataclasses.replace(simulation, **descents, descent_images=optimizer.descent_images)
+  optimizer = optimizers.optimizer_of(options, problem)
+  iterations, samples = optimizer.amount(problem)
+  steps, images = 0, 0
+  if isinstance(optimizer, Differentiable):
+    steps, images = optimizer.most_steps(problem), optimizer.descent_images
+  return Simulation(
+    iterations, samples, PROPOSE, (), found, descent_steps=steps, descent_images=images
+  )
 
 
 def _share(text: str, largest: float, is_counted: bool) -> float:
