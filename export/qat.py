@@ -10,7 +10,14 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from nadv2_tf.export.quantizers import set_output_range, tfmot_keras
+from nadv2_tf.export import ranges
+from nadv2_tf.export.quantizers import (
+  largest_weight,
+  make_room_for_bias,
+  output_range,
+  set_output_range,
+  tfmot_keras,
+)
 from nadv2_tf.export.twin import twin
 from nadv2_tf.tasks.augmentation import Augmentation
 
@@ -96,6 +103,7 @@ def train(
     if report:
       report(step + 1, steps, loss)
   model(calibration[: options.batch_size], training=True)  # the ranges of the final weights
+  widen(model)
   return model
 
 
@@ -118,6 +126,37 @@ def calibrate(
       highs[name] = max(highs[name], float(tf.reduce_max(values)))
   for name, wrapper in wrappers.items():
     set_output_range(wrapper, lows[name], highs[name])
+
+
+def widen(model: tf_keras.Model) -> None:
+  """Widens the ranges of a quantized twin where int8 could not work with them.
+
+  From the images on: a range that was widened counts for the layers after it.
+  """
+  for wrapper in model.layers:
+    if isinstance(wrapper, tfmot_keras.QuantizeWrapperV2):
+      given = wrapper.input if isinstance(wrapper.input, list) else [wrapper.input]
+      inputs = [ranges.step(*found) for found in map(_range_of, given) if found]
+      weight = largest_weight(wrapper)
+      if weight is not None:
+        make_room_for_bias(wrapper, *inputs)
+        made_in = inputs[0] * weight / ranges.KERNEL_STEPS
+      elif isinstance(wrapper.layer, tf_keras.layers.Multiply):
+        made_in = math.prod(inputs)
+      else:
+        made_in = max(inputs, default=0.0)
+      set_output_range(wrapper, *ranges.widened(*output_range(wrapper), made_in, inputs))
+
+
+def _range_of(tensor: Tensor) -> tuple[float, float] | None:
+  """The range that a tensor of a quantized twin has in int8; None of the images."""
+  layer = tensor._keras_history.layer
+  if isinstance(layer, tfmot_keras.QuantizeWrapperV2):
+    return output_range(layer)
+  if isinstance(layer, tf_keras.layers.Activation):
+    return 0.0, 1.0  # of a sigmoid, the one that is not wrapped
+  # What is padded, pooled or sliced has the range that it had.
+  return None if isinstance(layer, tf_keras.layers.InputLayer) else _range_of(layer.input)
 
 
 def _step(

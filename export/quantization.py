@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nadv2_tf import stopwatch
+from nadv2_tf.export import ranges
 from nadv2_tf.export.quiet import quiet_stderr
 from nadv2_tf.options.export import MIXED, QUANTIZATIONS, check_together
 
@@ -105,7 +106,21 @@ def convert(concrete_function: ConcreteFunction, quantization: Quantization | No
   if quantization.float_layers:
     return PartlyInt8(concrete_function, quantization).convert(quantization.float_layers)
   with stopwatch.part("files"), _quietly():
-    return _converter(concrete_function, quantization).convert()
+    converter = _converter(concrete_function, quantization)
+    return _int8(converter) if quantization.mode == "int8" else converter.convert()
+
+
+def _int8(converter: tf.lite.TFLiteConverter) -> bytes:
+  """What the converter gives, which calibrates and quantizes, with `ranges` seen to in between."""
+  from tensorflow.lite.python.convert import mlir_quantize
+
+  converter._experimental_calibrate_only = True
+  content: bytes = mlir_quantize(
+    ranges.with_wide_ranges(converter.convert()),
+    input_data_type=converter.inference_input_type,
+    output_data_type=converter.inference_output_type,
+  )
+  return content
 
 
 class PartlyInt8:
@@ -185,11 +200,14 @@ def _calibration(quantization: Quantization) -> Iterator[list[np.ndarray]]:
 def _debugger(converter, images):
   import tensorflow as tf
 
-  return tf.lite.experimental.QuantizationDebugger(
+  debugger = tf.lite.experimental.QuantizationDebugger(
     converter=converter,
     debug_dataset=lambda: ([image[None]] for image in images),
     debug_options=tf.lite.experimental.QuantizationDebugOptions(),
   )
+  debugger.calibrated_model = ranges.with_wide_ranges(debugger.calibrated_model)
+  debugger.options = debugger.options  # it quantizes again
+  return debugger
 
 
 def _errors(debugger: Any, spreads: Mapping[str, float]) -> list[LayerError]:

@@ -12,10 +12,16 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 import tf_keras
 
+from nadv2_tf.export.ranges import KERNEL_STEPS
+
 if TYPE_CHECKING:
   from collections.abc import Mapping, Sequence
 
   from nadv2_tf.types import Tensor
+
+
+#: in steps of a bias: half of what int32 holds, for rounding
+LARGEST_BIAS = 2.0**30
 
 
 def _import_quietly():
@@ -127,3 +133,33 @@ def set_output_range(wrapper: tf_keras.layers.Layer, low: float, high: float) ->
   ranges = wrapper._output_quantizer_vars
   ranges["min_var"].assign(min(float(low), 0.0))
   ranges["max_var"].assign(max(float(high), 0.0))
+
+
+def output_range(wrapper: tf_keras.layers.Layer) -> tuple[float, float]:
+  """The range of a wrapped layer's output."""
+  ranges = wrapper._output_quantizer_vars
+  return float(ranges["min_var"]), float(ranges["max_var"])
+
+
+def largest_weight(wrapper: tf_keras.layers.Layer) -> float | None:
+  """The largest weight of a wrapped layer's kernel by size; None of a layer without one."""
+  found = [float(tf.reduce_max(tf.abs(weight))) for weight, *_ in wrapper._weight_vars]
+  return max(found, default=None)
+
+
+def make_room_for_bias(wrapper: tf_keras.layers.Layer, input_step: float) -> None:
+  """Widens the ranges of kernels, channel by channel, until int32 holds the bias in their steps.
+
+  A channel whose weights are all 0 has no range, and its bias would be cut off in silence. After
+  calibration the converter sees to it; of fake quantization it takes the ranges as they are.
+
+  Args:
+    wrapper: a wrapped layer with a kernel and a bias.
+    input_step: of the layer's input; with 0, of images that are all black, nothing is widened.
+  """
+  if not input_step:
+    return
+  for _, _, kernel in wrapper._weight_vars:
+    least = KERNEL_STEPS * tf.abs(wrapper.layer.bias) / (input_step * LARGEST_BIAS)
+    kernel["max_var"].assign(tf.maximum(kernel["max_var"], least))
+    kernel["min_var"].assign(-kernel["max_var"])

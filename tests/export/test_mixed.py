@@ -126,7 +126,8 @@ def test_exactly_the_chosen_blocks_are_int8(of_all_kinds, examples, int8):
 def test_blocks_of_networks_like_other_peoples(name, randomise):
   spec, rng = READ_NETWORKS[name], random.Random(0)
   images = np.random.default_rng(4).normal(size=(4, *spec.input_shape)).astype(np.float32)
-  made = MixedFiles(concrete_function(randomise(stand_alone(spec), seed=3, shift=0.1)), images)
+  network = randomise(stand_alone(spec), seed=3, shift=0.1)  # whose variables a function only sees
+  made = MixedFiles(concrete_function(network), images)
   assert len(made.blocks) > 5
   for _ in range(4):
     int8 = set(rng.sample(made.blocks, rng.randint(1, len(made.blocks) - 1)))

@@ -112,3 +112,19 @@ def test_trained_file_is_integer_throughout(network, spec, examples):
     if step["op_name"] == "DEPTHWISE_CONV_2D":
       kernel = details[step["inputs"][1]]
       assert len(kernel["quantization_parameters"]["scales"]) == kernel["shape"][3]
+
+
+def test_trained_files_of_dead_units_and_of_kernels_of_zeros(network, spec, examples):
+  """A squeeze that is always 0, and channels of which nothing but the bias is left."""
+  reduce = network.get_layer("block02_squeeze_reduce")
+  reduce.bias.assign(np.full(reduce.bias.shape, -1000.0))
+  kernel = network.get_layer("block05_expansion").kernel
+  kernel.assign(np.where(np.arange(kernel.shape[-1]) < 3, 0.0, kernel))
+  shift = network.get_layer("block05_expansion_norm").beta
+  shift.assign(np.where(np.arange(shift.shape[0]) < 3, 4.0, shift))
+  images = examples.inputs()
+  options = qat.QatOptions(epochs=0, batch_size=16, learning_rate=1e-6)
+  trained = qat.train(network, spec, examples, images, options)
+  content = convert(concrete_function(trained), Quantization("int8_qat"))
+  found = parity.compare(trained(images, training=False), predictor(content)(images))
+  assert found.rms_difference < 0.05 * found.spread
