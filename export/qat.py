@@ -145,7 +145,10 @@ def widen(model: tf_keras.Model) -> None:
         made_in = math.prod(inputs)
       else:
         made_in = max(inputs, default=0.0)
-      set_output_range(wrapper, *ranges.widened(*output_range(wrapper), made_in, inputs))
+      found = output_range(wrapper)
+      wanted = ranges.widened(*found, made_in, inputs)
+      if wanted != found:
+        set_output_range(wrapper, *wanted)
 
 
 def _range_of(tensor: Tensor) -> tuple[float, float] | None:

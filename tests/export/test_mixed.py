@@ -94,7 +94,8 @@ def losses(files, images, loss, tmp_path_factory):
 @pytest.fixture(scope="module")
 def of_all_kinds(spec, randomise, examples):
   """The files of the network that the other tests of exports have."""
-  return MixedFiles(concrete_function(randomise(stand_alone(spec), seed=3)), examples.inputs())
+  network = randomise(stand_alone(spec), seed=3)
+  return MixedFiles(concrete_function(network), examples.inputs())
 
 
 # --- what is in a file
