@@ -75,11 +75,11 @@ def test_weights_that_are_trained_in_turn_are_not_searched_with(options):
 
 
 def test_the_steps_downhill_of_a_search_are_counted(options):
-  given = options("macs", search_optimizer="differentiable", descent_steps=20, predictor_samples=50)
+  given = options("macs", search_optimizer="differentiable", descent_steps=60, predictor_samples=50)
   target = [0.6 * SPACE.largest().macs()]
   simulated = simulate(given, SPACE, macs_meter(), target, (), 0)
   # Of each weight of the resource as many; at least two are tried, and at most nine.
-  assert simulated.descent_steps in range(40, 181, 20) and simulated.descent_images == 64
+  assert simulated.descent_steps in range(120, 541, 60) and simulated.descent_images == 64
   assert simulated.samples <= 10 and simulated.found[0].macs() <= target[0]
   modelled = options("macs", search_optimizer="differentiable", refits=1, slopes="surrogate")
   assert simulate(modelled, SPACE, macs_meter(), target, (), 0).descent_steps == 0
