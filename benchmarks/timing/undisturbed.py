@@ -27,7 +27,7 @@ WAITING_SECONDS = 5e-6
 QUANTILE = 0.1
 #: undisturbed runs whose median lies further above the latency than this share of it were slowed by
 #: what takes no processor: memory that others use as well
-UNEVEN = 0.15
+UNEVEN = 0.06
 #: with fewer undisturbed runs nobody can tell, unless fewer runs were asked for
 FEWEST = 10
 TASKS = pathlib.Path("/proc/self/task")
