@@ -26,14 +26,14 @@ def test_waiting_for_a_processor_is_a_disturbance(wall, cpu, threads, expected):
 
 
 def test_the_latency_is_the_tenth_percentile_of_the_undisturbed_runs():
-  # Undisturbed: 0.100, 0.101, ... 0.119 s, of which two of twenty are smaller than 0.102.
-  quiet = [(0.10 + 0.001 * index, 0.10 + 0.001 * index) for index in range(20)]
+  # Undisturbed: 0.1000, 0.1005, ... 0.1095 s, of which two of twenty are smaller than 0.101.
+  quiet = [(0.10 + 0.0005 * index, 0.10 + 0.0005 * index) for index in range(20)]
   waited = [(0.05, 0.02)] + [(3.0, 0.1)] * 9
   found = undisturbed.summary(waited + quiet, threads=1, asked=10)
-  assert found["value_ms"] == pytest.approx(102)
+  assert found["value_ms"] == pytest.approx(101)
   assert found["disturbed"] == pytest.approx(10 / 30) and found["runs"] == 30
-  # Of all 30 sorted: 0.05, then the twenty, then nine of 3.0; the 15th and 16th are 0.113, 0.114.
-  assert found["median_ms"] == pytest.approx(113.5) and found["p95_ms"] == 3000
+  # Of all 30 sorted: 0.05, then the twenty, then nine of 3.0; the 15th and 16th are 0.1065, 0.107.
+  assert found["median_ms"] == pytest.approx(106.75) and found["p95_ms"] == 3000
   assert found["smallest_ms"] == 50 and found["doubt"] == ""
   assert found["statistic"] == "undisturbed"
 
