@@ -1,4 +1,4 @@
-# make demo   sets up .venv and runs the whole job on embedded data (2 cores: about 4 minutes)
+# make demo   sets up .venv and runs the whole job on embedded data (2 cores: about 3 minutes)
 # make test   sets up .venv and runs the test suite                 (2 cores: about 12 minutes)
 # make quick  the part of the suite that another version of Python could break
 # make check  formatter, linter and type checker

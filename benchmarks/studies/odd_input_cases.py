@@ -38,11 +38,12 @@ count=50 first=700 curr=710 min=690 max=720 avg=705 std=5
 Inference timings in us: Init: 100, First inference: 900, Warmup (avg): 750, Inference (avg): 705
 """
 SEARCH = ("--target=80%", "--samples_per_iteration=2", "--layers_per_sample=3", "--tighten=0")
-TINY_RUN = (
-  *(f"--backbone={BACKBONE}", f"--image_size={SIZE}", "--holdout=4", "--batch_size=4"),
-  *("--subnetworks_per_batch=2", "--epochs=1", "--full_epochs=1", "--finetune_epochs=1"),
-  *SEARCH,
+NETWORK = f"--backbone={BACKBONE}"
+TRAINING = (
+  *(f"--image_size={SIZE}", "--holdout=4", "--batch_size=4", "--subnetworks_per_batch=2"),
+  *("--epochs=1", "--full_epochs=1"),
 )
+RUN = (*TRAINING, "--finetune_epochs=1", *SEARCH, "--metric=macs")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,13 +90,13 @@ def _export(data: str) -> Reader:
 
 
 _FOLDER, _NPZ = "folder:{there}", "npz:{file}"
-_TRAIN = ("--output={output}", *TINY_RUN[:7])
+_TRAIN = ("--output={output}", NETWORK, *TRAINING)
 _ON_DATA = "--data=npz:{given}/data.npz"
 _DEPTH = Reader("evaluate", ("--network={given}/depth.keras", "--data=folder:{there}"))
 _TIME = ("--runs=1", "--repeats=1", "--seconds=0", "--attempts=1")
 _REPORT = Reader("report", ("--output={there}",))
 _FINETUNE = Reader("finetune", ("--output={there}", "--finetune_epochs=1"))
-_RUN = ("--output={output}", *TINY_RUN[1:], "--metric=macs")
+_RUN = ("--output={output}", *RUN)
 _PHOTOS = tuple(
   Input(
     f"photos_{kind}/{part}/bee/3.{kind}",
@@ -108,7 +109,7 @@ _PHOTOS = tuple(
       *(
         [
           Reader("train", ("--data=folder:{there}", *_TRAIN)),
-          Reader("run", ("--data=folder:{there}", *_RUN, f"--backbone={BACKBONE}")),
+          Reader("run", ("--data=folder:{there}", *_RUN, NETWORK)),
         ]
         if kind == "jpg"
         else []
@@ -231,10 +232,10 @@ def make(folder: pathlib.Path, forked: Callable[..., None]) -> None:
   _script(programs / "adb", words)
   forked(_write_networks, folder)
   data = f"--data=npz:{folder / 'data.npz'}"
-  forked(call, "run", *TINY_RUN, "--metric=macs", data, f"--output={folder / 'run'}")
-  forked(call, "train", *TINY_RUN[:7], data, f"--output={folder / 'trained'}")
+  forked(call, "run", NETWORK, *RUN, data, f"--output={folder / 'run'}")
+  forked(call, "train", NETWORK, *TRAINING, data, f"--output={folder / 'trained'}")
   table = f"--output={folder / 'trained' / 'table.csv'}"
-  forked(call, "latency-table".replace("-", "_"), f"--backbone={BACKBONE}",
+  forked(call, "latency_table", NETWORK,
          f"--image_size={SIZE}", "--check_networks=0", table)  # fmt: skip
 
 

@@ -21,6 +21,8 @@ LIMITS_OF_MIXED = {
   "max_size": ", such as 2e6 or 2M, or a share such as 40%",
   "max_latency": ", such as 12.5, or a share such as 70%",
 }
+#: options of a mixed file alone
+OF_MIXED = (*LIMITS_OF_MIXED, "float_table", "int8_table")
 
 
 def check_together(quantization: str, integer_io: bool, float_layers: int) -> None:

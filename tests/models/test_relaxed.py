@@ -6,6 +6,7 @@ import numpy as np
 import other_networks
 import pytest
 import tensorflow as tf
+from shares import one_hot, soft
 
 from nadv2_tf.models import super_network
 from nadv2_tf.models.relaxed import run_relaxed
@@ -30,21 +31,6 @@ DECODER = NetworkSpec(
   (Skip(0, 2),),
 )
 NETWORKS = [CLASSIFIER, DECODER, *other_networks.NETWORKS.values()]
-
-
-def one_hot(space, spec):
-  """The shares of one sub-network."""
-  most = max(len(decision.choices) for decision in space.decisions)
-  row = zip(space.decisions, space.encode(spec), strict=True)
-  return np.eye(most)[[one.choices.index(value) for one, value in row]]
-
-
-def soft(space, seed):
-  """Shares that are all between 0 and 1."""
-  rng, found = np.random.default_rng(seed), one_hot(space, space.largest()) * 0
-  for row, decision in zip(found, space.decisions, strict=True):
-    row[: len(decision.choices)] = rng.dirichlet([3.0] * len(decision.choices))
-  return found
 
 
 def some_specs(space):

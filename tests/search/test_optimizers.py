@@ -5,6 +5,7 @@ import random
 import zlib
 
 import pytest
+from quick_optimizers import QUICK
 from rounds import answered
 from toy import SPACE
 
@@ -16,19 +17,7 @@ from nadv2_tf.resources.latency_table import LatencyTable
 from nadv2_tf.search import (
   OPTIMIZERS,
   Candidate,
-  Differentiable,
-  Evolution,
-  Flash,
-  FpNas,
-  Hurricane,
-  IntegerProgram,
-  LayerNAS,
-  MultiLayerCoordinateDescent,
-  NetAdaptV1,
   Problem,
-  RandomSearch,
-  SingleLayerCoordinateDescent,
-  UniformScaling,
   UnmetNeed,
   UnreachableTarget,
   minimize,
@@ -37,22 +26,6 @@ from nadv2_tf.search import (
 MACS, PARAMETERS = MacsMeter().measure, ParametersMeter().measure
 LARGEST, SMALLEST = MACS(SPACE.largest()), MACS(SPACE.smallest())
 
-QUICK = {
-  "differentiable": Differentiable(12, 2, 3, 20, predictor_samples=20),
-  "evolution": Evolution(8, 3, 4, 0.2, 2, 5),
-  "flash": Flash(flash_samples=6, width_levels=1),
-  "fp_nas": FpNas(6, 0.5, step_size=1.0),
-  "hurricane": Hurricane(8, 3, 4, 0.2, 2, 3),
-  "layernas": LayerNAS(6, 2, 3),
-  "integer_program": IntegerProgram(
-    "regressed", gain_samples=6, width_levels=2, program_rounds=1, program_solutions=1
-  ),
-  "mcd": MultiLayerCoordinateDescent(6, 3, 0.1),
-  "netadaptv1": NetAdaptV1(0.1, 0.98),
-  "random": RandomSearch(40),
-  "scd": SingleLayerCoordinateDescent(0.1, 0.98),
-  "uniform": UniformScaling(),
-}
 NAMES = sorted(QUICK)
 #: those that draw nothing
 DETERMINISTIC = {"layernas", "netadaptv1", "uniform"}

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from bright_halves import bright_halves
 from PIL import Image
 
 from nadv2_tf.models import stand_alone, super_network
@@ -14,7 +15,6 @@ from nadv2_tf.resources import MacsMeter
 from nadv2_tf.search import FpNas, Problem
 from nadv2_tf.search.in_turn import Turns
 from nadv2_tf.tasks.classification import Classification
-from nadv2_tf.tasks.examples import Examples
 from nadv2_tf.tasks.records import Files
 from nadv2_tf.tasks.stream import streamed
 from nadv2_tf.training.checkpoints.folder import Checkpoints
@@ -38,13 +38,7 @@ class PowerCut(Exception):
 
 @pytest.fixture(scope="module")
 def examples():
-  """130 images of two classes: a bright left or right half."""
-  rng = np.random.default_rng(0)
-  labels = rng.integers(0, 2, 130)
-  images = rng.integers(0, 100, (130, 8, 8, 1))
-  for image, label in zip(images, labels, strict=True):
-    image[:, 4 * label : 4 * label + 4] += 120
-  return Examples(images.astype(np.uint8), labels.astype(np.int64))
+  return bright_halves(130)
 
 
 @pytest.mark.parametrize(("share", "l2"), [(0.0, 0.5), (0.25, 0.0)])

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from jax_process import run_on_jax
+from shares import one_hot, soft
 
 from nadv2_tf.models import super_network
 from nadv2_tf.tasks.classification import Classification
@@ -66,17 +67,6 @@ class _Margin(Classification):
     return outputs[:, 0] - outputs[:, 1]
 
 
-def _shares(space, rng):
-  """Shares of all options, and of the largest network alone."""
-  most = max(len(decision.choices) for decision in space.decisions)
-  shares = np.zeros((2, len(space), most))
-  for row, decision in enumerate(space.decisions):
-    count = len(decision.choices)
-    shares[0, row, :count] = rng.dirichlet([2.0] * count)
-    shares[1, row, count - 1] = 1
-  return shares
-
-
 def test_training_and_scoring_agree_with_tensorflow(tmp_path, tiny_space, randomise):
   keras.utils.set_random_seed(1)
   rng = np.random.default_rng(2)
@@ -87,7 +77,7 @@ def test_training_and_scoring_agree_with_tensorflow(tmp_path, tiny_space, random
   draws = random.Random(4)
   specs = [tiny_space.sample(draws) for _ in range(4)]
   rows = [tiny_space.encode(spec) for spec in specs]
-  shares = _shares(tiny_space, rng)
+  shares = np.stack([soft(tiny_space, 5), one_hot(tiny_space, tiny_space.largest())])
   arrays = {"images": images, "labels": examples.labels, "rows": rows, "shares": shares}
   np.savez(tmp_path / "inputs.npz", **arrays)
   model.save_weights(tmp_path / "before.weights.h5")

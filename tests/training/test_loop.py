@@ -7,12 +7,12 @@ import threading
 import keras
 import numpy as np
 import pytest
+from bright_halves import bright_halves
 
 from nadv2_tf.models import slice_network, stand_alone, super_network
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head, InvertedResidual
 from nadv2_tf.tasks.classification import Classification
-from nadv2_tf.tasks.examples import Examples
 from nadv2_tf.training.loop import TrainingLoop
 from nadv2_tf.training.recalibration import recalibrate
 from nadv2_tf.training.recipe import Recipe
@@ -38,13 +38,7 @@ def space():
 
 @pytest.fixture(scope="module")
 def examples():
-  """256 images of two classes: a bright left or right half in noise."""
-  rng = np.random.default_rng(0)
-  labels = rng.integers(0, 2, 256)
-  images = rng.integers(0, 100, (256, 8, 8, 1))
-  for image, label in zip(images, labels, strict=True):
-    image[:, 4 * label : 4 * label + 4] += 120
-  return Examples(images.astype(np.uint8), labels.astype(np.int64))
+  return bright_halves(256)
 
 
 @pytest.fixture(scope="module")

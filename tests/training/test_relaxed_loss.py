@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 import tensorflow as tf
+from shares import one_hot
 
 from nadv2_tf.models import super_network
 from nadv2_tf.resources import MacsMeter
@@ -48,12 +49,6 @@ def evaluator(model, images):
   return SharedWeightsEvaluator(model, TASK, images.take(slice(12)), images.take(slice(12, 20)))
 
 
-def _shares(spec):
-  most = max(len(decision.choices) for decision in SPACE.decisions)
-  row = zip(SPACE.decisions, SPACE.encode(spec), strict=True)
-  return np.eye(most)[[one.choices.index(value) for one, value in row]]
-
-
 def test_the_loss_of_a_sub_network_is_its_loss(model, images, evaluator):
   rng = random.Random(2)
   for spec in (SPACE.largest(), SPACE.smallest(), SPACE.sample(rng), SPACE.sample(rng)):
@@ -61,21 +56,21 @@ def test_the_loss_of_a_sub_network_is_its_loss(model, images, evaluator):
     batch = images.take(np.arange(8, 16) % 12)
     outputs = run_sliced(model, tf.constant(batch.inputs()), tf.constant(SPACE.encode(spec)))
     expected = float(tf.reduce_mean(TASK.loss(batch.labels, outputs)))
-    found, slopes = evaluator.loss_slopes(_shares(spec), 1, 8)
+    found, slopes = evaluator.loss_slopes(one_hot(SPACE, spec), 1, 8)
     assert found == pytest.approx(expected, rel=1e-5)
-    assert slopes.shape == _shares(spec).shape and np.isfinite(slopes).all() and slopes.any()
+    assert slopes.shape == one_hot(SPACE, spec).shape and np.isfinite(slopes).all() and slopes.any()
   assert evaluator.loss_slopes.traces == 1
 
 
 def test_fewer_images_than_asked_for_are_all_of_them(evaluator):
-  shares = _shares(SPACE.largest())
+  shares = one_hot(SPACE, SPACE.largest())
   few, _ = evaluator.loss_slopes(shares, 0, 12)
   assert evaluator.loss_slopes(shares, 5, 500)[0] == pytest.approx(few)
 
 
 def test_going_down_the_slopes_lowers_the_loss(evaluator):
   """Of the soft network, by a small step on the simplex."""
-  shares = np.zeros_like(_shares(SPACE.largest()))
+  shares = np.zeros_like(one_hot(SPACE, SPACE.largest()))
   for row, decision in zip(shares, SPACE.decisions, strict=True):
     row[: len(decision.choices)] = 1 / len(decision.choices)
   loss, slopes = evaluator.loss_slopes(shares, 0, 12)

@@ -16,7 +16,7 @@ import numpy as np
 from nadv2_tf.export import deployment, predictor
 from nadv2_tf.models import slice_network
 from nadv2_tf.options import ExportOptions
-from nadv2_tf.options.export import MIXED
+from nadv2_tf.options.export import MIXED, OF_MIXED
 from nadv2_tf.pipeline.plan.costs import NetworkCosts
 from nadv2_tf.pipeline.stages import export as export_stage
 from nadv2_tf.pipeline.stages import optimizers, plain_training, recipes
@@ -212,8 +212,7 @@ def _exports(bench, network, spec, options, place):
   if options and options.quantization != "none":
     mode = options.quantization
     if mode in ("int8_qat", MIXED):
-      of_int8 = dict.fromkeys(("max_size", "max_latency", "float_table", "int8_table"), "")
-      options = dataclasses.replace(options, quantization="int8", **of_int8)
+      options = dataclasses.replace(options, quantization="int8", **dict.fromkeys(OF_MIXED, ""))
     modes["export_quantized"] = (mode, options)
   for cost, (mode, own) in modes.items():
     path, start = place / f"{mode}.tflite", time.monotonic()

@@ -173,12 +173,10 @@ class EarlyEvaluator:
 
   def get(self, super_model: SuperNetwork) -> RacingEvaluator:
     """The evaluator, made now if no training went before; the same whenever it is asked for."""
-    if self._made is None:
-      beside = self._beside
-      make = (
-        beside.result if beside else lambda: make_evaluator(self._bench, super_model, self._options)
-      )
-      self._made = make()
+    if self._made is None and self._beside:
+      self._made = self._beside.result()
+    elif self._made is None:
+      self._made = make_evaluator(self._bench, super_model, self._options)
     return self._made
 
 

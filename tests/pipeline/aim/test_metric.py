@@ -9,6 +9,7 @@ import sys
 import textwrap
 
 import pytest
+from fpga_files import write_fpga
 
 from nadv2_tf import pipeline
 from nadv2_tf.pipeline.aim import device as run_device
@@ -84,40 +85,6 @@ def write_predictor(folder):
   regressor = Regressor([([[2.0]], [0.5])])
   path.write_text(LatencyPredictor(Encoding.of(space_of(NETWORK, 2)), regressor).to_json())
   return path
-
-
-def write_fpga(folder):
-  """An FPGA that has a multiplier for each of the two layers of `NETWORK`, and no more."""
-  path = folder / "fpga.json"
-  path.write_text(
-    '{"name": "two", "dsp": 2, "bram36": 9, "lut": 9, "clock_mhz": 1, "macs_per_dsp": 1}'
-  )
-  return path
-
-
-def test_range_on_an_fpga(space, folder, tmp_path, options):
-  # Filters n: 2x2 places x 9 taps x n cycles of a microsecond; the classifier takes 2 n.
-  path = write_fpga(tmp_path)
-  metric = metric_of(options("fpga_ms", fpga=str(path)))
-  expected = {"smallest": 0.072, "middle": 0.144, "largest": 0.144}
-  assert metric.costs(space, folder) == pytest.approx(expected)
-  path.write_text('{"name": "one", "dsp": 1, "bram36": 9, "lut": 9, "macs_per_dsp": 1}')
-  with pytest.raises(ValueError, match="does not fit into one as a pipeline: 2 engines take 2 DSP"):
-    metric_of(options("fpga_ms", fpga=str(path))).costs(space, folder)
-
-
-def test_an_fpga_that_is_none_is_told_before_a_space_is_made(options):
-  with pytest.raises(ValueError, match="one of zu3eg or a .json file, got 'zu9'"):
-    metric_of(options("fpga_ms", fpga="zu9")).check()
-
-
-@pytest.mark.parametrize(("metric", "fpga"), [("fpga_ms", ""), ("macs", "zu3eg")])
-def test_an_fpga_and_its_metric_go_together(options, metric, fpga):
-  message = (
-    f"of an FPGA that --fpga names, zu3eg, or a .*; got --metric={metric} and --fpga={fpga}."
-  )
-  with pytest.raises(ValueError, match=message):
-    options(metric, fpga=fpga)
 
 
 def test_range_of_a_table_file_needs_no_device(space, folder, tmp_path, monkeypatch, options):
