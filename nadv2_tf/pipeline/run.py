@@ -116,6 +116,7 @@ def run(output: AnyPath, options: RunOptions, progress: Progress) -> None:
   """
   options = settled(options)
   trust.check_trust(options.trust)
+  search_stage.check(options.search)
   with stopwatch.running() as watch:
     with stopwatch.stage(START):
       from nadv2_tf.pipeline.plan import first_lines  # as large as exporting, and only for this

@@ -114,6 +114,7 @@ def test_target_below_the_smallest_network_names_it(fails, small, output):
 def test_target_that_is_no_number_is_quoted(fails, small, output, target):
   flags = [*small, f"--output={output}", "--metric=latency_ms", f"--target={target}"]
   fails(f"--target must be a number above 0, .* got '{target}'", "run", *flags)
+  assert not output.exists()
 
 
 @pytest.mark.parametrize(
