@@ -20,8 +20,6 @@ import dataclasses
 import datetime
 import pathlib
 import statistics
-import tempfile
-import time
 from typing import TYPE_CHECKING
 
 from absl import app, flags
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
   from typing import Any
 
   from nadv2_tf.benchmarks.studies.peer_networks import Setting
-  from nadv2_tf.models.super_network import SuperNetwork
   from nadv2_tf.search.entries import SampleEntry
 
 FLAGS = flags.FLAGS
@@ -135,34 +132,11 @@ def _scored(
   setting: Setting, samples: Sequence[SampleEntry], by: str, epochs: float
 ) -> dict[str, list[float]]:
   """Scores with a super-network ordered by `by` and trained for `epochs` from the full network."""
-  from nadv2_tf.training.scoring.shared_weights import SharedWeightsEvaluator
+  from nadv2_tf.benchmarks.studies.super_networks import scores_of, trained_from_full
 
-  model, seconds = _super_network(setting, by, epochs)
-  bench = setting.bench
-  calibration = bench.datasets.train.take(slice(256))
-  evaluator = SharedWeightsEvaluator(model, bench.task, bench.datasets.holdout, calibration)
-  specs = [bench.space.decode(one.widths) for one in samples]
-  return {"scores": [float(one) for one in evaluator.accuracy(specs)], "seconds": [seconds]}
-
-
-def _super_network(setting: Setting, by: str, epochs: float) -> tuple[SuperNetwork, float]:
-  from nadv2_tf.models.slicing import fill_super_network
-  from nadv2_tf.pipeline.progress import Progress
-  from nadv2_tf.pipeline.run_folder.folder import RunFolder
-  from nadv2_tf.pipeline.stages import full as full_stage
-  from nadv2_tf.pipeline.stages import super_network as super_stage
-
-  options = dataclasses.replace(setting.bench.train_options, importance=by, epochs=epochs)
-  with tempfile.TemporaryDirectory() as folder:
-    bench = dataclasses.replace(
-      setting.bench, train_options=options, folder=RunFolder(pathlib.Path(folder))
-    )
-    model = super_stage.new_super_network(bench)
-    fill_super_network(model, setting.full)
-    full_stage.order(bench, model)
-    begun = time.monotonic()
-    super_stage.train_super_network(bench, Progress(), setting.full, model=model)
-    return model, time.monotonic() - begun
+  model, seconds = trained_from_full(setting, epochs, by)
+  specs = [setting.bench.space.decode(one.widths) for one in samples]
+  return {"scores": scores_of(setting, model, specs), "seconds": [seconds]}
 
 
 def _trained(setting: Setting, sample: SampleEntry) -> dict[str, float]:

@@ -195,19 +195,11 @@ def _end(setting: Setting) -> float:
 
 
 def _scored(setting: Setting, samples: Sequence[Sample]) -> list[float]:
-  """Scores as the search gives them, on all images of the hold-out."""
-  from nadv2_tf.models.slicing import fill_super_network
-  from nadv2_tf.pipeline.stages import super_network as super_stage
-  from nadv2_tf.pipeline.stages.search import CALIBRATION_IMAGES
-  from nadv2_tf.training.scoring.shared_weights import SharedWeightsEvaluator
+  """Scores as the search gives them with the full network's weights."""
+  from nadv2_tf.benchmarks.studies.super_networks import scores_of, trained_from_full
 
-  bench = setting.bench
-  model = super_stage.new_super_network(bench)
-  fill_super_network(model, setting.full)
-  calibration = bench.datasets.train.take(slice(CALIBRATION_IMAGES))
-  evaluator = SharedWeightsEvaluator(model, bench.task, bench.datasets.holdout, calibration)
-  specs = [bench.space.decode(one.widths) for one in samples]
-  return [float(one) for one in evaluator.accuracy(specs)]
+  model, _ = trained_from_full(setting, 0)
+  return scores_of(setting, model, [setting.bench.space.decode(one.widths) for one in samples])
 
 
 def _trained(setting: Setting, sample: Sample, seed: int) -> float:
