@@ -20,13 +20,13 @@ import concurrent.futures
 import datetime
 import os
 import pathlib
-import shutil
 import statistics
 import sys
 from typing import TYPE_CHECKING
 
 from absl import app, flags
 
+from nadv2_tf.benchmarks.studies import begun
 from nadv2_tf.benchmarks.studies.cells import call, cell, check_same, free_cores
 from nadv2_tf.benchmarks.timing.devices.host import processor_name
 from nadv2_tf.pipeline.run_folder.folder import RunFolder
@@ -43,8 +43,6 @@ NONE = "none"
 #: stages that train the super-network
 TRAINING = ("train", "train later half", "train earlier half")
 SEARCHING = ("search later half", "search")
-#: groups of run.json that are there before anything is searched
-GROUPS = ("network", "train", "finetune")
 
 
 def define_flags() -> None:
@@ -132,29 +130,12 @@ def _run(
 
   def make(core: int) -> dict[str, Any]:
     if arm != NONE and not place.path.exists():
-      begin(place, first, float(epochs) if kind == "whole" else 0.0)
+      begun.begin(place, first, {"train": {"epochs": float(epochs) if kind == "whole" else 0.0}})
     command = [sys.executable, "-m", "nadv2_tf.programs.run", "--search_optimizer=hurricane"]
     call([*command, *given, *own, f"--seed={seed}", f"--output={place.path}"], core)
     return cost_of(place)
 
   return cell(folder / f"cell_{name}.json", make, cores)
-
-
-def begin(place: RunFolder, first: RunFolder, epochs: float) -> None:
-  """A run's folder with the full network of another run, for so many --epochs."""
-  settings = {name: dict(first.settings()[name]) for name in GROUPS}
-  settings["train"]["epochs"] = epochs
-  # Whole at once: a folder that is there is not begun again.
-  partial = RunFolder(place.path.with_name(f"new_{place.path.name}"))
-  shutil.rmtree(partial.path, ignore_errors=True)
-  partial.path.mkdir()
-  for path in (first.keras("full"), first.spec("full")):
-    shutil.copy(path, partial.path)
-  partial.write_json(partial.settings_file, settings)
-  metrics = first.metrics()
-  full = {"full": metrics.networks["full"]}
-  partial.update_metrics(networks=full, seconds={"full": metrics.seconds["full"]})
-  partial.path.replace(place.path)
 
 
 def cost_of(place: RunFolder) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from nadv2_tf.benchmarks.studies.spaces import widths_alone
 from nadv2_tf.spec import SearchSpace
 
 if TYPE_CHECKING:
@@ -35,7 +36,11 @@ SHARES = (1.0, 0.8, 0.6, 0.45)
 
 
 class Setting(NamedTuple):
-  """A finished run, opened again."""
+  """A finished run, opened again.
+
+  Attributes:
+    search_times: how long NetAdaptV1 may search, over what the run's search took.
+  """
 
   folder: RunFolder
   bench: Workbench
@@ -43,6 +48,7 @@ class Setting(NamedTuple):
   search: SearchOptions
   full: keras.Model
   seed: int
+  search_times: float = 1.0
 
 
 class Peer(NamedTuple):
@@ -135,8 +141,7 @@ def above_threshold(
 
 
 def netadaptv1(setting: Setting) -> dict[str, Peer]:
-  """NetAdaptV1 from the same weights, in no more time than the run's search took."""
-  from nadv2_tf.benchmarks.studies.compare.methods import spaces
+  """NetAdaptV1 from the same weights, in about the time of the run's search, times a factor."""
   from nadv2_tf.models import slice_network
   from nadv2_tf.pipeline.stages import plain_training
   from nadv2_tf.search import NetAdaptV1, Problem, minimize
@@ -144,7 +149,7 @@ def netadaptv1(setting: Setting) -> dict[str, Peer]:
   from nadv2_tf.training.scoring.trained_samples import FineTuningEvaluator
 
   bench = setting.bench
-  space = spaces(bench.space)["plain"]
+  space = widths_alone(bench.space)
   model, table = _filled(space, setting.full), _plain_table(setting, space)
   places = setting.folder.found_folders()
   goals = _goals(setting, table, space, [place.read_spec("found") for place in places])
@@ -163,7 +168,7 @@ def netadaptv1(setting: Setting) -> dict[str, Peer]:
       folder,
       setting.seed,
     )
-    budget = setting.folder.metrics().seconds["search"]
+    budget = setting.search_times * setting.folder.metrics().seconds["search"]
     iterations = _room(space, evaluator, budget)
     problem = Problem(
       space, space.largest(), table, min(goals), larger_targets=tuple(sorted(set(goals))[1:])

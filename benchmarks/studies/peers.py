@@ -31,11 +31,12 @@ def cell(path: AnyPath) -> None:
   """Reads a job from a file and writes what came out.
 
   The job: "run" (the folder of a finished run), "arm" (one of `ARMS`), of scratch also "rate" and
-  "holdout" (keep it out and measure on it, for the largest target alone), and "result", the file
-  to write: {folder of a target: {"test_accuracy", "macs", "spec", "seconds"}}.
+  "holdout" (keep it out and measure on it, for the largest target alone), of NetAdaptV1 also
+  "search_times" (see `Setting`), and "result", the file to write: {folder of a target:
+  {"test_accuracy", "macs", "spec", "seconds"}}.
   """
   job = json.loads(pathlib.Path(path).read_text())
-  setting = opened(job["run"])
+  setting = opened(job["run"])._replace(search_times=job.get("search_times", 1.0))
   begun = time.monotonic()
   peers = ARMS[job["arm"]](setting)
   searched = time.monotonic() - begun
@@ -60,11 +61,13 @@ def times(path: AnyPath) -> None:
   from nadv2_tf.spec import NetworkSpec
 
   job = json.loads(pathlib.Path(path).read_text())
-  options = _options(job["run"])[1]
-  table = LatencyTable.from_csv(RunFolder(job["run"]).latency_table)
+  options, folder = _options(job["run"])[1], RunFolder(job["run"])
+  form = None  # a run for a count has no table that knows faster forms
+  if folder.latency_table.exists():
+    form = LatencyTable.from_csv(folder.latency_table).fastest_form
   with device_of(options) as device:
     settings = network_timing(options, device, runs=100, repeats=7)
-    meter = DeviceMeter(device, settings, table.fastest_form)
+    meter = DeviceMeter(device, settings, form)
     measured = meter.measure_all([NetworkSpec.from_json(text) for text in job["specs"]])
   pathlib.Path(job["result"]).write_text(json.dumps({"milliseconds": measured}))
 

@@ -1,190 +1,235 @@
-"""A whole comparison, tiny: every stage for real but the stop watch."""
+"""The comparison of all ways to search: what runs, with which flags, and the table by hand."""
 
-import dataclasses
 import json
-import re
+import queue
 
 import numpy as np
 import pytest
 
-from nadv2_tf.backbones.registry import BACKBONES
+from nadv2_tf.benchmarks.studies import peers
+from nadv2_tf.benchmarks.studies.cells import call
 from nadv2_tf.benchmarks.studies.compare import cells
-from nadv2_tf.benchmarks.studies.compare.methods import METHODS
-from nadv2_tf.benchmarks.studies.compare.plan import Plan
-from nadv2_tf.benchmarks.studies.compare.run import compare
-from nadv2_tf.benchmarks.tables import measurement as latency_table
-from nadv2_tf.benchmarks.tables import meter
-from nadv2_tf.search import UnreachableTarget
-from nadv2_tf.spec import NetworkSpec, space_of
-from nadv2_tf.spec.blocks import Conv, Head, InvertedResidual
+from nadv2_tf.benchmarks.studies.compare.methods import METHODS, OWN
+from nadv2_tf.benchmarks.studies.compare.table import draw, rows_of, text_of
+from nadv2_tf.options.search import optimizer_names, optimizer_options
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
+from nadv2_tf.spec import NetworkSpec
+from nadv2_tf.spec.blocks import Conv, Head
 
-PLAN = Plan(
-  backbone="toy",
-  seeds=1,
-  super_epochs=3,
-  full_epochs=1,
-  found_epochs=2,
-  batch_size=16,
-  subnetworks=4,
-  size_noise=0.2,
-  holdout=32,
-  calibration=32,
-  targets=(0.75, 0.6),
-  samples_per_iteration=2,
-  layers_per_sample=3,
-  initial_reduction=0.2,
-  reduction_decay=1.0,
-  samples=2,
-  netadaptv1_steps=2,
-  netadaptv1_reduction=0.2,
-  netadaptv1_decay=1.0,
-)
+GIVEN = ("--backbone=mobilenet_v3_demo", "--metric=macs", "--finetune_epochs=1")
 
 
-def _toy(input_shape=(8, 8, 1), classes=2):
-  blocks = (
-    Conv(8, 3, 2, bypass_cap=4),
-    InvertedResidual(16, 16, 8, 3, bypass_cap=4),
-    Head(classes, None),
-  )
-  return space_of(NetworkSpec("toy", input_shape, blocks), levels=4)
-
-
-def _milliseconds(content):
-  """By MACs of a whole network, by channels of a piece, plausibly enough for a calibration."""
-  if content.startswith(b"{"):
-    return 0.5 + NetworkSpec.from_json(content.decode()).macs() / 1e4
-  return 0.5 + 4e-3 * sum(map(int, re.findall(rb"(?:in_channels|kept)=(\d+)", content)))
+def _spec(width):
+  return NetworkSpec("tiny", (8, 8, 1), (Conv(width, 3), Head(2)))
 
 
 @pytest.fixture
-def patched(monkeypatch, make_device):
-  """The toy backbone, and a device whose stop watch always shows the same."""
-  monkeypatch.setattr(latency_table, "piece_file", lambda piece: repr(piece).encode())
-  for module in (latency_table, meter):
-    monkeypatch.setattr(module, "network_file", lambda spec: spec.to_json().encode())
-  monkeypatch.setattr(cells, "open_device", lambda *_: make_device(_milliseconds))
-  with BACKBONES.registered("toy", _toy):
-    yield monkeypatch
+def setting(tmp_path):
+  cores = queue.SimpleQueue()
+  cores.put(0)
+  return cells.Setting(tmp_path, GIVEN, ["60%", "40%"], cores)
+
+
+@pytest.fixture
+def called(monkeypatch):
+  """Commands that would have run; what each leaves is a run that found its targets."""
+  commands = []
+
+  def fake(command, core):
+    commands.append(command)
+    flags = dict(one.lstrip("-").split("=", 1) for one in command[3:])
+    targets = flags["target"].split(",")
+    if flags.get("search_optimizer") == "uniform" and "40%" in targets:
+      raise RuntimeError("The target of 4 MACs cannot be met: the smallest network has 5.")
+    place = RunFolder(flags["output"]).open()
+    groups = {"network": {"backbone": flags["backbone"]}, "train": {}, "finetune": {}}
+    place.write_json(place.settings_file, groups | place.settings())
+    for name, width in (("full", 8), ("found", 4)):
+      place.spec(name).write_text(_spec(width).to_json())
+      place.keras(name).write_bytes(b"weights")
+      place.update_network(name, test_accuracy=0.5, macs=1000, seconds={"finetune": 3.0})
+    place.update_metrics(seconds={"full": 2.0, "train": 1.0, "search": 5.0}, samples_scored=9)
+    names = [f"target_{target.rstrip('%')}pct" for target in targets]
+    if len(targets) > 1:
+      place.update_metrics(targets=[{"folder": name, "target": 0.5} for name in names])
+      for number, name in enumerate(names):
+        one = RunFolder(place.path / name).open()
+        one.spec("found").write_text(_spec(4 - number).to_json())
+        one.update_network(
+          "found", test_accuracy=0.6 - 0.1 * number, macs=1000, seconds={"finetune": 3.0}
+        )
+
+  monkeypatch.setattr(cells, "call", fake)
+  return commands
+
+
+def _flags_of(command):
+  return dict(one.lstrip("-").split("=", 1) for one in command[3:])
+
+
+def test_every_search_of_the_commands_is_compared():
+  compared = {method.search.get("search_optimizer", "mcd") for method in METHODS.values()}
+  assert compared == set(optimizer_names())
+  known = set(optimizer_options())
+  for method in METHODS.values():
+    settings = set(method.search) - {"search_optimizer", "confirm_every"}
+    assert settings <= known, method.title
+  assert {method.peer for method in METHODS.values()} - {""} == set(peers.ARMS) - {"scratch"}
+
+
+def test_methods_begin_with_the_seed_s_full_network_and_go_on_with_their_flags(setting, called):
+  own = cells.made(setting, OWN, "3")
+  assert own["found"]["60%"]["test_accuracy"] == 0.6 and own["found"]["40%"]["macs"] == 1000
+  assert (own["samples"], own["search_seconds"], own["super_seconds"]) == (9, 5, 1)
+  first = cells.place_of(setting, OWN, "3")
+  first.latency_table.write_text("rows")
+  for name in ("no_od", "no_cbc", "paper"):
+    cells.made(setting, name, "3")
+  of_own, no_od, no_cbc, paper = map(_flags_of, called)
+  assert of_own["seed"] == "3" and of_own["target"] == "60%,40%" and "epochs" not in of_own
+  assert no_od["subnetworks_per_batch"] == "1" and no_od["epochs"] == "1.0"
+  assert no_cbc["backbone"] == "mobilenet_v3_demo_no_cbc"
+  assert called[2][2].endswith("studies.without_bypass") and called[1][2].endswith("programs.run")
+  assert paper["order"] == "paper" and paper["transfer"] == "direct"
+  place = {name: cells.place_of(setting, name, "3") for name in ("no_od", "no_cbc", "paper")}
+  assert place["no_od"].settings()["train"] == {"epochs": 1.0, "subnetworks_per_batch": 1}
+  assert place["no_cbc"].settings()["network"]["backbone"] == "mobilenet_v3_demo_no_cbc"
+  tables = {name: folder.latency_table.exists() for name, folder in place.items()}
+  assert tables == {"no_od": True, "no_cbc": False, "paper": False}
+  # What is done is not run again.
+  assert cells.made(setting, OWN, "3") == own and len(called) == 4
+
+
+def test_a_target_out_of_a_methods_reach_is_left_out(setting, called):
+  cells.made(setting, OWN, "0")
+  found = cells.made(setting, "uniform", "0")
+  assert list(found["found"]) == ["60%"]
+  assert [_flags_of(command)["target"] for command in called[1:]] == ["60%,40%", "60%"]
+  cells.made(setting, OWN, "1")
+  with pytest.raises(RuntimeError, match="cannot be met"):
+    cells.made(setting._replace(targets=["40%"]), "uniform", "1")
+
+
+def test_peers_get_the_seed_s_run_and_three_times_its_search(setting, called, monkeypatch):
+  cells.made(setting, OWN, "0")
+  jobs = []
+
+  def fake(function, job, path, core):
+    jobs.append((function, job))
+    return {
+      name: {"test_accuracy": 0.5, "macs": 1, "spec": "{}", "seconds": 2, "search_seconds": 7}
+      for name in ("target_60pct", "target_40pct")
+    }
+
+  monkeypatch.setattr(cells, "python_call", fake)
+  found = cells.made(setting, "netadaptv1", "0")
+  assert found["search_seconds"] == 7 and found["samples"] is None
+  assert list(found["found"]) == ["60%", "40%"]
+  ((function, job),) = jobs
+  assert function == "peers:cell" and job["arm"] == "netadaptv1" and job["search_times"] == 3
+  assert job["run"] == str(cells.place_of(setting, OWN, "0").path)
+
+
+def test_networks_are_timed_with_the_full_one_and_again_when_others_are_asked(
+  setting, called, monkeypatch
+):
+  asked = []
+
+  def fake(function, job, path, core):
+    asked.append(job["specs"])
+    return {"milliseconds": [10.0 - number for number in range(len(job["specs"]))]}
+
+  monkeypatch.setattr(cells, "python_call", fake)
+  own, scd = cells.made(setting, OWN, "0"), cells.made(setting, "scd", "0")
+  assert cells.add_times(setting, "0", [own]) == 10.0
+  assert [own["found"][target]["milliseconds"] for target in ("60%", "40%")] == [9.0, 8.0]
+  assert asked[0][0] == _spec(8).to_json() and len(asked[0]) == 3
+  cells.add_times(setting, "0", [own])
+  assert len(asked) == 1
+  cells.add_times(setting, "0", [own, scd])
+  assert len(asked[1]) == 5 and scd["found"]["40%"]["milliseconds"] == 6.0
+
+
+def _cell(accuracies, samples=10):
+  found = {
+    target: {"test_accuracy": accuracy, "macs": 2e6, "seconds": 3.0, "milliseconds": part}
+    for target, accuracy, part in zip(("60%", "40%"), accuracies, (1.2, 0.8), strict=False)
+  }
+  return {"super_seconds": 5.0, "search_seconds": 4.0, "samples": samples, "found": found}
+
+
+@pytest.fixture
+def rows():
+  found = {
+    (OWN, "0"): _cell((0.85, 0.78)),
+    (OWN, "1"): _cell((0.86, 0.76)),
+    ("uniform", "0"): _cell((0.80,)),
+    ("uniform", "1"): _cell((0.82,)),
+    ("netadaptv1", "0"): _cell((0.84, 0.79), None),
+    ("netadaptv1", "1"): _cell((0.84,), None),
+  }
+  names = (OWN, "uniform", "netadaptv1")
+  return rows_of(found, {"0": 2.0, "1": 2.0}, names, ["60%", "40%"])
+
+
+def test_rows_gather_the_seeds_of_a_method_and_target(rows):
+  assert [(row.title, row.target) for row in rows] == [
+    (title, target)
+    for target in ("60%", "40%")
+    for title in ("NetAdaptV2", "uniform scaling", "NetAdaptV1")
+  ]
+  own, uniform, first = rows[:3]
+  assert own.accuracy == [85, 86] and own.against == [0, 0] and own.share == [60, 60]
+  assert uniform.against == pytest.approx([-5, -4]) and uniform.samples == [10, 10]
+  assert first.samples == [] and first.seconds == [(5, 4, 3), (5, 4, 3)]
+  assert rows[4].accuracy == [] and rows[5].against == pytest.approx([1])
+
+
+def test_the_table_gives_mean_and_range_and_who_did_not_get_there(rows, tmp_path):
+  text = list(text_of(rows))
+  lines = {line[:23].strip(): line[23:].split() for line in reversed(text)}
+  assert lines["NetAdaptV2"][:6] == ["85.50", "(85.00", "to", "86.00)", "+0.00", "60.0%"]
+  assert lines["uniform scaling"][4:] == ["-4.50", "60.0%", "2.00", "10", "5", "4", "3"]
+  assert lines["NetAdaptV1"][7] == "-"
+  assert [line for line in text if "not reached" in line][0].startswith("uniform scaling")
+  assert text[-1].endswith("1 of 2 seeds")
+  draw(rows, tmp_path / "compare.png")
+  assert (tmp_path / "compare.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
+def images(tmp_path_factory):
   rng = np.random.default_rng(0)
   arrays = {}
   for part, count in (("train", 96), ("test", 50)):
     labels = rng.integers(0, 2, count)
-    images = rng.integers(0, 120, (count, 8, 8, 1))
-    for image, label in zip(images, labels, strict=True):
-      image[4 * label : 4 * label + 4] += 100
-    arrays |= {f"x_{part}": images.astype(np.uint8), f"y_{part}": labels}
-  path = tmp_path_factory.mktemp("data") / "halves.npz"
+    arrays |= {f"y_{part}": labels}
+    arrays |= {f"x_{part}": rng.integers(0, 120, (count, 16, 16, 3)).astype(np.uint8)}
+  path = tmp_path_factory.mktemp("data") / "images.npz"
   np.savez(path, **arrays)
-  return f"npz:{path}"
+  return path
 
 
-def test_a_comparison_is_resumed_cell_by_cell(patched, data, tmp_path):
-  said = []
-  text = compare(PLAN, data, METHODS, tmp_path, "the command", said.append)
-  assert (tmp_path / "compare.txt").read_text() == text and text.startswith("$ the command\n")
-  for method in METHODS.values():
-    lines = [line for line in text.splitlines() if line.startswith(f"{method.title}  ")]
-    assert len(lines) == len(PLAN.targets), method.title
-  assert (tmp_path / "compare.png").read_bytes().startswith(b"\x89PNG")
+def test_a_comparison_runs(images, tmp_path):
+  """Two methods, one of them without bypass and without the smaller target, for real."""
+  import sys
 
-  found = {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("cells/*.json")}
-  assert set(found) == {f"{name}_0" for name in METHODS}
-  targets = {tuple(one["target"] for one in cell["found"]) for cell in found.values()}
-  assert len(targets) == 1  # in milliseconds, whatever the space
-  for name, cell in found.items():
-    assert cell["search_seconds"] > 0 and cell["samples"] >= 2, name
-    for one in cell["found"]:
-      assert one["predicted"] <= one["target"], name
-      spec = NetworkSpec.from_json(one["spec"])
-      assert one["macs"] == spec.macs() < _toy().largest().macs()
-  assert len(set((tmp_path / "supers").glob("*.json"))) == 4
-  assert list((tmp_path / "cells" / "netadaptv1_0").glob("iteration_*.npz"))
-
-  _kill_and_resume(patched, data, tmp_path, text, found)
-  with pytest.raises(ValueError, match="holds another comparison"):
-    compare(dataclasses.replace(PLAN, seeds=2), data, METHODS, tmp_path, "", said.append)
-
-
-def _kill_and_resume(patched, data, folder, text, found):
-  """Two methods lose their result, but not their journal; everything else is taken as it stands."""
-  for name in ("netadaptv1", "uniform"):
-    (folder / "cells" / f"{name}_0.json").unlink()
-  trained = []
-
-  class CountingLoop(cells.TrainingLoop):
-    def run(self, *arguments):
-      trained.append(self)
-      return super().run(*arguments)
-
-  def no_score(self, specs):
-    raise AssertionError("A journalled sample was scored again.")
-
-  patched.setattr(cells, "TrainingLoop", CountingLoop)
-  for evaluator in (cells.FineTuningEvaluator, cells.SharedWeightsEvaluator):
-    patched.setattr(evaluator, "accuracy", no_score)
-  again = compare(PLAN, data, METHODS, folder, "the command", lambda line: None)
-  assert len(trained) == 4  # two methods, two targets each
-  without_seconds = [line[:-32] for line in text.splitlines()]
-  assert [line[:-32] for line in again.splitlines()] == without_seconds
-  for name in ("netadaptv1_0", "uniform_0"):
-    cell = json.loads((folder / "cells" / f"{name}.json").read_text())
-    assert cell["search_seconds"] >= found[name]["search_seconds"]  # those before count
-    for one, other in zip(cell["found"], found[name]["found"], strict=True):
-      assert one["spec"] == other["spec"] and one["accuracy"] == other["accuracy"]
-
-  patched.setattr(cells, "TrainingLoop", None)
-  assert compare(PLAN, data, METHODS, folder, "the command", lambda line: None) == again
-
-
-def test_the_seeds_of_a_comparison_can_be_run_apart(patched, data, tmp_path):
-  plan = dataclasses.replace(PLAN, seeds=2, super_epochs=1, found_epochs=1, targets=(0.75,))
-  said, names = [], ("uniform",)
-  first = compare(plan, data, names, tmp_path, "", said.append, seeds=[1])
-  assert first.startswith("1 cells are done") and not (tmp_path / "compare.txt").exists()
-  assert {path.name for path in tmp_path.glob("cells/*.json")} == {"uniform_1.json"}
-  text = compare(plan, data, names, tmp_path, "", said.append)
-  assert {path.name for path in tmp_path.glob("cells/*.json")} == {
-    "uniform_0.json",
-    "uniform_1.json",
+  command = [sys.executable, "-m", "nadv2_tf.benchmarks.studies.compare", f"--output={tmp_path}"]
+  own = ["--seeds=0", "--targets=80%,1%", "--methods=uniform", "--"]
+  given = [
+    "--backbone=mobilenet_v3_cifar_small", f"--data=npz:{images}", "--image_size=16",
+    "--holdout=32", "--metric=macs", "--batch_size=32", "--full_epochs=1", "--finetune_epochs=1",
+    "--samples_per_iteration=2", "--initial_reduction=0.5", "--reduction_decay=1",
+  ]  # fmt: skip
+  call([*command, *own, *given])
+  found = {
+    name: json.loads((tmp_path / f"cell_{name}_0.json").read_text()) for name in (OWN, "uniform")
   }
-  assert "uniform scaling" in text
-  with pytest.raises(ValueError, match="--seeds must be from 0 to 1, got 2"):
-    compare(plan, data, names, tmp_path, "", said.append, seeds=[2])
-
-
-def test_a_target_out_of_a_methods_reach_is_left_out_and_named(patched, data, tmp_path):
-  plan = dataclasses.replace(PLAN, super_epochs=1, found_epochs=1, targets=(0.75, 0.01))
-  said, names = [], ("uniform", "netadaptv1")
-  text = compare(plan, data, names, tmp_path / "some", "", said.append)
-  lines = [line for line in text.splitlines() if line.startswith(("uniform", "NetAdaptV1  "))]
-  assert [line.endswith("not reached") for line in lines] == [False, True, False, True]
-  assert sum("cannot be met" in line for line in said) == 2
-  cell = json.loads((tmp_path / "some" / "cells" / "uniform_0.json").read_text())
-  assert len(cell["found"]) == len(cell["unreached"]) == 1
-  assert cell["unreached"][0] < cell["found"][0]["predicted"]
-
-  nothing = dataclasses.replace(plan, targets=(0.02, 0.01))
-  with pytest.raises(UnreachableTarget):
-    compare(nothing, data, ("uniform",), tmp_path / "none", "", said.append)
-
-
-@pytest.mark.parametrize("names", [("netadaptv1", "no_cbc"), ("no_cbc", "netadaptv1")])
-def test_methods_without_bypass_share_a_table_that_has_every_kernel(patched, data, tmp_path, names):
-  # A backbone with a kernel to choose; NetAdaptV1 chooses none, and asks for the table first.
-  def toy(input_shape=(8, 8, 1), classes=2):
-    blocks = (Conv(8, 3, 2, bypass_cap=4), InvertedResidual(16, 16, 8, 5, bypass_cap=4))
-    return space_of(NetworkSpec("toy", input_shape, (*blocks, Head(classes, None))), levels=4)
-
-  plan = dataclasses.replace(PLAN, super_epochs=1, found_epochs=1, targets=(0.75,))
-  with BACKBONES.registered("toy", toy):
-    text = compare(plan, data, names, tmp_path, "", lambda line: None)
-  assert "NetAdaptV1" in text and "without CBC" in text
-  tables = {path.stem: path.read_text() for path in tmp_path.glob("tables/*.csv")}
-  assert set(tables) == {"toy", "toy_no_cbc"}
-  rows = [line.split(",") for line in tables["toy_no_cbc"].splitlines()]
-  assert {row[5] for row in rows if row[0] == "depthwise"} == {"3", "5"}
+  assert list(found[OWN]["found"]) == ["80%", "1%"] and list(found["uniform"]["found"]) == ["80%"]
+  full = RunFolder(tmp_path / f"run_{OWN}_0").metrics().networks["full"]
+  assert full == RunFolder(tmp_path / "run_uniform_0").metrics().networks["full"]
+  for cell in found.values():
+    assert cell["found"]["80%"]["macs"] <= 0.8 * full.macs
+  times = json.loads((tmp_path / "cell_times_0.json").read_text())
+  assert len(times["milliseconds"]) == 4 and min(times["milliseconds"]) > 0
+  assert (tmp_path / "compare.png").exists()

@@ -42,24 +42,6 @@ def test_costs_and_accuracies_are_held_against_the_whole(monkeypatch):
   ]
 
 
-def test_a_run_begins_with_the_full_network_of_another(tmp_path):
-  first, place = RunFolder(tmp_path / "none_0").open(), RunFolder(tmp_path / "whole_0")
-  groups = {"network": {"seed": 0}, "train": {"epochs": 0.0, "batch_size": 8}, "finetune": {}}
-  first.write_json(first.settings_file, groups | {"search": {"target": "50%"}})
-  first.keras("full").write_bytes(b"weights")
-  first.spec("full").write_text("{}")
-  first.super_weights.write_bytes(b"of no epochs")
-  first.update_network("full", test_accuracy=0.5)
-  first.update_metrics(seconds={"full": 3, "train": 0}, samples_scored=7)
-  halves.begin(place, first, 2.0)
-  assert place.settings() == groups | {"train": {"epochs": 2.0, "batch_size": 8}}
-  assert place.keras("full").read_bytes() == b"weights" and not place.super_weights.exists()
-  metrics = place.metrics()
-  assert metrics.seconds == {"full": 3} and metrics.samples_scored == 0
-  assert metrics.networks["full"].test_accuracy == 0.5
-  assert [path.name for path in tmp_path.iterdir() if path.name.startswith("new_")] == []
-
-
 def test_what_a_training_cost_is_read_from_the_run(tmp_path):
   place = RunFolder(tmp_path / "run").open()
   stages = {

@@ -1,1 +1,1 @@
-"""NetAdaptV2 against the alternatives, in one table and one picture."""
+"""Every way to search against the others, in one table and one picture."""
