@@ -15,9 +15,10 @@ from nadv2_tf.benchmarks.tables.networks import network_file
 from nadv2_tf.benchmarks.tables.partial import PartialTable
 from nadv2_tf.benchmarks.tables.pieces import COPIES, piece_file
 from nadv2_tf.benchmarks.tables.plan import networks_over_range, planned_pieces
+from nadv2_tf.benchmarks.timing import npu_libraries
 from nadv2_tf.benchmarks.timing.errors import TableError
 from nadv2_tf.options import built_as
-from nadv2_tf.options.timing import OLD_DELEGATES
+from nadv2_tf.options.timing import OLD_DELEGATES, flags_text
 from nadv2_tf.resources.latency_table import LatencyTable, table_doubt, table_error
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ BATCH = {"piece": 24, "network": 6}
 PIECE_SPREAD = 0.2
 NETWORK_SECONDS = 0.05
 #: what tables were measured with whose header does not say
-EARLIER = {"precision": "float32"}
+EARLIER = {"precision": "float32", "benchmark_flags": "-", "npu_libraries": "-"}
 #: of the largest network, if the device tells where its nodes ran
 PLACEMENT = ("nodes", "delegate_nodes", "partitions")
 #: share of the rows that are measured again first, if the check finds a table wrong
@@ -59,6 +60,8 @@ def header_of(space: SearchSpace, device: Device, settings: TimingSettings) -> d
     "cpu_mask": settings.cpu_mask or "-",
     "delegate": settings.delegate,
     "precision": settings.precision,
+    "benchmark_flags": flags_text(settings.benchmark_flags),
+    "npu_libraries": npu_libraries.digest(settings),
   }
 
 

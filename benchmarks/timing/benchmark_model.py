@@ -44,7 +44,11 @@ TAIL_CHARACTERS = 2000
 
 
 def arguments(
-  graph: str, settings: TimingSettings, build: Build = TFLITE, results: str | None = None
+  graph: str,
+  settings: TimingSettings,
+  build: Build = TFLITE,
+  results: str | None = None,
+  libraries: str | None = None,
 ) -> list[str]:
   """The tool's arguments, without the tool itself, for a file where the tool runs.
 
@@ -53,6 +57,7 @@ def arguments(
     settings: `TimingSettings`; what the tool cannot do itself, as `cpu_mask`, is left out.
     build: the `Build` of the tool.
     results: the folder there for the files that the build writes; None: it writes none.
+    libraries: the folder there with the libraries of an NPU; None: there are none.
 
   Raises:
     FlagError: if the build does not have the delegate.
@@ -65,6 +70,7 @@ def arguments(
     f"--min_secs={settings.seconds:g}",
     f"--warmup_min_secs={settings.warmup_seconds:g}",
     *build.delegate_flags(settings),
+    *build.further_flags(settings, libraries),
     *(build.file_flags(results) if results else ()),
   ]
 

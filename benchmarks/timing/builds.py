@@ -17,6 +17,7 @@ import pathlib
 from typing import TYPE_CHECKING
 
 from nadv2_tf.benchmarks.timing.errors import FlagError
+from nadv2_tf.options.timing import flags_of
 
 if TYPE_CHECKING:
   from collections.abc import Mapping
@@ -39,12 +40,14 @@ class Build:
     name: "TensorFlow Lite" or "LiteRT".
     delegates: {delegate: its flags}.
     full: {delegate: flags that forbid it to leave nodes to the processor}.
+    libraries: flags for the folder of an NPU's libraries, with {} for it; () where it has none.
     result, runtime_info: flags for its two files, with {} for the file; () where it has none.
   """
 
   name: str
   delegates: Mapping[str, tuple[str, ...]]
   full: Mapping[str, tuple[str, ...]]
+  libraries: tuple[str, ...] = ()
   result: tuple[str, ...] = ()
   runtime_info: tuple[str, ...] = ()
 
@@ -66,6 +69,16 @@ class Build:
       )
     full = self.full.get(settings.delegate, ()) if settings.require_full_delegation else ()
     return [*self.delegates[settings.delegate], *full]
+
+  def further_flags(self, settings: TimingSettings, libraries: str | None) -> list[str]:
+    """--benchmark_flags, and those of an NPU's libraries.
+
+    Args:
+      settings: `TimingSettings`.
+      libraries: the folder of `npu_libraries` where the program runs; None: there are none.
+    """
+    own = [flag.format(libraries) for flag in self.libraries] if libraries else []
+    return [*own, *flags_of(settings.benchmark_flags)]
 
   def file_flags(self, folder: str) -> list[str]:
     """The flags that let it write its files into `folder`, where it runs."""
@@ -90,6 +103,7 @@ LITERT = Build(
   "LiteRT",
   {"cpu": ("--use_cpu=true",), "gpu": ("--use_gpu=true",), "npu": ("--use_npu=true",)},
   {"gpu": ("--use_cpu=false", _FULL), "npu": ("--use_cpu=false", _FULL)},
+  ("--dispatch_library_path={}", "--compiler_plugin_library_path={}"),
 )
 _RESULT_FLAG = "--result_file_path={}"
 _INFO_FLAG = "--model_runtime_info_output_file={}"

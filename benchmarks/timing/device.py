@@ -116,6 +116,7 @@ class Timing:
   num_threads: int
   cpu_mask: str | None
   delegate: str
+  benchmark_flags: str
   nodes: int | None
   delegate_nodes: int | None
   partitions: int | None
@@ -242,6 +243,7 @@ class Device(abc.ABC):
       num_threads=settings.num_threads,
       cpu_mask=settings.cpu_mask,
       delegate=settings.delegate,
+      benchmark_flags=settings.benchmark_flags,
       nodes=placement.nodes if placement else None,
       delegate_nodes=placement.on(settings.delegate) if placement else None,
       partitions=placement.partitions if placement else None,

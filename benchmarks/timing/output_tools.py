@@ -30,6 +30,8 @@ GIVEN, GIVES = "given", "gives"
 RUN_MODEL = "run_model"
 #: what run_model loads; the second is for the GPU
 LIBRARIES = ("libLiteRt.so", "libLiteRtClGlAccelerator.so")
+#: {} are --benchmark_flags
+WITHOUT_FLAGS = "run_model has other flags than benchmark_model: outputs are those without {}"
 #: bytes of an output of one image
 LARGEST_OUTPUT = 256 * 2**20
 _NAME = re.compile(r"[\w.:;-]{1,200}")
@@ -99,6 +101,7 @@ class BenchmarkModel(OutputTool):
       f"--num_threads={settings.num_threads}",
       *("--num_runs=1", "--warmup_runs=0", "--min_secs=0", "--warmup_min_secs=0"),
       *self._build.delegate_flags(settings),
+      *self._build.further_flags(settings, None),
       # Its name does not have to be the file's.
       "--input_layer=input",
       f"--input_layer_shape={','.join(map(str, tensors.input_shape))}",
@@ -141,11 +144,12 @@ class RunModel(OutputTool):
       raise NothingMeasured(
         f"run_model failed with exit status {status}: look at its output, or run it by hand."
       )
+    notes = [WITHOUT_FLAGS.format(settings.benchmark_flags)] if settings.benchmark_flags else []
     placement = printed_placement(text)
     if placement is None:
-      return ("run_model does not say what ran where",)
+      return (*notes, "run_model does not say what ran where")
     is_full = settings.require_full_delegation
-    return check_delegate(text, settings.delegate, placement, is_full)
+    return (*notes, *check_delegate(text, settings.delegate, placement, is_full))
 
 
 def tool_of(build: Build, binary: AnyPath, run_model: AnyPath | None) -> OutputTool:

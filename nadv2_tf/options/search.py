@@ -68,6 +68,8 @@ class SearchOptions(timing.DeviceOptions):
   cpu_mask: str | None = timing.cpu_mask()
   delegate: str = timing.delegate()
   require_full_delegation: bool = timing.require_full_delegation()
+  benchmark_flags: str = timing.benchmark_flags()
+  npu_libraries: str | None = timing.npu_libraries()
   check_outputs: bool = option(
     True,
     "Compare what the found network gives on the device, with its delegate, with what LiteRT gives "

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import shlex
 
 from nadv2_tf.option import OptionGroup, option
 
@@ -11,6 +12,12 @@ OLD_DELEGATES = {"xnnpack": "cpu"}
 ON_UNSTEADY = ("mark", "fail")
 HOST_RUNNERS = ("interpreter", "litert")
 PRECISIONS = ("float32", "int8")
+#: flags of benchmark_model that other options set, or that its readers count on
+OWN_FLAGS = (
+  "graph", "num_threads", "num_runs", "warmup_runs", "min_secs", "warmup_min_secs", "max_secs",
+  "use_cpu", "use_gpu", "use_npu", "use_xnnpack", "use_nnapi", "require_full_delegation",
+  "result_file_path", "model_runtime_info_output_file", "export_model_runtime_info",
+)  # fmt: skip
 #: how a --device begins that is a file
 FILES = ("table:", "predictor:")
 
@@ -19,6 +26,28 @@ def _check_mask(mask: str) -> None:
   is_number = re.fullmatch(r"(0x)?[0-9a-fA-F]{1,32}", mask)
   if not is_number or int(mask, 16) == 0:
     raise ValueError(f"must be a hexadecimal mask such as f0, got {mask!r}.")
+
+
+def _check_flags(text: str) -> None:
+  for flag in flags_of(text):
+    name = flag.lstrip("-").partition("=")[0]
+    if not re.fullmatch(r"--\w+(=.*)?", flag, re.DOTALL):
+      raise ValueError(f"must be flags such as --gpu_backend=opengl, got {flag!r}.")
+    if name in OWN_FLAGS:
+      raise ValueError(f"must not have --{name}, which other options say.")
+
+
+def flags_of(text: str) -> list[str]:
+  """The flags that --benchmark_flags names. Raises ValueError for a quote that is not closed."""
+  try:
+    return shlex.split(text)
+  except ValueError as error:
+    raise ValueError(f"must be flags with spaces between ({error}), got {text!r}.") from None
+
+
+def flags_text(text: str) -> str:
+  """--benchmark_flags as the head of a latency table has them; "-" for none."""
+  return " ".join(flags_of(text)) or "-"
 
 
 def device_names(text: str) -> tuple[str, ...]:
@@ -62,6 +91,23 @@ def delegate() -> str:
 
 def require_full_delegation() -> bool:
   return option(False, "Fail where the delegate leaves nodes of a timed network to the processor.")
+
+
+def benchmark_flags() -> str:
+  return option(
+    "",
+    "Further flags of benchmark_model, with spaces between, as its own documentation has them, "
+    "such as '--gpu_backend=opengl --allow_fp16=false'.",
+    check=_check_flags,
+  )
+
+
+def npu_libraries() -> str | None:
+  return option(
+    None,
+    "Of --delegate=npu: a folder with its maker's libraries for LiteRT (dispatch library, compiler "
+    "plugin, and what they load), which lie beside benchmark_model on the device while it times.",
+  )
 
 
 def rename_delegate(group: object) -> None:
@@ -128,6 +174,8 @@ class TimingSettings(OptionGroup):
   cpu_mask: str | None = cpu_mask()
   delegate: str = delegate()
   require_full_delegation: bool = require_full_delegation()
+  benchmark_flags: str = benchmark_flags()
+  npu_libraries: str | None = npu_libraries()
   runs: int = option(50, "Counted runs of one repeat, at least.", low=1)
   warmup_runs: int = option(10, "Runs before each repeat that do not count, at least.", low=0)
   seconds: float = option(0.2, "Least time of a repeat's counted runs.", low=0)
@@ -153,6 +201,11 @@ class TimingSettings(OptionGroup):
     rename_delegate(self)
     if self.require_full_delegation and self.delegate == "none":
       raise ValueError("--require_full_delegation needs a delegate, and --delegate is none.")
+    if self.npu_libraries and self.delegate != "npu":
+      raise ValueError(
+        f"--npu_libraries={self.npu_libraries} is for --delegate=npu, and --delegate is "
+        f"{self.delegate}."
+      )
     if self.precision not in PRECISIONS:
       raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {self.precision!r}.")
 

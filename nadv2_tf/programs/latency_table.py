@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 FLAGS = flags.FLAGS
 #: options of a search that its timings depend on
-TIMED_WITH = ("num_threads", "cpu_mask", "delegate", "require_full_delegation")
+TIMED_WITH = (
+  "num_threads", "cpu_mask", "delegate", "require_full_delegation", "benchmark_flags",
+  "npu_libraries",
+)  # fmt: skip
 
 
 def define_flags() -> None:
@@ -84,10 +87,7 @@ def main() -> None:
 
   space = _space()
   settings = TimingSettings(
-    FLAGS.num_threads,
-    FLAGS.cpu_mask,
-    FLAGS.delegate,
-    FLAGS.require_full_delegation,
+    **{name: FLAGS[name].value for name in TIMED_WITH},
     max_spread=FLAGS.max_spread,
     attempts=FLAGS.attempts,
     on_unsteady=FLAGS.on_unsteady,

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
   from nadv2_tf.types import AnyPath
 
 #: what two tables must have been measured with alike
-ALIKE = ("device", "runtime", "abi", "android", "num_threads", "cpu_mask", "delegate")
+ALIKE = (
+  "device", "runtime", "abi", "android", "num_threads", "cpu_mask", "delegate", "benchmark_flags",
+  "npu_libraries",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from nadv2_tf.benchmarks.timing.devices import adb
+from nadv2_tf.benchmarks.timing.devices import adb, phone_folder
 from nadv2_tf.benchmarks.timing.errors import (
   BinaryError,
   DeviceError,
@@ -77,7 +77,7 @@ def test_a_timing_tells_all_about_itself(phone, models):
 
 
 def test_many_files_take_turns_and_do_not_pile_up(phone, models, monkeypatch):
-  monkeypatch.setattr(adb, "FILES_AT_ONCE", 8)
+  monkeypatch.setattr(phone_folder, "FILES_AT_ONCE", 8)
   names = [f"net{index}" for index in range(20)]
   paths = models(*names)
   with phone.device() as device:
@@ -93,8 +93,8 @@ def test_bytes_on_the_phone_are_bounded_too(tmp_path, monkeypatch):
   paths = [tmp_path / name for name in "abcd"]
   for path, size in zip(paths, (60, 50, 50, 200), strict=True):
     path.write_bytes(bytes(size))
-  monkeypatch.setattr(adb, "BYTES_AT_ONCE", 100)
-  assert adb._chunks(paths) == [paths[:1], paths[1:3], paths[3:]]
+  monkeypatch.setattr(phone_folder, "BYTES_AT_ONCE", 100)
+  assert phone_folder.chunks_of(paths) == [paths[:1], paths[1:3], paths[3:]]
 
 
 def test_a_program_that_hangs_is_ended_by_the_phone(phone, models):

@@ -10,7 +10,7 @@ import pytest
 from benchmark_output import litert_block, printed
 from result_messages import benchmark_result, runtime_info
 
-from nadv2_tf.benchmarks.timing.errors import FlagError, NothingMeasured
+from nadv2_tf.benchmarks.timing.errors import BinaryError, FlagError, NothingMeasured
 from nadv2_tf.options import TimingSettings
 
 ONCE = TimingSettings(repeats=1, timeout=20, delegate="gpu")
@@ -101,4 +101,46 @@ def test_a_file_that_is_cut_off_is_refused(litert, models):
 def test_a_delegate_that_the_program_lacks_is_refused(litert, models):
   with litert.device() as device, pytest.raises(FlagError, match="LiteRT has no delegate 'nnapi'"):
     device.time_files(models("net"), dataclasses.replace(ONCE, delegate="nnapi"))
+  litert.assert_as_it_was()
+
+
+def test_the_libraries_of_an_npu_lie_beside_the_program_while_it_times(litert, models, tmp_path):
+  libraries = tmp_path / "npu"
+  libraries.mkdir()
+  for name in ("libLiteRtDispatch_Maker.so", "libMaker.so.2", "README.txt"):
+    (libraries / name).write_text(name)
+  litert.write(result=benchmark_result(), runtime_info=runtime_info(4, (("NPU", (0, 1, 2, 3)),)))
+  npu = dataclasses.replace(
+    ONCE, delegate="npu", npu_libraries=str(libraries), benchmark_flags="--use_profiler=false"
+  )
+  paths = models("net")
+  with litert.device() as device:
+    device.time_files(paths, npu)
+    (folder,) = litert.remote.iterdir()
+    assert not [path for path in folder.iterdir() if ".so" in path.name]
+    litert.write(result=benchmark_result(), runtime_info=WHOLE)
+    device.time_files(paths, ONCE)
+  calls, loads = (litert.said(name).splitlines() for name in ("calls", "loads"))
+  timed_with = [line for line in calls if "--use_npu=true" in line]
+  assert len(timed_with) == len(calls) / 2
+  for line in timed_with:
+    assert f"--dispatch_library_path={folder}" in line and "--use_profiler=false" in line
+    assert f"--compiler_plugin_library_path={folder}" in line
+  here = f"{folder} {folder} libLiteRtDispatch_Maker.so libMaker.so.2"
+  assert loads == [here] * len(timed_with) + ["  *.so*"] * len(timed_with)
+  assert not any("library_path" in line for line in calls if line not in timed_with)
+  litert.assert_as_it_was()
+
+
+@pytest.mark.parametrize(
+  ("made", "says"), [(False, "There is no folder"), (True, "There is no library")]
+)
+def test_a_folder_without_libraries_is_refused(litert, models, tmp_path, made, says):
+  folder = tmp_path / "npu"
+  if made:
+    folder.mkdir()
+    (folder / "README.txt").write_text("none")
+  npu = dataclasses.replace(ONCE, delegate="npu", npu_libraries=str(folder))
+  with litert.device() as device, pytest.raises(BinaryError, match=says):
+    device.time_files(models("net"), npu)
   litert.assert_as_it_was()

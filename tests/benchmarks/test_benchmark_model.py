@@ -54,6 +54,41 @@ def test_every_build_has_its_flags_for_a_delegate(build, delegate, is_full, expe
   assert benchmark_model.arguments("net.tflite", settings, build)[6:] == expected
 
 
+def test_further_flags_are_passed_on():
+  settings = TimingSettings(
+    delegate="gpu", benchmark_flags="--gpu_backend=opengl '--note=a b' --allow_fp16=false"
+  )
+  flags = benchmark_model.arguments("net.tflite", settings, builds.LITERT)
+  assert flags[6:] == ["--use_gpu=true", "--gpu_backend=opengl", "--note=a b", "--allow_fp16=false"]
+
+
+def test_an_npu_is_told_where_its_libraries_lie():
+  settings = TimingSettings(delegate="npu", npu_libraries="here")
+  flags = benchmark_model.arguments("net.tflite", settings, builds.LITERT, libraries="/there")
+  assert flags[7:] == ["--dispatch_library_path=/there", "--compiler_plugin_library_path=/there"]
+
+
+@pytest.mark.parametrize(
+  ("text", "says"),
+  [
+    ("gpu_backend=opengl", "must be flags such as --gpu_backend=opengl, got 'gpu_backend=opengl'"),
+    ("-v", "must be flags such as"),
+    ("--a b", "got 'b'"),
+    ("--num_threads=4", "must not have --num_threads, which other options say"),
+    ("--allow_fp16=true --use_gpu", "must not have --use_gpu"),
+    ("--note='a", "No closing quotation"),
+  ],
+)
+def test_flags_that_are_none_are_refused(text, says):
+  with pytest.raises(ValueError, match=says):
+    TimingSettings(benchmark_flags=text)
+
+
+def test_libraries_are_an_npu_s():
+  with pytest.raises(ValueError, match="--npu_libraries=here is for --delegate=npu"):
+    TimingSettings(delegate="gpu", npu_libraries="here")
+
+
 @pytest.mark.parametrize(
   ("build", "delegate", "says"),
   [

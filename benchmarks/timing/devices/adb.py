@@ -15,21 +15,25 @@ from nadv2_tf.benchmarks.timing.builds import build_of
 from nadv2_tf.benchmarks.timing.device import Device, Identity, Repeat, repeat_of, sha256
 from nadv2_tf.benchmarks.timing.devices import adb_client, phone_condition
 from nadv2_tf.benchmarks.timing.devices.binary import find_binary, find_run_model
-from nadv2_tf.benchmarks.timing.devices.phone_folder import CLEAR_RESULTS, RESULTS, PhoneFolder
+from nadv2_tf.benchmarks.timing.devices.phone_folder import (
+  CLEAR_RESULTS,
+  LOAD_FROM_HERE,
+  RESULTS,
+  PhoneFolder,
+  chunks_of,
+)
 from nadv2_tf.benchmarks.timing.devices.phone_outputs import taken_from
 from nadv2_tf.benchmarks.timing.errors import DeviceLost, Hot, ModelError, TimedOut, TimingError
+from nadv2_tf.benchmarks.timing.npu_libraries import npu_files
 
 if TYPE_CHECKING:
   import types
-  from collections.abc import Iterable, Iterator, Sequence
+  from collections.abc import Iterator, Sequence
 
   from nadv2_tf.benchmarks.timing.output_tools import Tensors
   from nadv2_tf.options import TimingSettings
   from nadv2_tf.types import AnyPath
 
-#: files that lie on the phone at once, and their bytes
-FILES_AT_ONCE = 200
-BYTES_AT_ONCE = 256 * 2**20
 #: seconds that adb may take longer than the program on the phone, which ends itself
 GRACE = 15.0
 #: seconds between two looks at a hot phone
@@ -116,8 +120,12 @@ class AdbDevice(Device):
       if not path.is_file():
         raise ModelError(f"There is no file {path}.")
     self._check_mask(settings.cpu_mask)
+    with self._folder.programs(npu_files(settings)):
+      return self._measure(paths, settings)
+
+  def _measure(self, paths: Sequence[pathlib.Path], settings: TimingSettings) -> list[list[Repeat]]:
     repeats: list[list[Repeat]] = []
-    for chunk in _chunks(paths):
+    for chunk in chunks_of(paths):
       models = self._folder.push_models(chunk)
       taken: list[list[Repeat]] = [[] for _ in chunk]
       if settings.is_sustained:
@@ -213,9 +221,10 @@ class AdbDevice(Device):
       raise ValueError("Use AdbDevice as a context manager: `with AdbDevice() as device: ...`.")
     binary = find_binary(**self._source, abi=self.identity.abi)
     programs = find_run_model(**self._source, abi=self.identity.abi)
+    libraries = npu_files(settings)
     tool = output_tools.tool_of(self._build, binary, programs.get(output_tools.RUN_MODEL))
     (model,) = self._folder.push_models([path])
-    with self._folder.programs(programs):
+    with self._folder.programs(programs | libraries):
       outputs, notes = taken_from(
         self._folder, tool, model, self._execute, inputs, tensors, settings
       )
@@ -224,8 +233,10 @@ class AdbDevice(Device):
 
   def _run(self, model: str, settings: TimingSettings) -> benchmark_model.Reading:
     """The `Reading` of one run of the program."""
-    flags = benchmark_model.arguments(model, settings, self._build, RESULTS)
-    done, line = self._execute(model, CLEAR_RESULTS, ["./benchmark_model", *flags], settings)
+    libraries = self._folder.path if settings.npu_libraries else None
+    flags = benchmark_model.arguments(model, settings, self._build, RESULTS, libraries)
+    prepare = f"{CLEAR_RESULTS} && {LOAD_FROM_HERE}" if libraries else CLEAR_RESULTS
+    done, line = self._execute(model, prepare, ["./benchmark_model", *flags], settings)
     with tempfile.TemporaryDirectory() as results:
       if not done.exit_status and self._build.writes_files:
         self._folder.pull_results(results)
@@ -285,16 +296,3 @@ def _noted(error: BaseException | None) -> Iterator[None]:
     if error is None:
       raise
     error.add_note(f"The phone could not be left as it was: {failure}")
-
-
-def _chunks(paths: Iterable[pathlib.Path]) -> list[list[pathlib.Path]]:
-  """Lists of paths, in order, that lie on the phone together."""
-  chunks: list[list[pathlib.Path]] = []
-  size = 0
-  for path in paths:
-    size += path.stat().st_size
-    if not chunks or len(chunks[-1]) == FILES_AT_ONCE or size > BYTES_AT_ONCE:
-      chunks.append([])
-      size = path.stat().st_size
-    chunks[-1].append(path)
-  return chunks

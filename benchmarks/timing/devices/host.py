@@ -25,6 +25,7 @@ from nadv2_tf.benchmarks.timing.errors import (
   TimedOut,
   TimingError,
 )
+from nadv2_tf.benchmarks.timing.npu_libraries import SEARCHED, npu_files
 from nadv2_tf.spec.files import read_bounded
 
 if TYPE_CHECKING:
@@ -80,6 +81,11 @@ class HostDevice(Device):
 
   def measure(self, paths: Sequence[pathlib.Path], settings: TimingSettings) -> list[list[Repeat]]:
     """See `Device.measure`."""
+    if not self._binary and (settings.benchmark_flags or settings.npu_libraries):
+      raise DeviceError(
+        "--benchmark_flags and --npu_libraries are benchmark_model's: give one with "
+        "--benchmark_binary=FILE, or leave them out."
+      )
     known = tuple(litert_benchmark.DELEGATES) if self._runner == "litert" else ("cpu", "none")
     if not self._binary and settings.delegate not in known:
       raise DeviceError(
@@ -112,11 +118,14 @@ class HostDevice(Device):
 
   def _run_binary(self, path: pathlib.Path, settings: TimingSettings) -> Repeat:
     mask = ["taskset", settings.cpu_mask] if settings.cpu_mask else []
+    libraries = None
+    if npu_files(settings):
+      libraries = str(pathlib.Path(str(settings.npu_libraries)).resolve())
     with tempfile.TemporaryDirectory() as results:
-      flags = benchmark_model.arguments(str(path), settings, self._build, results)
+      flags = benchmark_model.arguments(str(path), settings, self._build, results, libraries)
       command = [*mask, str(self._binary), *flags]
       line = shlex.join(command)
-      stdout, stderr, status = _run(command, settings.timeout)
+      stdout, stderr, status = _run(command, settings.timeout, libraries=libraries or "")
       reading = benchmark_model.read(
         stdout, stderr, status, line, settings.delegate, results, settings.require_full_delegation
       )
@@ -223,7 +232,7 @@ def _run(
     folder: where it runs; None: here.
     libraries: folder that it loads libraries from besides; "": none.
   """
-  environment = {**os.environ, "LD_LIBRARY_PATH": libraries} if libraries else None
+  environment = {**os.environ, **dict.fromkeys(SEARCHED, libraries)} if libraries else None
   try:
     done = subprocess.run(
       command,

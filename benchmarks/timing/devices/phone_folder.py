@@ -14,19 +14,26 @@ from typing import TYPE_CHECKING
 
 from nadv2_tf.benchmarks.timing.builds import RESULT, RUNTIME_INFO
 from nadv2_tf.benchmarks.timing.errors import NothingMeasured
+from nadv2_tf.benchmarks.timing.npu_libraries import SEARCHED
 from nadv2_tf.benchmarks.timing.result_files import LARGEST_FILE
 from nadv2_tf.spec.files import read_bounded
 
 if TYPE_CHECKING:
-  from collections.abc import Iterator, Mapping, Sequence
+  from collections.abc import Iterable, Iterator, Mapping, Sequence
 
   from nadv2_tf.benchmarks.timing.devices.adb_client import AdbClient
   from nadv2_tf.types import AnyPath
 
+#: files that lie on the phone at once, and their bytes
+FILES_AT_ONCE = 200
+BYTES_AT_ONCE = 256 * 2**20
 #: in the folder: what a run of the program writes into files of its own
 RESULTS = "results"
 #: Removes what an earlier run wrote; run in the folder.
 CLEAR_RESULTS = f"rm -rf {RESULTS} && mkdir {RESULTS}"
+
+#: Lets programs load libraries that lie in the folder; run in it.
+LOAD_FROM_HERE = " && ".join(f'export {name}="$PWD"' for name in SEARCHED)
 
 #: Ends every program whose working folder is {folder}; the shell needs no other program for it.
 #: Twice, because a program may start another one during the first look.
@@ -185,6 +192,19 @@ class PhoneFolder:
         except OSError:  # Windows allows links to developers alone
           shutil.copyfile(path, link)
       self._client.push(links, remote)
+
+
+def chunks_of(paths: Iterable[pathlib.Path]) -> list[list[pathlib.Path]]:
+  """Lists of paths, in order, that lie on the phone together."""
+  chunks: list[list[pathlib.Path]] = []
+  size = 0
+  for path in paths:
+    size += path.stat().st_size
+    if not chunks or len(chunks[-1]) == FILES_AT_ONCE or size > BYTES_AT_ONCE:
+      chunks.append([])
+      size = path.stat().st_size
+    chunks[-1].append(path)
+  return chunks
 
 
 def _is_alive(process: int) -> bool:

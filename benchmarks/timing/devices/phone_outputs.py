@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nadv2_tf.benchmarks.timing.devices.phone_folder import LOAD_FROM_HERE
 from nadv2_tf.benchmarks.timing.output_tools import GIVES, LARGEST_OUTPUT
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def taken_from(
   given, gives = tool.files(tensors)
   for content in inputs:
     folder.give(given, content, GIVES)
-    done, line = execute(model, "export LD_LIBRARY_PATH=.", program, settings)
+    done, line = execute(model, LOAD_FROM_HERE, program, settings)
     notes += tool.checked(done.stdout + done.stderr, done.exit_status, line, settings)
     outputs.append(folder.take(gives, LARGEST_OUTPUT))
   return outputs, tuple(dict.fromkeys(notes))

@@ -40,6 +40,8 @@ def timing_settings(options: SearchOptions, **changes: Any) -> TimingSettings:
     options.cpu_mask,
     delegate=options.delegate,
     require_full_delegation=options.require_full_delegation,
+    benchmark_flags=options.benchmark_flags,
+    npu_libraries=options.npu_libraries,
     precision=options.search_precision,
     **{"max_spread": options.max_spread, "attempts": options.attempts} | changes,
   )

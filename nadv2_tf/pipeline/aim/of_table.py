@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from nadv2_tf.options.search import LATENCY
-from nadv2_tf.options.timing import OLD_DELEGATES
+from nadv2_tf.options.timing import OLD_DELEGATES, flags_text
 from nadv2_tf.pipeline.aim.counted import scaled_by
 from nadv2_tf.pipeline.aim.device import check_timing
 from nadv2_tf.pipeline.aim.doubts import check_doubt, tell_doubt
@@ -70,6 +70,18 @@ def check_delegate(device: str, table: FileMeter, delegate: str) -> None:
     )
 
 
+def check_flags(device: str, table: FileMeter, flags: str) -> None:
+  """Raises ValueError if a table says that it was measured with other --benchmark_flags."""
+  facts = {} if isinstance(table, BlockTable) else table.facts
+  measured, own = facts.get("benchmark_flags", "-"), flags_text(flags)
+  if measured != own:
+    told = f"--benchmark_flags='{measured}'" if measured != "-" else "no --benchmark_flags"
+    raise ValueError(
+      f"--device={device} was measured with {told}, and the search has "
+      f"{own if own != '-' else 'none'}: give the same, or measure a table with them."
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class OfTable:
   """Latency as a table or a predictor has it is the `Metric`; nothing is ever timed.
@@ -94,6 +106,7 @@ class OfTable:
     check_timing(self.options, self.has_device)
     table = read_meter(self.device)
     check_delegate(self.device, table, self.options.delegate)
+    check_flags(self.device, table, self.options.benchmark_flags)
     if isinstance(table, LatencyTable):
       check_doubt(table, self.options.on_unsteady, self._path)
 

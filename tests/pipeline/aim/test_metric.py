@@ -121,6 +121,27 @@ def test_a_table_of_another_delegate_is_refused(tmp_path, options, measured, ask
     metric.check()
 
 
+@pytest.mark.parametrize(
+  ("measured", "asked_for", "says"),
+  [
+    (None, "", None),
+    ("-", "", None),
+    ("--gpu_backend=opengl --allow_fp16=false", "--gpu_backend=opengl  --allow_fp16=false", None),
+    (None, "--gpu_backend=opengl", "no --benchmark_flags, and the search has --gpu_backend=opengl"),
+    ("--gpu_backend=opengl", "", "--benchmark_flags='--gpu_backend=opengl', and .* has none"),
+  ],
+)
+def test_a_table_of_other_flags_is_refused(tmp_path, options, measured, asked_for, says):
+  path = tmp_path / "table.csv"
+  facts = {"benchmark_flags": measured} if measured else {}
+  path.write_text(LatencyTable(ROWS, facts).to_csv())
+  metric = metric_of(options(device=f"table:{path}", benchmark_flags=asked_for))
+  if says is None:
+    return metric.check()
+  with pytest.raises(ValueError, match=f"was measured with {says}"):
+    metric.check()
+
+
 def test_a_published_table_is_read_by_its_ending(folder, tmp_path, options):
   blocks = (Conv(8, 3), InvertedResidual(24, 48, 8), Head(2))
   network = NetworkSpec("n", (4, 4, 1), blocks)
