@@ -1,4 +1,4 @@
-"""nadv2-time: time a TFLite file on this machine or on a phone."""
+"""nadv2-time: time a TFLite file on this machine, on a phone, or on several in turn."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from absl import flags
 
 from nadv2_tf.flags.define import define, read
 from nadv2_tf.options import TimingSettings
-from nadv2_tf.options.timing import DeviceOptions
+from nadv2_tf.options.timing import DeviceOptions, device_names
 from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
 
 if TYPE_CHECKING:
+  from collections.abc import Sequence
+
   import numpy as np
 
   from nadv2_tf.benchmarks.timing.device import Timing
@@ -43,22 +45,48 @@ def define_flags() -> None:
   flags.DEFINE_string(
     "data", None, "Data whose hold-out images --check_outputs takes; default: noise."
   )
-  flags.DEFINE_bool("json", False, "Print JSON instead of a line.")
+  flags.DEFINE_bool("json", False, "Print JSON instead of a line; of several devices a list.")
 
 
 def main() -> None:
-  from nadv2_tf.benchmarks.timing.devices import open_device
-  from nadv2_tf.benchmarks.timing.outputs import check_outputs, require
-  from nadv2_tf.benchmarks.timing.sustained import sustained
-
   path = pathlib.Path(FLAGS.tflite)
   if not path.is_file():
     raise ValueError(f"There is no file {path}.")
   check_file(path)
-  settings = read(TimingSettings)
-  with open_device(
-    FLAGS.device, FLAGS.benchmark_binary, FLAGS.benchmark_url, FLAGS.host_runner
-  ) as device:
+  settings, names = read(TimingSettings), device_names(FLAGS.device)
+  check_devices(names)
+  timed = [_timed(path, name, settings) for name in names]
+  if FLAGS.json:
+    records = [
+      dataclasses.asdict(timing)
+      | {name: dataclasses.asdict(found) for name, found in further.items()}
+      for timing, further in timed
+    ]
+    print(json.dumps(records if len(records) > 1 else records[0], indent=2))
+    return
+  for timing, further in timed:
+    print(describe(path, timing))
+    for found in further.values():
+      print(f"  {found.describe()}")
+
+
+def check_devices(names: Sequence[str]) -> None:
+  """Raises ValueError if one of several devices is none, before the first has been timed."""
+  from nadv2_tf.benchmarks.timing.devices import open_device
+
+  for name in names:
+    open_device(name, FLAGS.benchmark_binary, FLAGS.benchmark_url, FLAGS.host_runner)
+
+
+def _timed(
+  path: pathlib.Path, name: str, settings: TimingSettings
+) -> tuple[Timing, dict[str, Any]]:
+  """(the file's timing on a device, {what else was asked for: what came of it})."""
+  from nadv2_tf.benchmarks.timing.devices import open_device
+  from nadv2_tf.benchmarks.timing.outputs import check_outputs, require
+  from nadv2_tf.benchmarks.timing.sustained import sustained
+
+  with open_device(name, FLAGS.benchmark_binary, FLAGS.benchmark_url, FLAGS.host_runner) as device:
     further: dict[str, Any] = {}
     if FLAGS.check_outputs:  # first: of wrong numbers no latency is wanted
       images, source = images_for(path)
@@ -67,13 +95,7 @@ def main() -> None:
     (timing,) = device.time_files([path], settings)
     if FLAGS.sustained:
       further["sustained"] = sustained(device, path, settings, FLAGS.sustained)
-  if FLAGS.json:
-    records = {name: dataclasses.asdict(found) for name, found in further.items()}
-    print(json.dumps(dataclasses.asdict(timing) | records, indent=2))
-    return
-  print(describe(path, timing))
-  for found in further.values():
-    print(f"  {found.describe()}")
+  return timing, further
 
 
 def check_file(path: pathlib.Path) -> None:

@@ -12,8 +12,10 @@ from nadv2_tf import backbones
 from nadv2_tf.benchmarks.tables import measurement as latency_table
 from nadv2_tf.benchmarks.tables.measurement import header_of
 from nadv2_tf.benchmarks.tables.pieces import piece_file
+from nadv2_tf.benchmarks.timing import devices
 from nadv2_tf.benchmarks.timing.device import Timing
 from nadv2_tf.benchmarks.timing.devices import open_device
+from nadv2_tf.benchmarks.timing.devices.host import HostDevice
 from nadv2_tf.options import NetworkOptions, TimingSettings
 from nadv2_tf.pipeline.stages.given.paper import on_paper
 from nadv2_tf.resources.latency_table import LatencyTable
@@ -69,6 +71,41 @@ def test_a_timing_in_a_line(run_command, tflite, tmp_path):
   assert stdout.startswith(start + "benchmark_model sha256:") and stdout.count("\n") == 1
   status, stdout, _ = run_command("time", *flags, "--json")
   assert status == 0 and json.loads(stdout)["median_ms"] == 0.354
+
+
+def test_several_devices_are_timed_one_after_the_other(tflite, tmp_path, monkeypatch, capsys):
+  from absl import flags
+
+  from nadv2_tf.programs import time as program
+
+  opened, before = [], set(flags.FLAGS)
+
+  def open_fake(name, *_):
+    opened.append(name)
+    device = HostDevice(binary(tmp_path, "ok"))
+    device.identity = dataclasses.replace(device.identity, device=name)
+    return device
+
+  monkeypatch.setattr(devices, "open_device", open_fake)
+  program.define_flags()
+  flags.FLAGS(["nadv2-time", f"--tflite={tflite}", "--device=adb:A,adb:B", "--repeats=1"])
+  program.main()
+  lines = capsys.readouterr().out.splitlines()
+  assert [line.rpartition(", ")[2] for line in lines] == ["adb:A", "adb:B"]
+  assert opened == ["adb:A", "adb:B"] * 2  # known to be devices before the first is timed
+  with flagsaver.flagsaver(json=True):
+    program.main()
+  records = json.loads(capsys.readouterr().out)
+  assert [record["device"] for record in records] == ["adb:A", "adb:B"]
+  for name in set(flags.FLAGS) - before:
+    delattr(flags.FLAGS, name)
+
+
+def test_of_several_devices_each_must_be_one(run_command, tflite):
+  status, stdout, stderr = run_command("time", f"--tflite={tflite}", "--device=host,phone")
+  assert (status, stdout) == (1, "") and "--device must be host, adb or adb:SERIAL" in stderr
+  status, stdout, stderr = run_command("time", f"--tflite={tflite}", "--device=host,host")
+  assert (status, stdout) == (1, "") and "--device must name each device once" in stderr
 
 
 def test_a_timing_with_outputs_and_use(run_command, tflite):
