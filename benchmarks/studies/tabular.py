@@ -49,9 +49,10 @@ ONLY = flags.DEFINE_list("only", [], "How the rows to run begin, such as MCD,Lay
 
 SHARES = (0.3, 0.5, 0.7)
 MCD: dict[str, Optimizer] = {
-  "MCD J=200 L=10 3 % x0.98 (published)": MultiLayerCoordinateDescent(),
-  "MCD J=50 L=4 10 % x0.98": MultiLayerCoordinateDescent(50, 4, 0.1),
-  "MCD J=10 L=4 10 % x0.98": MultiLayerCoordinateDescent(10, 4, 0.1),
+  "MCD J=200 L=10 3 % x0.98 (published)": MultiLayerCoordinateDescent.published(),
+  "MCD defaults": MultiLayerCoordinateDescent(),
+  "MCD J=50 L=4 10 % x0.98": MultiLayerCoordinateDescent(50, 4, 0.1, choose_by="accuracy"),
+  "MCD J=10 L=4 10 % x0.98": MultiLayerCoordinateDescent(10, 4, 0.1, choose_by="accuracy"),
 }
 ALONE: dict[str, Optimizer] = {
   "HURRICANE 50 x 20 in each half": Hurricane(),
@@ -63,7 +64,7 @@ ALONE: dict[str, Optimizer] = {
   "integer program, gains regressed": IntegerProgram("regressed"),
   "FP-NAS, a sample for each nat": FpNas(samples_per_nat=1.0),
   "differentiable": Differentiable(),
-  "SCD 3 % x0.98": SingleLayerCoordinateDescent(),
+  "SCD 3 % x0.98": SingleLayerCoordinateDescent(0.03, choose_by="accuracy"),
   "NetAdaptV1 3 % x0.98, by ratio": NetAdaptV1(0.03, 0.98),
 }
 

@@ -23,7 +23,7 @@ Propose: TypeAlias = Callable[[Problem, NetworkSpec, float], Sequence[NetworkSpe
 
 #: how often the reduction is halved when no sample reaches an iteration's goal
 HALVINGS = 10
-SCORES = ("accuracy", "ratio")
+ACCURACY, RATIO = "accuracy", "ratio"
 
 
 def initial_reduction() -> float:
@@ -32,6 +32,16 @@ def initial_reduction() -> float:
 
 def reduction_decay() -> float:
   return option(0.98, "Factor on the reduction from one iteration to the next.")
+
+
+def choose_by() -> str:
+  return option(
+    RATIO,
+    "What an iteration goes on with: the sample that is most accurate, or the one with the least "
+    "ratio of accuracy lost to resource saved. Samples end below an iteration's goal by different "
+    "amounts, and only the ratio sees that.",
+    choices=(ACCURACY, RATIO),
+  )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,21 +108,16 @@ class Schedule:
     return number
 
 
-def check_score(score: str) -> None:
-  if score not in SCORES:
-    raise ValueError(f"score must be 'accuracy' or 'ratio', got {score!r}.")
-
-
-def choose(score: str, scored: Sequence[Candidate], previous: Candidate | None = None) -> Candidate:
+def choose(by: str, scored: Sequence[Candidate], previous: Candidate | None = None) -> Candidate:
   """The candidate that the next iteration starts from.
 
   Args:
-    score: "accuracy" picks the most accurate one, ties to the smaller resource; "ratio" the least
+    by: "accuracy" picks the most accurate one, ties to the smaller resource; "ratio" the least
       accuracy lost per resource saved since `previous` (NetAdaptV1's rule).
     scored: candidates.
     previous: what they were shrunk from; None falls back on accuracy.
   """
-  if score == "accuracy" or previous is None:
+  if by == ACCURACY or previous is None:
     return most_accurate(scored)
   before = previous
 
@@ -126,7 +131,7 @@ def choose(score: str, scored: Sequence[Candidate], previous: Candidate | None =
 
 
 def descend(
-  problem: Problem, schedule: Schedule, score: str, propose: Propose
+  problem: Problem, schedule: Schedule, by: str, propose: Propose
 ) -> Generator[Sequence[NetworkSpec], Round, NetworkSpec]:
   """The generator of `Optimizer.search`, from the start past every target, the largest first.
 
@@ -137,7 +142,7 @@ def descend(
   Args:
     problem: a `Problem`.
     schedule: a `Schedule`.
-    score: see `choose`; with "ratio" the start is scored first.
+    by: see `choose`; with "ratio" the start is scored first.
     propose: see `Propose`.
   """
   schedule.check(problem)
@@ -146,7 +151,7 @@ def descend(
     stage = problem.at(target)
     start, resource = (stage.meter.measure(spec) for spec in (problem.start, best))
     while resource > target:
-      if score == "ratio" and is_first:
+      if by == RATIO and is_first:
         yield (best,)  # what is lost is counted from here
       is_first = False
       reduction = schedule.reduction(counted, start)

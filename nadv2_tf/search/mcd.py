@@ -8,7 +8,7 @@ import random
 from collections.abc import Generator, Sequence
 from typing import ClassVar
 
-from nadv2_tf.option import option
+from nadv2_tf.option import check_options, option
 from nadv2_tf.search import descent
 from nadv2_tf.search.problem import Candidate, Problem, Round, most_accurate
 from nadv2_tf.search.registry import OPTIMIZERS
@@ -28,7 +28,7 @@ class MultiLayerCoordinateDescent:
     layers_per_sample: L; a layer is a width with, for depthwise layers, its kernel size.
     initial_reduction: what the first iteration takes off, as a share of the start's resource.
     reduction_decay: factor on the reduction from one iteration to the next.
-    score: see `descent.choose`; "ratio" is NetAdaptV1's rule.
+    choose_by: see `descent.choose`; "ratio" is NetAdaptV1's rule, the paper takes "accuracy".
 
   Differs from the paper, which says little of how a sample is shrunk: the last iteration stops
   shrinking at the target instead of at its own goal, because what lies between them is accuracy
@@ -40,24 +40,19 @@ class MultiLayerCoordinateDescent:
   samples_per_iteration: int = option(
     24, "Samples scored in each iteration, J of the paper.", low=1
   )
-  layers_per_sample: int = option(10, "Layers that each sample shrinks, L of the paper.", low=1)
+  layers_per_sample: int = option(3, "Layers that each sample shrinks, L of the paper.", low=1)
   initial_reduction: float = descent.initial_reduction()
   reduction_decay: float = descent.reduction_decay()
-  score: str = "accuracy"
+  choose_by: str = descent.choose_by()
 
   def __post_init__(self) -> None:
-    if self.samples_per_iteration < 1 or self.layers_per_sample < 1:
-      raise ValueError(
-        "--samples_per_iteration and --layers_per_sample must be at least 1, got "
-        f"{self.samples_per_iteration} and {self.layers_per_sample}."
-      )
-    descent.check_score(self.score)
+    check_options(self)
     self._schedule()
 
   @classmethod
   def published(cls) -> "MultiLayerCoordinateDescent":
     """With the settings of the published search for latency (section 4.1.1)."""
-    return cls(200, 10, 0.03, 0.98)
+    return cls(200, 10, 0.03, 0.98, descent.ACCURACY)
 
   def search(
     self, problem: Problem, rng: random.Random
@@ -68,11 +63,11 @@ class MultiLayerCoordinateDescent:
     def propose(stage: Problem, best: NetworkSpec, goal: float) -> Sequence[NetworkSpec]:
       return self._samples(stage, best, goal, layers, rng)
 
-    return descent.descend(problem, self._schedule(), self.score, propose)
+    return descent.descend(problem, self._schedule(), self.choose_by, propose)
 
   def choose(self, scored: Sequence[Candidate], previous: Candidate | None = None) -> Candidate:
     """See `Optimizer.choose`."""
-    return descent.choose(self.score, scored, previous)
+    return descent.choose(self.choose_by, scored, previous)
 
   def pick(self, bests: Sequence[Candidate]) -> Candidate:
     """See `Optimizer.pick`."""

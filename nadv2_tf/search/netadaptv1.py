@@ -48,11 +48,11 @@ class NetAdaptV1:
     decisions = enumerate(problem.space.decisions)
     widths = [(column,) for column, decision in decisions if decision.kind == "width"]
     propose = one_layer_each(widths, rng)
-    return descent.descend(problem, self._schedule(), "ratio", propose)
+    return descent.descend(problem, self._schedule(), descent.RATIO, propose)
 
   def choose(self, scored: Sequence[Candidate], previous: Candidate | None = None) -> Candidate:
     """See `Optimizer.choose`."""
-    return descent.choose("ratio", scored, previous)
+    return descent.choose(descent.RATIO, scored, previous)
 
   def pick(self, bests: Sequence[Candidate]) -> Candidate:
     """See `Optimizer.pick`."""

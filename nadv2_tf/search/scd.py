@@ -8,6 +8,7 @@ import random
 from collections.abc import Generator, Sequence
 from typing import ClassVar
 
+from nadv2_tf.option import check_options
 from nadv2_tf.search import descent
 from nadv2_tf.search.problem import Candidate, Problem, Round, most_accurate
 from nadv2_tf.search.registry import OPTIMIZERS
@@ -28,10 +29,10 @@ class SingleLayerCoordinateDescent:
   trains_samples: ClassVar[bool] = False
   initial_reduction: float = descent.initial_reduction()
   reduction_decay: float = descent.reduction_decay()
-  score: str = "accuracy"
+  choose_by: str = descent.choose_by()
 
   def __post_init__(self) -> None:
-    descent.check_score(self.score)
+    check_options(self)
     self._schedule()
 
   def search(
@@ -39,11 +40,11 @@ class SingleLayerCoordinateDescent:
   ) -> Generator[Sequence[NetworkSpec], Round, NetworkSpec]:
     """See `Optimizer.search`. Raises `UnreachableTarget` if the schedule ends above the target."""
     propose = one_layer_each(descent.layers_of(problem.space), rng)
-    return descent.descend(problem, self._schedule(), self.score, propose)
+    return descent.descend(problem, self._schedule(), self.choose_by, propose)
 
   def choose(self, scored: Sequence[Candidate], previous: Candidate | None = None) -> Candidate:
     """See `Optimizer.choose`."""
-    return descent.choose(self.score, scored, previous)
+    return descent.choose(self.choose_by, scored, previous)
 
   def pick(self, bests: Sequence[Candidate]) -> Candidate:
     """See `Optimizer.pick`."""

@@ -25,9 +25,9 @@ QUICK = {
   "integer_program": IntegerProgram(
     "regressed", gain_samples=6, width_levels=2, program_rounds=1, program_solutions=1
   ),
-  "mcd": MultiLayerCoordinateDescent(6, 3, 0.1),
+  "mcd": MultiLayerCoordinateDescent(6, 3, 0.1, choose_by="accuracy"),
   "netadaptv1": NetAdaptV1(0.1, 0.98),
   "random": RandomSearch(40),
-  "scd": SingleLayerCoordinateDescent(0.1, 0.98),
+  "scd": SingleLayerCoordinateDescent(0.1, 0.98, choose_by="accuracy"),
   "uniform": UniformScaling(),
 }

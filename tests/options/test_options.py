@@ -118,7 +118,7 @@ def test_flags_are_read_into_the_group_that_they_belong_to(parsed):
     race=False, optimizer_settings={"samples_per_iteration": 7, "population": 9}
   )
   # What is not given is said as well.
-  assert search.optimizer_settings["layers_per_sample"] == 10
+  assert search.optimizer_settings["layers_per_sample"] == 3
   assert define.read(ExportOptions).quantization == "int8"
   assert define.read(CheckpointOptions) == CheckpointOptions(keep_checkpoints=1)
 

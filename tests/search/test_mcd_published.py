@@ -72,6 +72,6 @@ def test_proposals_of_an_iteration_take_less_than_half_a_second():
 def test_published_settings_and_the_name_are_known():
   # NetAdaptV2, section 4.1.1, latency-guided: J = 200, L = 10, 3 %, 0.98.
   published = MultiLayerCoordinateDescent.published()
-  assert published == OPTIMIZERS["mcd"](200, 10, 0.03, 0.98)
+  assert published == OPTIMIZERS["mcd"](200, 10, 0.03, 0.98, "accuracy")
   with pytest.raises(ValueError, match="Unknown optimizer 'sgd'. Known: .*evolution, .*mcd"):
     OPTIMIZERS["sgd"]

@@ -28,7 +28,9 @@ def test_each_layer_gives_one_sample_in_which_it_alone_is_shrunk(name):
   problem = _problem(name)
   space, start = problem.space, problem.start
   full, layers = space.encode(start), layers_of(space)
-  search = SingleLayerCoordinateDescent(0.02).search(problem, random.Random(0))
+  search = SingleLayerCoordinateDescent(0.02, choose_by="accuracy").search(
+    problem, random.Random(0)
+  )
   samples, changed = next(search), []
   for sample in samples:
     columns = {c for c, value in enumerate(space.encode(sample)) if value != full[c]}
@@ -48,10 +50,12 @@ def test_each_layer_gives_one_sample_in_which_it_alone_is_shrunk(name):
 def test_mcd_with_one_layer_draws_the_samples_that_scd_goes_through():
   # MobileNetV1 has one kernel size, so that a layer and a goal make one sample.
   problem = _problem("mobilenet_v1")
-  optimizer = SingleLayerCoordinateDescent(0.02)
+  optimizer = SingleLayerCoordinateDescent(0.02, choose_by="accuracy")
   scd = optimizer.search(problem, random.Random(0))
   # Of at most 27 layers each is drawn among 2 000 times: none is missed.
-  mcd = MultiLayerCoordinateDescent(200, 1, 0.02).search(problem, random.Random(0))
+  mcd = MultiLayerCoordinateDescent(200, 1, 0.02, choose_by="accuracy").search(
+    problem, random.Random(0)
+  )
   scored = None
   for _ in range(5):
     samples, drawn = scd.send(scored), mcd.send(scored)
@@ -65,5 +69,5 @@ def test_mcd_with_one_layer_draws_the_samples_that_scd_goes_through():
 
 def test_the_defaults_are_the_schedule_of_mcd():
   scd, mcd = SingleLayerCoordinateDescent(), MultiLayerCoordinateDescent()
-  for field in ("initial_reduction", "reduction_decay", "score"):
+  for field in ("initial_reduction", "reduction_decay", "choose_by"):
     assert getattr(scd, field) == getattr(mcd, field)

@@ -28,7 +28,7 @@ from nadv2_tf.search import (
     (lambda: Evolution(mutations=-1), "at least 0 .*, got -1 and 25"),
     (lambda: Evolution(mutation_probability=0.0), "above 0 and at most 1, got 0.0"),
     (lambda: SingleLayerCoordinateDescent(initial_reduction=1.0), "between 0 and 1, got 1.0"),
-    (lambda: SingleLayerCoordinateDescent(score="loss"), "'accuracy' or 'ratio', got 'loss'"),
+    (lambda: SingleLayerCoordinateDescent(choose_by="loss"), "one of accuracy, ratio, got 'loss'"),
     (lambda: FpNas(search_steps=0), "search_steps must be at least 1 .*, got 0 and 0.5"),
     (lambda: FpNas(joint_after=1.5), "joint_after between 0 and 1, got 400 and 1.5"),
     (lambda: FpNas(step_size=0.0), "step_size .* numbers above 0, got 0.25, 0.0 and 0.005"),

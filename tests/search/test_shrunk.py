@@ -33,7 +33,7 @@ def test_a_sample_has_no_step_that_its_goal_does_not_need(name, make_meter):
   space = backbones.search_space(name)
   meter, start = make_meter(space), space.largest()
   resource = meter.measure(start)
-  optimizer = MultiLayerCoordinateDescent(20, 8, 0.03)
+  optimizer = MultiLayerCoordinateDescent(20, 8, 0.03, choose_by="accuracy")
   samples = next(optimizer.search(Problem(space, start, meter, resource / 2), random.Random(0)))
   assert len(samples) == 20
   for sample in samples:
@@ -54,7 +54,9 @@ def test_only_an_exact_meter_is_asked_about_steps_back(is_exact):
 
   Asked.is_exact = is_exact
   problem = Problem(DEMO, DEMO.largest(), Asked(), LARGEST / 2)
-  next(MultiLayerCoordinateDescent(1, 8, 0.1).search(problem, random.Random(0)))
+  next(
+    MultiLayerCoordinateDescent(1, 8, 0.1, choose_by="accuracy").search(problem, random.Random(0))
+  )
   back = any(later > earlier for earlier, later in itertools.pairwise(asked[2:]))
   assert back == is_exact
 

@@ -34,7 +34,7 @@ SPACE = backbones.search_space("mobilenet_v3_demo")
 MACS, PARAMETERS = MacsMeter().measure, ParametersMeter().measure
 LARGEST, MOST_PARAMETERS = MACS(SPACE.largest()), PARAMETERS(SPACE.largest())
 FULL = SPACE.encode(SPACE.largest())
-MCD = MultiLayerCoordinateDescent(10, 10, 0.05)
+MCD = MultiLayerCoordinateDescent(10, 10, 0.05, choose_by="accuracy")
 OPTIMIZERS = {
   "differentiable": Differentiable(30, 1, 6, 30, predictor_samples=100),
   "evolution": Evolution(8, 3, 4, 0.2, 2, 3),
@@ -44,10 +44,10 @@ OPTIMIZERS = {
   "layernas": LayerNAS(3, 1, 2),
   "integer_program": IntegerProgram(width_levels=2, program_rounds=1, program_solutions=2),
   "mcd": MCD,
-  "mcd by ratio": dataclasses.replace(MCD, score="ratio"),
+  "mcd by ratio": dataclasses.replace(MCD, choose_by="ratio"),
   "netadaptv1": NetAdaptV1(0.05, 0.98),
   "random": RandomSearch(20),
-  "scd": SingleLayerCoordinateDescent(0.05),
+  "scd": SingleLayerCoordinateDescent(0.05, choose_by="accuracy"),
   "uniform": UniformScaling(),
 }
 NAMES = sorted(OPTIMIZERS)
@@ -111,7 +111,7 @@ def test_a_descent_stops_at_every_target_so_that_no_accuracy_is_given_away(name)
 
 def test_an_iteration_cut_short_by_a_target_does_not_count_in_the_schedule():
   # 10 %, then a tenth as much: 10 + 1 + 0.1 + ... add up to 11.1 %, and end above 88.8 %.
-  optimizer = MultiLayerCoordinateDescent(20, 3, 0.1, 0.1)
+  optimizer = MultiLayerCoordinateDescent(20, 3, 0.1, 0.1, "accuracy")
   with pytest.raises(UnreachableTarget, match="take off 11%"):
     minimize(_problem(0.99, 0.98, 0.97, 0.88), optimizer, Evaluator())
   # 89.5 % is above that. Were the three short iterations counted, 0.1 % steps would be left at

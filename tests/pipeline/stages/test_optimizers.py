@@ -36,8 +36,8 @@ def problem(tiny_space):
 
 
 CASES = (
-  ({}, MultiLayerCoordinateDescent(24, 10, 0.2, 0.98)),
-  ({"samples_per_iteration": 7, "layers_per_sample": 3}, MultiLayerCoordinateDescent(7, 3, 0.2)),
+  ({}, MultiLayerCoordinateDescent(24, 3, 0.2, 0.98)),
+  ({"samples_per_iteration": 7, "layers_per_sample": 4}, MultiLayerCoordinateDescent(7, 4, 0.2)),
   ({"search_optimizer": "scd"}, SingleLayerCoordinateDescent(0.2, 0.98)),
   ({"search_optimizer": "random", "samples": 9}, RandomSearch(9)),
   # 0.2 + 0.2 x 0.98 + 0.2 x 0.98^2 = 0.588 is more than half: 3 iterations of 24.
