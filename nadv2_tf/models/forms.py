@@ -39,7 +39,7 @@ def with_filters(model: keras.Model, spec: NetworkSpec, form: NetworkSpec) -> ke
     for place, (layer, other) in enumerate(zip(own, others, strict=True)):
       if layer.field and layer.kept != other.kept:
         following = own[place + 1] if place + 1 < len(own) else None
-        if other not in (forms.with_filters(layer), forms.widened(layer, following)):
+        if not forms.is_form(other, layer, following):
           raise ValueError(
             f"{layer_name(index, layer.field)} of {spec.name!r} with {layer.kept} filters is "
             f"another network than with {other.kept}."

@@ -56,6 +56,20 @@ def widened(layer: LayerShape, following: LayerShape | None) -> LayerShape | Non
   return dataclasses.replace(layer, kept=width, out_channels=width)
 
 
+def is_form(other: LayerShape, layer: LayerShape, following: LayerShape | None) -> bool:
+  """Whether `other`, of another form of a network, computes the same as `layer` of that network.
+
+  What feeds it is not compared: a layer before it that lets channels pass by filters of its own
+  says more of the values that come out than one that they go around.
+
+  Args:
+    other: in the place of `layer`.
+    layer: which `following`, if there is one, comes after.
+  """
+  alike = dataclasses.replace(other, fed=layer.fed)
+  return alike in (layer, with_filters(layer), widened(layer, following))
+
+
 def changed_layers(spec: NetworkSpec, form: NetworkSpec) -> int:
   """How many layers of a form have other widths than in `spec`."""
   return sum(

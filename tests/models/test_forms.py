@@ -1,5 +1,6 @@
 """Filters in place of bypasses: another form of the same network."""
 
+import dataclasses
 import operator
 import random
 
@@ -37,6 +38,37 @@ def all_with_filters(spec):
       if wide or other:
         form = form.with_block(index, **{layer.field: (wide or other).kept})
   return form, passing, zeros
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_form_is_known_as_one(name):
+  space, rng = backbone_cases.space_of(name), random.Random(0)
+  for _ in range(100):
+    spec = space.sample(rng)
+    form, *_ = all_with_filters(spec)
+    for own, others in zip(spec.layers(), form.layers(), strict=True):
+      followings = [*own, None][1:]  # a block may have no layer
+      for layer, other, following in zip(own, others, followings, strict=True):
+        is_changed = bool(layer.field) and layer.kept != other.kept
+        assert not is_changed or forms.is_form(other, layer, following), (layer, other)
+        wrong = dataclasses.replace(other, kept=other.kept + 1, out_channels=other.out_channels + 1)
+        assert not forms.is_form(wrong, layer, following)
+
+
+def test_a_layer_that_another_form_feeds_is_the_same():
+  # The depthwise layer's bypass carries what no activation went through, so that only its form
+  # with filters feeds the projection from a ReLU.
+  blocks = (Conv(8, 3), InvertedResidual(16, 8, 6, 3, bypass_cap=8), Head(2))
+  spec = NetworkSpec("fed", (8, 8, 3), blocks)
+  form = spec.with_block(1, depthwise=16, projection=8)
+  own, other = spec.layers()[1], form.layers()[1]
+  places = [place for place, layer in enumerate(own) if layer.field == "projection"]
+  (place,) = places
+  assert own[place].fed != other[place].fed
+  model = stand_alone(spec)
+  made = with_filters(model, spec, form)
+  images = np.random.default_rng(0).normal(size=(2, 8, 8, 3))
+  assert np.allclose(made(images), model(images), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", NAMES)
