@@ -84,13 +84,13 @@ def optimizer_of(text: str) -> Optimizer:
   """
   name, *settings = text.split(",")
   kind = OPTIMIZERS[name]
-  fields = {field.name: field for field in dataclasses.fields(kind)}
+  fields: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(kind)}
   values: dict[str, Any] = {}
   for one in settings:
     key, _, value = one.partition("=")
     if key not in fields:
       raise ValueError(f"--search={text}: {name} has {', '.join(fields)}, and no {key!r}.")
-    values[key] = type(fields[key].default)(value)
+    values[key] = type(fields[key])(value)
   return kind(**values)
 
 
