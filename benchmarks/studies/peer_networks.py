@@ -141,7 +141,24 @@ def above_threshold(
 
 
 def netadaptv1(setting: Setting) -> dict[str, Peer]:
-  """NetAdaptV1 from the same weights, in about the time of the run's search, times a factor."""
+  """NetAdaptV1 from the same weights, in about the time of the run's search, times a factor.
+
+  It has no kernel sizes to choose: a smallest target that its layers, cut one by one, do not reach
+  is left out.
+  """
+  from nadv2_tf.search import UnreachableTarget
+
+  places = setting.folder.found_folders()
+  while True:
+    try:
+      return _netadaptv1(setting, places)
+    except UnreachableTarget:
+      if len(places) == 1:
+        raise
+      places = places[:-1]
+
+
+def _netadaptv1(setting: Setting, places: Sequence[RunFolder]) -> dict[str, Peer]:
   from nadv2_tf.models import slice_network
   from nadv2_tf.pipeline.stages import plain_training
   from nadv2_tf.search import NetAdaptV1, Problem, minimize
@@ -151,7 +168,6 @@ def netadaptv1(setting: Setting) -> dict[str, Peer]:
   bench = setting.bench
   space = widths_alone(bench.space)
   model, table = _filled(space, setting.full), _plain_table(setting, space)
-  places = setting.folder.found_folders()
   goals = _goals(setting, table, space, [place.read_spec("found") for place in places])
   epochs = V1_STEPS / (len(bench.datasets.train) // bench.train_options.batch_size)
   rate = setting.finetune.finetune_learning_rate

@@ -128,6 +128,11 @@ def test_peers_get_the_seed_s_run_and_three_times_its_search(setting, called, mo
   ((function, job),) = jobs
   assert function == "peers:cell" and job["arm"] == "netadaptv1" and job["search_times"] == 3
   assert job["run"] == str(cells.place_of(setting, OWN, "0").path)
+  # One that did not reach the smaller target.
+  few = {"target_60pct": {"test_accuracy": 0.5, "search_seconds": 7}}
+  monkeypatch.setattr(cells, "python_call", lambda *_: few)
+  cells.made(setting, OWN, "1")
+  assert list(cells.made(setting, "netadaptv1", "1")["found"]) == ["60%"]
 
 
 def test_networks_are_timed_with_the_full_one_and_again_when_others_are_asked(

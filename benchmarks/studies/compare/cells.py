@@ -72,7 +72,11 @@ def _peer(
     "super_seconds": 0.0,
     "search_seconds": next(iter(found.values()))["search_seconds"],
     "samples": None,
-    "found": {target: found[place] for target, place in zip(setting.targets, places, strict=True)},
+    "found": {
+      target: found[place]
+      for target, place in zip(setting.targets, places, strict=True)
+      if place in found
+    },
   }
 
 
