@@ -20,6 +20,9 @@ turns at the end. "against": accuracy minus NetAdaptV2's of the same seed. Not e
 scored, and seconds: of the super-network's training, of the search, of one found network."""
 
 
+MARKERS = "osD^vP*Xhp<>dH8123"
+
+
 class Row(NamedTuple):
   """A method at a target; one number for each seed that reached it.
 
@@ -135,11 +138,11 @@ def draw(rows: Iterable[Row], path: AnyPath) -> None:
   own = METHODS[OWN].title
   for number, title in enumerate(titles):
     of_method = [row for row in rows if row.title == title]
-    # Ten colours, and another marker and line for each ten of them.
+    # Ten colours, and another line for each ten of them.
     axes.plot(
       [statistics.mean(row.share) for row in of_method],
       [statistics.mean(row.accuracy) for row in of_method],
-      marker="osD^vP*Xhp"[number % 10],
+      marker=MARKERS[number % len(MARKERS)],
       linestyle="-" if number < 10 else "--",
       color="black" if title == own else f"C{number % 10}",
       zorder=3 if title == own else 2,
