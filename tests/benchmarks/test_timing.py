@@ -171,6 +171,7 @@ def test_a_record_is_complete(files):
     "num_threads": 4,
     "cpu_mask": "f0",
     "delegate": "none",
+    "benchmark_flags": "",
     "device": "Example Phone One",
     "abi": "arm64-v8a",
     "android": "14 UQ1A",

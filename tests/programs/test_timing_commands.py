@@ -4,6 +4,7 @@ import dataclasses
 import json
 import pathlib
 import re
+import types
 
 import pytest
 from absl.testing import flagsaver
@@ -74,11 +75,9 @@ def test_a_timing_in_a_line(run_command, tflite, tmp_path):
 
 
 def test_several_devices_are_timed_one_after_the_other(tflite, tmp_path, monkeypatch, capsys):
-  from absl import flags
-
   from nadv2_tf.programs import time as program
 
-  opened, before = [], set(flags.FLAGS)
+  opened = []
 
   def open_fake(name, *_):
     opened.append(name)
@@ -86,19 +85,21 @@ def test_several_devices_are_timed_one_after_the_other(tflite, tmp_path, monkeyp
     device.identity = dataclasses.replace(device.identity, device=name)
     return device
 
+  given = types.SimpleNamespace(
+    tflite=str(tflite), device="adb:A,adb:B", benchmark_binary=None, benchmark_url=None,
+    host_runner="interpreter", check_outputs=False, sustained=None, json=False,
+  )  # fmt: skip
   monkeypatch.setattr(devices, "open_device", open_fake)
-  program.define_flags()
-  flags.FLAGS(["nadv2-time", f"--tflite={tflite}", "--device=adb:A,adb:B", "--repeats=1"])
+  monkeypatch.setattr(program, "FLAGS", given)
+  monkeypatch.setattr(program, "read", lambda _: TimingSettings(repeats=1))
   program.main()
   lines = capsys.readouterr().out.splitlines()
   assert [line.rpartition(", ")[2] for line in lines] == ["adb:A", "adb:B"]
   assert opened == ["adb:A", "adb:B"] * 2  # known to be devices before the first is timed
-  with flagsaver.flagsaver(json=True):
-    program.main()
+  given.json = True
+  program.main()
   records = json.loads(capsys.readouterr().out)
   assert [record["device"] for record in records] == ["adb:A", "adb:B"]
-  for name in set(flags.FLAGS) - before:
-    delattr(flags.FLAGS, name)
 
 
 def test_of_several_devices_each_must_be_one(run_command, tflite):
