@@ -86,7 +86,7 @@ def lines(
 
   Args:
     results: {seed: {target: {arm: {"test_accuracy", "milliseconds", "macs", "seconds", and of the
-      found network "run_seconds"}}}}.
+      found network "run_seconds"}}}}; an arm that does not reach a target is not there.
     arms: of those that are compared.
     rate: of the trainings from scratch.
   """
@@ -100,15 +100,20 @@ def lines(
     head = f"{'':26s}{'accuracy':>9s}{'lowest':>9s}{'highest':>9s}{'found wins by':>15s}"
     yield head + f"{'of the original':>17s}{'M MACs':>8s}{'seconds':>9s}"
     for arm in ("full", "found", "uniform", *arms):
-      cells = [one[arm] for one in of_target]
+      reached = [one for one in of_target if arm in one]
+      if not reached:
+        yield f"{TITLES[arm]:26s}  not reached"
+        continue
+      cells = [one[arm] for one in reached]
       found = [item["test_accuracy"] for item in cells]
-      ahead = [one["found"]["test_accuracy"] - one[arm]["test_accuracy"] for one in of_target]
-      shares = [one[arm]["milliseconds"] / one["full"]["milliseconds"] for one in of_target]
+      ahead = [one["found"]["test_accuracy"] - one[arm]["test_accuracy"] for one in reached]
+      shares = [one[arm]["milliseconds"] / one["full"]["milliseconds"] for one in reached]
+      few = f"  {len(reached)} of {len(seeds)} seeds" if len(reached) < len(seeds) else ""
       yield (
         f"{TITLES[arm]:26s}{statistics.mean(found):9.2%}{min(found):9.2%}{max(found):9.2%}"
         f"{100 * statistics.mean(ahead):+15.2f}{statistics.mean(shares):17.1%}"
         f"{statistics.mean(item['macs'] for item in cells) / 1e6:8.1f}"
-        f"{statistics.mean(item['seconds'] for item in cells):9.0f}"
+        f"{statistics.mean(item['seconds'] for item in cells):9.0f}{few}"
       )
   yield ""
   yield "seconds: of found the whole run with all targets; of others the search and the training"
@@ -176,8 +181,9 @@ def _results(folder: pathlib.Path, cores: Cores, seed: str) -> dict[str, dict[st
         "seconds": seconds if name == "found" else sum(metrics.seconds.values()),
       }
     for arm in FLAGS.arms:
-      made = _arm(folder, cores, seed, arm, None)[place.path.name]
-      arms[arm] = made | {"seconds": made["search_seconds"] + made["seconds"]}
+      made = _arm(folder, cores, seed, arm, None).get(place.path.name)
+      if made is not None:  # None: an arm whose networks do not get so small
+        arms[arm] = made | {"seconds": made["search_seconds"] + made["seconds"]}
     results[target] = arms
   _add_times(folder, cores, seed, results)
   return results

@@ -16,7 +16,6 @@ not measured again.
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import pathlib
 import statistics
@@ -50,6 +49,7 @@ def define_flags() -> None:
 def main(arguments: list[str]) -> None:
   del arguments
   from nadv2_tf.benchmarks.studies import peers
+  from nadv2_tf.benchmarks.studies.cut_networks import trained_accuracy
 
   folder = pathlib.Path(FLAGS.output)
   asked = {name: FLAGS[name].value for name in ("samples", "trained", "trained_epochs")}
@@ -62,7 +62,12 @@ def main(arguments: list[str]) -> None:
     return in_file(path, lambda: _scored(setting, ones, by, epochs))
 
   def trained(number: int, one: SampleEntry) -> float:
-    return in_file(folder / f"trained_{number}.json", lambda: _trained(setting, one))["accuracy"]
+    spec, images = setting.bench.space.decode(one.widths), setting.bench.datasets.holdout
+
+    def make() -> dict[str, float]:
+      return {"accuracy": trained_accuracy(setting, spec, FLAGS.trained_epochs, images)}
+
+    return in_file(folder / f"trained_{number}.json", make)["accuracy"]
 
   scores = {
     (by, epochs): scored(by, samples, by, epochs)["scores"]
@@ -137,23 +142,6 @@ def _scored(
   model, seconds = trained_from_full(setting, epochs, by)
   specs = [setting.bench.space.decode(one.widths) for one in samples]
   return {"scores": scores_of(setting, model, specs), "seconds": [seconds]}
-
-
-def _trained(setting: Setting, sample: SampleEntry) -> dict[str, float]:
-  """Accuracy on the hold-out of a sub-network that was cut out and trained without it."""
-  from nadv2_tf.pipeline.progress import Progress
-  from nadv2_tf.pipeline.stages import plain_training, transfer
-  from nadv2_tf.pipeline.stages.recipes import finetune_recipe, imitation
-  from nadv2_tf.training.scoring.evaluation import keras_predictor, measure
-
-  bench, spec = setting.bench, setting.bench.space.decode(sample.widths)
-  model = transfer.cut_down(setting.full, spec)
-  plain_training.recalibrate_on(bench, model)
-  recipe = finetune_recipe(bench.train_options, setting.finetune)
-  recipe = dataclasses.replace(recipe, epochs=FLAGS.trained_epochs)
-  teacher = plain_training.teacher_of(bench, setting.full, imitation(setting.finetune))
-  plain_training.train_on(bench, model, spec, recipe, "sample", Progress(), None, teacher)
-  return {"accuracy": measure(bench.task, keras_predictor(model), bench.datasets.holdout).accuracy}
 
 
 if __name__ == "__main__":

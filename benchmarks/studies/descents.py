@@ -129,6 +129,7 @@ def _found(
   setting: Setting, model: SuperNetwork, optimizer: Optimizer, shares: Sequence[float]
 ) -> dict[str, Any]:
   """{"samples", "seconds" of the search, "networks": [of each share what came of it]}."""
+  from nadv2_tf.benchmarks.studies.cut_networks import trained_accuracy
   from nadv2_tf.pipeline.stages.search import make_evaluator
   from nadv2_tf.resources.latency_table import LatencyTable
   from nadv2_tf.search import Problem, Race, minimize
@@ -143,6 +144,11 @@ def _found(
   result = minimize(problem, optimizer, evaluator, seed=FLAGS.seed, race=race)
   seconds = time.monotonic() - begun
   found = sorted(result.found, key=lambda one: -one.target)
+  images = setting.bench.datasets.holdout
+
+  def trained(spec: NetworkSpec) -> float:
+    return trained_accuracy(setting, spec, FLAGS.trained_epochs, images, FLAGS.seed)
+
   before = evaluator.accuracy([one.spec for one in found])
   return {
     "samples": result.samples_scored,
@@ -150,7 +156,7 @@ def _found(
     "networks": [
       {
         "before": float(score),
-        "after": _trained(setting, one.spec) if FLAGS.trained_epochs else None,
+        "after": trained(one.spec) if FLAGS.trained_epochs else None,
         "macs": int(one.spec.macs()),
         "resource": one.resource,
         "spec": one.spec.to_json(),
@@ -158,26 +164,6 @@ def _found(
       for one, score in zip(found, before, strict=True)
     ],
   }
-
-
-def _trained(setting: Setting, spec: NetworkSpec) -> float:
-  """Accuracy on the hold-out of a network that was cut out and trained without it."""
-  import keras
-
-  from nadv2_tf.pipeline.progress import Progress
-  from nadv2_tf.pipeline.stages import plain_training, transfer
-  from nadv2_tf.pipeline.stages.recipes import finetune_recipe, imitation
-  from nadv2_tf.training.scoring.evaluation import keras_predictor, measure
-
-  bench = setting.bench
-  keras.utils.set_random_seed(FLAGS.seed)
-  model = transfer.cut_down(setting.full, spec)
-  plain_training.recalibrate_on(bench, model)
-  recipe = finetune_recipe(bench.train_options, setting.finetune)
-  recipe = dataclasses.replace(recipe, epochs=FLAGS.trained_epochs)
-  teacher = plain_training.teacher_of(bench, setting.full, imitation(setting.finetune))
-  plain_training.train_on(bench, model, spec, recipe, "descent", Progress(), None, teacher)
-  return measure(bench.task, keras_predictor(model), bench.datasets.holdout).accuracy
 
 
 if __name__ == "__main__":

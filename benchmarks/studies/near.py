@@ -13,7 +13,6 @@ What stands in --output is not trained again; processes with other --seeds may f
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import math
 import pathlib
@@ -52,6 +51,7 @@ def define_flags() -> None:
 def main(arguments: list[str]) -> None:
   del arguments
   from nadv2_tf.benchmarks.studies import peers
+  from nadv2_tf.benchmarks.studies.cut_networks import trained_accuracy
 
   folder = pathlib.Path(FLAGS.output)
   asked = {"networks": FLAGS.networks, "epochs": FLAGS.epochs}
@@ -60,8 +60,13 @@ def main(arguments: list[str]) -> None:
   chosen = drawn(_samples(setting), _end(setting), FLAGS.networks)
 
   def trained(number: int, one: Sample, seed: str) -> float:
-    path = folder / f"trained_{number}_{seed}.json"
-    return in_file(path, lambda: {"accuracy": _trained(setting, one, int(seed))})["accuracy"]
+    path, spec = folder / f"trained_{number}_{seed}.json", setting.bench.space.decode(one.widths)
+    images = setting.bench.datasets.test
+
+    def make() -> dict[str, float]:
+      return {"accuracy": trained_accuracy(setting, spec, FLAGS.epochs, images, int(seed))}
+
+    return in_file(path, make)["accuracy"]
 
   accuracies = [
     [trained(number, one, seed) for seed in FLAGS.seeds] for number, one in enumerate(chosen)
@@ -200,28 +205,6 @@ def _scored(setting: Setting, samples: Sequence[Sample]) -> list[float]:
 
   model, _ = trained_from_full(setting, 0)
   return scores_of(setting, model, [setting.bench.space.decode(one.widths) for one in samples])
-
-
-def _trained(setting: Setting, sample: Sample, seed: int) -> float:
-  """Accuracy on the test images of a network that was cut out and trained."""
-  import keras
-
-  from nadv2_tf.pipeline.progress import Progress
-  from nadv2_tf.pipeline.stages import plain_training, transfer
-  from nadv2_tf.pipeline.stages.recipes import finetune_recipe, imitation
-  from nadv2_tf.training.scoring.evaluation import keras_predictor, measure
-
-  options = dataclasses.replace(setting.bench.network_options, seed=seed)
-  bench = dataclasses.replace(setting.bench, network_options=options)
-  keras.utils.set_random_seed(seed)
-  spec = bench.space.decode(sample.widths)
-  model = transfer.cut_down(setting.full, spec)
-  plain_training.recalibrate_on(bench, model)
-  recipe = finetune_recipe(bench.train_options, setting.finetune)
-  recipe = dataclasses.replace(recipe, epochs=FLAGS.epochs)
-  teacher = plain_training.teacher_of(bench, setting.full, imitation(setting.finetune))
-  plain_training.train_on(bench, model, spec, recipe, "near", Progress(), None, teacher)
-  return measure(bench.task, keras_predictor(model), bench.datasets.test).accuracy
 
 
 if __name__ == "__main__":

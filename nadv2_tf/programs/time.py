@@ -16,11 +16,9 @@ from nadv2_tf.programs.start import start as start_program
 from nadv2_tf.programs.start import start_tensorflow
 
 if TYPE_CHECKING:
-  from collections.abc import Sequence
-
   import numpy as np
 
-  from nadv2_tf.benchmarks.timing.device import Timing
+  from nadv2_tf.benchmarks.timing.device import Device, Timing
 
 FLAGS = flags.FLAGS
 
@@ -49,13 +47,19 @@ def define_flags() -> None:
 
 
 def main() -> None:
+  from nadv2_tf.benchmarks.timing.devices import open_device
+
   path = pathlib.Path(FLAGS.tflite)
   if not path.is_file():
     raise ValueError(f"There is no file {path}.")
   check_file(path)
-  settings, names = read(TimingSettings), device_names(FLAGS.device)
-  check_devices(names)
-  timed = [_timed(path, name, settings) for name in names]
+  settings = read(TimingSettings)
+  # All before the first is timed, so that a name that is none costs no timing of the others.
+  devices = [
+    open_device(name, FLAGS.benchmark_binary, FLAGS.benchmark_url, FLAGS.host_runner)
+    for name in device_names(FLAGS.device)
+  ]
+  timed = [_timed(path, device, settings) for device in devices]
   if FLAGS.json:
     records = [
       dataclasses.asdict(timing)
@@ -70,24 +74,15 @@ def main() -> None:
       print(f"  {found.describe()}")
 
 
-def check_devices(names: Sequence[str]) -> None:
-  """Raises ValueError if one of several devices is none, before the first has been timed."""
-  from nadv2_tf.benchmarks.timing.devices import open_device
-
-  for name in names:
-    open_device(name, FLAGS.benchmark_binary, FLAGS.benchmark_url, FLAGS.host_runner)
-
-
 def _timed(
-  path: pathlib.Path, name: str, settings: TimingSettings
+  path: pathlib.Path, device: Device, settings: TimingSettings
 ) -> tuple[Timing, dict[str, Any]]:
   """(the file's timing on a device, {what else was asked for: what came of it})."""
-  from nadv2_tf.benchmarks.timing.devices import open_device
   from nadv2_tf.benchmarks.timing.outputs import check_outputs, require
   from nadv2_tf.benchmarks.timing.sustained import sustained
 
-  with open_device(name, FLAGS.benchmark_binary, FLAGS.benchmark_url, FLAGS.host_runner) as device:
-    further: dict[str, Any] = {}
+  further: dict[str, Any] = {}
+  with device:
     if FLAGS.check_outputs:  # first: of wrong numbers no latency is wanted
       images, source = images_for(path)
       further["outputs"] = check_outputs(device, path, images, source, settings)

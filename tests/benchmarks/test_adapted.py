@@ -72,6 +72,14 @@ def test_the_table_by_hand():
   assert rows["narrowed by one factor"][3:5] == ["+7.00", "50.0%"]
   assert rows["found network, scratch"][3] == "+37.00"
   assert rows["the original, trained"][3] == "-3.00"
+  # An arm that reaches a target with one seed, and one that never does.
+  first, second = seed(0.88), seed(0.86)
+  del second["60%"]["scratch"]
+  text = list(adapted.lines({"0": first, "1": second}, ["scratch", "netadaptv1"], 3e-3))
+  (scratch,) = [line for line in text if line.startswith("found network, scratch")]
+  assert scratch.split()[3:6] == ["50.00%", "50.00%", "50.00%"]
+  assert scratch.endswith("1 of 2 seeds")
+  assert "NetAdaptV1                  not reached" in text
 
 
 def test_netadaptv1_is_aimed_by_networks_that_were_measured():

@@ -88,11 +88,12 @@ def test_methods_begin_with_the_seed_s_full_network_and_go_on_with_their_flags(s
   of_own, no_od, no_cbc, paper = map(_flags_of, called)
   assert of_own["seed"] == "3" and of_own["target"] == "60%,40%" and "epochs" not in of_own
   assert no_od["subnetworks_per_batch"] == "1" and no_od["epochs"] == "1.0"
+  assert no_od["full_subnetworks"] == "0"  # else the full widths alone would be trained
   assert no_cbc["backbone"] == "mobilenet_v3_demo_no_cbc"
   assert called[2][2].endswith("studies.without_bypass") and called[1][2].endswith("programs.run")
   assert paper["order"] == "paper" and paper["transfer"] == "direct"
   place = {name: cells.place_of(setting, name, "3") for name in ("no_od", "no_cbc", "paper")}
-  assert place["no_od"].settings()["train"] == {"epochs": 1.0, "subnetworks_per_batch": 1}
+  assert place["no_od"].settings()["train"] == METHODS["no_od"].train
   assert place["no_cbc"].settings()["network"]["backbone"] == "mobilenet_v3_demo_no_cbc"
   tables = {name: folder.latency_table.exists() for name, folder in place.items()}
   assert tables == {"no_od": True, "no_cbc": False, "paper": False}

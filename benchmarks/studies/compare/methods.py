@@ -49,7 +49,16 @@ METHODS = {
   "no_cbc": Method("without CBC", has_bypass=False),
   "scd": Method("without MCD (SCD)", _by("scd")),
   "trained": Method("super-network, OD", train=ONE_EPOCH),
-  "no_od": Method("super-network, no OD", train=ONE_EPOCH | {"subnetworks_per_batch": 1}),
+  # One sub-network in each step, drawn for all of its images, as Single Path One-Shot trains.
+  "no_od": Method(
+    "super-network, no OD",
+    train=ONE_EPOCH | {"subnetworks_per_batch": 1, "full_subnetworks": 0},
+  ),
+  # What the two above owe to an epoch more, whatever it trains: the full network alone.
+  "longer": Method(
+    "full network, longer",
+    train=ONE_EPOCH | {"subnetworks_per_batch": 1, "full_subnetworks": 1},
+  ),
   # As published: the super-network from the start, and the found networks with its weights.
   "paper": Method(
     "the paper's order",

@@ -59,21 +59,22 @@ def read_meter(device: str) -> FileMeter:
   return READERS[f"{kind}:"](path)
 
 
-def check_delegate(device: str, table: FileMeter, delegate: str) -> None:
-  """Raises ValueError if a table says that it was measured with another delegate."""
-  facts = {} if isinstance(table, BlockTable) else table.facts
-  measured = facts.get("delegate", delegate)
-  if OLD_DELEGATES.get(measured, measured) != delegate:
+def check_alike(device: str, table: FileMeter, options: SearchOptions) -> None:
+  """Raises ValueError if a table or predictor was measured otherwise than the search would time.
+
+  Published tables by block do not say how they were measured, and are taken as they are.
+  """
+  if isinstance(table, BlockTable):
+    return
+  delegate = table.facts.get("delegate", options.delegate)
+  if OLD_DELEGATES.get(delegate, delegate) != options.delegate:
     raise ValueError(
-      f"--device={device} was measured with --delegate={measured}, and the search is for "
-      f"{delegate}: give --delegate={measured}, or measure a table with {delegate}."
+      f"--device={device} was measured with --delegate={delegate}, and the search is for "
+      f"{options.delegate}: give --delegate={delegate}, or measure a table with "
+      f"{options.delegate}."
     )
-
-
-def check_flags(device: str, table: FileMeter, flags: str) -> None:
-  """Raises ValueError if a table says that it was measured with other --benchmark_flags."""
-  facts = {} if isinstance(table, BlockTable) else table.facts
-  measured, own = facts.get("benchmark_flags", "-"), flags_text(flags)
+  # A table of before the flag has none in its head, and was measured with none.
+  measured, own = table.facts.get("benchmark_flags", "-"), flags_text(options.benchmark_flags)
   if measured != own:
     told = f"--benchmark_flags='{measured}'" if measured != "-" else "no --benchmark_flags"
     raise ValueError(
@@ -105,8 +106,7 @@ class OfTable:
   def check(self) -> None:
     check_timing(self.options, self.has_device)
     table = read_meter(self.device)
-    check_delegate(self.device, table, self.options.delegate)
-    check_flags(self.device, table, self.options.benchmark_flags)
+    check_alike(self.device, table, self.options)
     if isinstance(table, LatencyTable):
       check_doubt(table, self.options.on_unsteady, self._path)
 
