@@ -144,8 +144,8 @@ class DeviceOptions(OptionGroup):
     "host",
     "Where latency is measured: host (this machine), adb or adb:SERIAL (a phone over the Android "
     "Debug Bridge); in a search also table:FILE (a latency table) or predictor:FILE (a latency "
-    "predictor), which need no device, or several devices, such as adb:A,adb:B: the found network "
-    "meets the target on all.",
+    "predictor), which need no device; in a search and in nadv2-time also several devices, such as "
+    "adb:A,adb:B: the found network meets the target on all, a file is timed on one after another.",
   )
   benchmark_binary: str | None = option(
     None,

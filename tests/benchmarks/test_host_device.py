@@ -276,6 +276,11 @@ def test_what_is_no_device_is_refused(text):
     open_device(text)
 
 
+def test_several_devices_are_not_one():
+  with pytest.raises(ValueError, match="--device=adb:A,adb:B names several devices"):
+    open_device("adb:A,adb:B")
+
+
 @pytest.mark.parametrize(
   ("text", "kind"),
   [("host", host.HostDevice), ("adb", AdbDevice), ("adb:127.0.0.1:5555", AdbDevice)],

@@ -54,11 +54,6 @@ METHODS = {
     "super-network, no OD",
     train=ONE_EPOCH | {"subnetworks_per_batch": 1, "full_subnetworks": 0},
   ),
-  # What the two above owe to an epoch more, whatever it trains: the full network alone.
-  "longer": Method(
-    "full network, longer",
-    train=ONE_EPOCH | {"subnetworks_per_batch": 1, "full_subnetworks": 1},
-  ),
   # As published: the super-network from the start, and the found networks with its weights.
   "paper": Method(
     "the paper's order",

@@ -24,12 +24,16 @@ def open_device(
     host_runner: one of `HOST_RUNNERS`, for this machine without a `binary`.
 
   Raises:
-    ValueError: if `text` names no kind of device.
+    ValueError: if `text` names no kind of device, or several devices.
   """
   if text == "host":
     from nadv2_tf.benchmarks.timing.devices.host import HostDevice
 
     return HostDevice(binary, host_runner)
+  if "," in text:
+    raise ValueError(
+      f"--device={text} names several devices, and this is measured on one: name one of them."
+    )
   kind, _, serial = text.partition(":")
   if kind == "adb" and (serial or text == "adb"):
     from nadv2_tf.benchmarks.timing.devices.adb import AdbDevice

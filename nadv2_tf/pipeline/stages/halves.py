@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from nadv2_tf.pipeline.run_folder import lineage
 from nadv2_tf.pipeline.stages import optimizers, plain_training
 from nadv2_tf.pipeline.stages.racing import race_of
-from nadv2_tf.pipeline.stages.recipes import half_recipe, soft_targets, width_sampler
+from nadv2_tf.pipeline.stages.recipes import check_sampled, half_recipe, soft_targets, width_sampler
 from nadv2_tf.pipeline.stages.search import make_evaluator, teller
 from nadv2_tf.pipeline.stages.super_network import TITLE, super_loop, train_with
 from nadv2_tf.pipeline.stages.training_checkpoints import training_checkpoints
@@ -155,13 +155,15 @@ def train(
 
 
 def check_steps(bench: Workbench, options: SearchOptions) -> None:
-  """Raises ValueError if --half_epochs is something, and still no step of training."""
+  """Raises ValueError if --half_epochs is something, and still no training of sub-networks."""
   recipe, images = half_recipe(bench.train_options, options.half_epochs), len(bench.datasets.train)
   if options.half_epochs and not recipe.steps(images):
     raise ValueError(
       f"--half_epochs={options.half_epochs:g} is no step with {images} training images and "
       f"--batch_size={recipe.batch_size}; give more, or 0 for no training of halves."
     )
+  if options.half_epochs:
+    check_sampled(bench.train_options)
 
 
 def search_later(

@@ -129,6 +129,8 @@ def check_recipes(bench: Workbench, finetune_options: FinetuneOptions | None = N
       "--soft_targets are those of the full network that --order=full_first trains before; with "
       "--order=paper leave them out."
     )
+  if options.epochs:
+    check_sampled(options)
   check_execution(
     options.execution,
     width_sampler(bench),
@@ -150,6 +152,16 @@ def check_recipes(bench: Workbench, finetune_options: FinetuneOptions | None = N
   if finetune_options:
     _check_finetuning(bench, finetune_recipe(options, finetune_options))
     check_share(imitation(finetune_options))
+
+
+def check_sampled(options: TrainOptions) -> None:
+  """Raises ValueError if a batch of the super-network has no sub-network but the full one."""
+  if options.full_subnetworks == options.subnetworks_per_batch:
+    raise ValueError(
+      f"--full_subnetworks={options.full_subnetworks} of --subnetworks_per_batch="
+      f"{options.subnetworks_per_batch} leave no other sub-network to train: the super-network "
+      "would know full widths alone. Give fewer, such as --full_subnetworks=0."
+    )
 
 
 def _check_finetuning(bench: Workbench, recipe: Recipe) -> None:

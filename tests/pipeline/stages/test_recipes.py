@@ -6,8 +6,8 @@ import types
 import pytest
 
 from nadv2_tf import backbones
-from nadv2_tf.options import FinetuneOptions, NetworkOptions, TrainOptions
-from nadv2_tf.pipeline.stages import recipes
+from nadv2_tf.options import FinetuneOptions, NetworkOptions, SearchOptions, TrainOptions
+from nadv2_tf.pipeline.stages import halves, recipes
 from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.training import strategies
 
@@ -59,6 +59,7 @@ def test_each_training_has_its_own_rate_epochs_and_batch():
     ("--soft_targets are those of .*=full_first", 64, {"order": "paper", "soft_targets": 1}),
     ("give one of them", 64, {"soft_targets": 0.5, "distillation": 0.5, "execution": "sliced"}),
     ("--soft_targets must be at most 1, got 2", 64, {"soft_targets": 2}),
+    ("--full_subnetworks=8 of --subnetworks_per_batch=8 leave no", 64, {"full_subnetworks": 8}),
     ("^--batch_size=16 is more than the 8 training images", 8, {}),
     ("^--finetune_batch_size=32 is more than the 24 training images", 24, {}),
   ],
@@ -66,3 +67,11 @@ def test_each_training_has_its_own_rate_epochs_and_batch():
 def test_what_cannot_be_is_said_with_its_flag(message, images, changes):
   with pytest.raises(ValueError, match=message):
     recipes.check_recipes(bench_of(images, **changes), FINETUNE)
+
+
+def test_a_super_network_that_is_not_trained_needs_no_sub_networks():
+  bench = bench_of(epochs=0, full_subnetworks=8)
+  recipes.check_recipes(bench, FINETUNE)
+  halves.check_steps(bench, SearchOptions(half_epochs=0))
+  with pytest.raises(ValueError, match="--full_subnetworks=8 of .* leave no other sub-network"):
+    halves.check_steps(bench, SearchOptions(half_epochs=1))
