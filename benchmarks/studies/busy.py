@@ -2,12 +2,14 @@
 
   python -m nadv2_tf.benchmarks.studies.busy --output=busy.jsonl
   python -m nadv2_tf.benchmarks.studies.busy --output=busy.jsonl --quick
+  python -m nadv2_tf.benchmarks.studies.busy --output=busy.jsonl --threads=2 --competitors=2,4,8
 
 A cell is a number of threads and so many competitors of a kind. Its files are run one by one for
 some seconds, first with nothing beside them and then beside the competitors, so that what the
 machine itself does between two cells is left out; each cell is a line of --output, and those that
 are there are not run again. The table has, for each cell and estimator, how far the busy figure
-lies from the idle one: of the file that lies furthest. Run it on a machine that does nothing else.
+lies from the idle one: of the file that lies furthest. The last column is what nadv2-time tells,
+with its repeats and marks. Run it on a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 MODULE = "nadv2_tf.benchmarks.studies.busy"
 #: seconds and rounds of --quick
 QUICKLY = (0.2, 1)
+#: threads and numbers of competitors of --quick
+QUICK_CELLS = ((1,), (2,))
 #: shares of the widths of the demo's networks
 SHARES = (1.0, 0.7, 0.45)
 
@@ -56,6 +60,11 @@ ESTIMATORS: Mapping[str, Callable[[Sequence[Run], int], float | None]] = {
 }
 
 
+#: what nadv2-time tells; its own repeats, again where something disturbed them
+WHOLE = "nadv2-time"
+FIGURES = (*ESTIMATORS, WHOLE)
+
+
 def _undisturbed(runs: Sequence[Run], threads: int) -> float | None:
   """As the host runner has it; None where it would be marked."""
   found = undisturbed.summary(runs, threads, undisturbed.FEWEST)
@@ -67,7 +76,7 @@ class Cell:
   """What was measured beside so many competitors of a kind.
 
   Attributes:
-    idle, busy: {estimator: milliseconds of each file, None where it cannot tell}.
+    idle, busy: {one of FIGURES: milliseconds of each file, None where it cannot tell}.
     disturbed: share of the busy runs that were, of each file.
     seconds: of single runs of a file in a round; a quick study's cells are none of a longer one.
   """
@@ -91,9 +100,10 @@ class Cell:
     return max(ratios, key=abs) if len(ratios) == len(pairs) else None
 
 
-def keys(is_quick: bool) -> list[tuple[str, int, int]]:
+def keys(
+  threads: Sequence[int] = (1, 2), numbers: Sequence[int] = (1, 2, 4, 8)
+) -> list[tuple[str, int, int]]:
   """(kind, competitors, threads) of all cells; 0 of a kind is the idle machine twice."""
-  numbers, threads = ((2,), (1,)) if is_quick else ((1, 2, 4, 8), (1, 2))
   return [
     (kind, number, count)
     for count in threads
@@ -112,14 +122,32 @@ def main(_: Any) -> None:
   seconds, rounds = QUICKLY if values.quick else (values.seconds, values.rounds)
   with tempfile.TemporaryDirectory() as folder:
     files = values.files or demo_files(pathlib.Path(folder))
-    print(study(pathlib.Path(values.output), files, seconds, rounds, values.quick))
+    wanted = keys(*QUICK_CELLS) if values.quick else keys(*_numbers(values))
+    print(study(pathlib.Path(values.output), files, seconds, rounds, wanted))
+
+
+def _numbers(values: Any) -> tuple[list[int], list[int]]:
+  """(--threads, --competitors).
+
+  Raises:
+    ValueError: if one is no positive number.
+  """
+  given = {name: getattr(values, name) for name in ("threads", "competitors")}
+  for name, texts in given.items():
+    if not texts or not all(text.isdecimal() and int(text) for text in texts):
+      raise ValueError(f"--{name} must be positive numbers with commas, got {','.join(texts)!r}.")
+  threads, competitors = ([int(text) for text in texts] for texts in given.values())
+  return threads, competitors
 
 
 def study(
-  path: pathlib.Path, files: Sequence[str], seconds: float, rounds: int, is_quick: bool
+  path: pathlib.Path,
+  files: Sequence[str],
+  seconds: float,
+  rounds: int,
+  wanted: Sequence[tuple[str, int, int]],
 ) -> str:
-  """Measures the cells that `path` lacks; the command, the machine and the table as text."""
-  wanted = keys(is_quick)
+  """Measures those of `keys` that `path` lacks; the command, the machine and the table as text."""
   done = {cell.key for cell in read(path) if cell.seconds == seconds}
   for key in wanted:
     if key not in done:
@@ -147,11 +175,11 @@ def read(path: pathlib.Path) -> list[Cell]:
 
 def table(cells: Sequence[Cell]) -> str:
   """A line for each cell: how far each estimator lies from the idle machine's."""
-  width = max(map(len, ESTIMATORS)) + 2
-  header = "".join(name.rjust(width) for name in ESTIMATORS)
+  width = max(map(len, FIGURES)) + 2
+  header = "".join(name.rjust(width) for name in FIGURES)
   lines = [f"{'threads, competitors':28s}{header}  runs disturbed (most)"]
   for cell in cells:
-    found = [cell.deviation(name) for name in ESTIMATORS]
+    found = [cell.deviation(name) for name in FIGURES]
     texts = ["cannot tell" if one is None else f"{one:+.1%}" for one in found]
     title = f"{cell.threads}, {cell.competitors} {cell.kind}"
     numbers = "".join(text.rjust(width) for text in texts)
@@ -214,8 +242,10 @@ def _in_a_process(threads: int, files: Sequence[str], seconds: float, rounds: in
 def measured(
   threads: int, files: Sequence[str], seconds: float, rounds: int
 ) -> tuple[dict[str, list[float | None]], list[float]]:
-  """({estimator: milliseconds of each file}, share of disturbed runs of each), over all rounds."""
+  """({one of FIGURES: milliseconds of each file}, share of disturbed runs of each)."""
+  from nadv2_tf.benchmarks.timing.devices import open_device
   from nadv2_tf.export.tflite import interpreter
+  from nadv2_tf.options import TimingSettings
 
   taken: list[list[list[Run]]] = [[] for _ in files]
   made = [interpreter(file, threads) for file in files]
@@ -225,6 +255,9 @@ def measured(
       litert_worker.time_runs(one.invoke, 10, seconds / 5)
       runs.append(litert_worker.time_runs(one.invoke, 20, seconds, working.found()))
   figures = {name: [_over_rounds(name, runs, threads) for runs in taken] for name in ESTIMATORS}
+  with open_device("host") as device:
+    told = device.time_files(files, TimingSettings(num_threads=threads))
+  figures[WHOLE] = [timing.latency_ms if timing.steady else None for timing in told]
   shares = [
     statistics.mean(undisturbed.is_disturbed(run, threads) for part in runs for run in part)
     for runs in taken
@@ -246,6 +279,8 @@ def define_flags() -> None:
   )
   flags.DEFINE_float("seconds", 1.0, "Of single runs of a file in a round.", lower_bound=0)
   flags.DEFINE_integer("rounds", 5, "Of all files of a cell, in turns.", lower_bound=1)
+  flags.DEFINE_list("threads", ["1", "2"], "Of LiteRT.")
+  flags.DEFINE_list("competitors", ["1", "2", "4", "8"], "How many of a kind at once.")
   flags.DEFINE_bool("quick", False, "One round of 0.2 s, one thread, 2 competitors.")
   flags.DEFINE_string("child", None, "Threads and files; the study starts it itself.")
 

@@ -20,13 +20,15 @@ def test_the_estimators_on_runs_by_hand():
 
 
 def test_every_kind_is_measured_beside_every_number():
-  keys = busy.keys(is_quick=False)
+  keys = busy.keys()
   assert len(keys) == len(set(keys)) == 2 * (1 + 4 * len(COMPETITORS))
-  assert set(busy.keys(is_quick=True)) <= set(keys)
+  assert set(busy.keys(*busy.QUICK_CELLS)) <= set(keys)
+  few = busy.keys([2], [4])
+  assert few == [("none", 0, 2), *((kind, 4, 2) for kind in COMPETITORS)]
 
 
 def cell(kind, idle, beside):
-  names = busy.ESTIMATORS
+  names = busy.FIGURES
   return busy.Cell(
     kind, 2, 1, dict.fromkeys(names, idle), dict.fromkeys(names, beside), (0.5, 0.1), 1.0
   )
@@ -35,12 +37,13 @@ def cell(kind, idle, beside):
 def test_the_file_that_is_furthest_off_stands_in_the_table():
   text = busy.table([cell("copies", (1.0, 2.0), (1.1, 1.6)), cell("none", (1.0,), (None,))])
   header, copies, none = text.splitlines()
-  assert copies.split() == ["1,", "2", "copies", *["-20.0%"] * 4, "50.0%"]
-  assert none.count("cannot tell") == 4 and "undisturbed" in header
+  assert copies.split() == ["1,", "2", "copies", *["-20.0%"] * 5, "50.0%"]
+  assert none.count("cannot tell") == 5 and header.split()[-4] == "nadv2-time"
 
 
 def test_a_study_goes_on(monkeypatch, tmp_path):
   path, asked = tmp_path / "busy.jsonl", []
+  wanted = busy.keys(*busy.QUICK_CELLS)
 
   def cell_of(key, files, seconds, rounds):
     asked.append(key)
@@ -50,19 +53,18 @@ def test_a_study_goes_on(monkeypatch, tmp_path):
       *key, **{"idle": figures, "busy": figures, "disturbed": (0.25,), "seconds": seconds}
     )
 
-  figures = dict.fromkeys(busy.ESTIMATORS, (1.0,))
+  figures = dict.fromkeys(busy.FIGURES, (1.0,))
   monkeypatch.setattr(busy, "cell_of", cell_of)
   with pytest.raises(KeyboardInterrupt):
-    busy.study(path, ["net.tflite"], 1.0, 5, is_quick=True)
+    busy.study(path, ["net.tflite"], 1.0, 5, wanted)
   with path.open("a") as file:
     file.write('{"torn": ')
-  text = busy.study(path, ["net.tflite"], 1.0, 5, is_quick=True)
+  text = busy.study(path, ["net.tflite"], 1.0, 5, wanted)
   # The one that was done is not run again.
-  wanted = busy.keys(is_quick=True)
   assert asked == [wanted[0], *wanted[1:2], *wanted[1:]]
   assert len(text.splitlines()) == 3 + len(wanted)
   # A study of longer rounds has cells of its own.
-  busy.study(path, ["net.tflite"], 2.0, 5, is_quick=True)
+  busy.study(path, ["net.tflite"], 2.0, 5, wanted)
   assert asked[-len(wanted) :] == wanted and len(busy.read(path)) == 2 * len(wanted)
 
 
@@ -87,5 +89,5 @@ def test_a_cell_is_measured_for_real(tmp_path, tiny_space):
   path = tmp_path / "tiny.tflite"
   path.write_bytes(network_file(tiny_space.largest()))
   figures, (share,) = busy.measured(1, [str(path)], 0.01, 2)
-  assert set(figures) == set(busy.ESTIMATORS) and 0 <= share <= 1
+  assert set(figures) == set(busy.FIGURES) and 0 <= share <= 1
   assert 0 < figures["smallest"][0] <= figures["10th percentile"][0] <= figures["median"][0]
