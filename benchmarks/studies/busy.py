@@ -93,11 +93,14 @@ class Cell:
   def key(self) -> tuple[str, int, int]:
     return self.kind, self.competitors, self.threads
 
-  def deviation(self, estimator: str) -> float | None:
-    """busy / idle - 1 of the file that is furthest off; None if one cannot be told."""
-    pairs = list(zip(self.busy[estimator], self.idle[estimator], strict=True))
+  def deviation(self, figure: str) -> str:
+    """busy / idle - 1 of the file that is furthest off, and of how many if not all are told."""
+    pairs = list(zip(self.busy[figure], self.idle[figure], strict=True))
     ratios = [busy / idle - 1 for busy, idle in pairs if busy is not None and idle is not None]
-    return max(ratios, key=abs) if len(ratios) == len(pairs) else None
+    if not ratios:
+      return "cannot tell"
+    of = "" if len(ratios) == len(pairs) else f" of {len(ratios)}"
+    return f"{max(ratios, key=abs):+.1%}{of}"
 
 
 def keys(
@@ -174,15 +177,16 @@ def read(path: pathlib.Path) -> list[Cell]:
 
 
 def table(cells: Sequence[Cell]) -> str:
-  """A line for each cell: how far each estimator lies from the idle machine's."""
+  """A line for each cell: how far each figure lies from the idle machine's.
+
+  "+3.0% of 2" is of the two files that could be told, idle and beside the competitors.
+  """
   width = max(map(len, FIGURES)) + 2
   header = "".join(name.rjust(width) for name in FIGURES)
   lines = [f"{'threads, competitors':28s}{header}  runs disturbed (most)"]
   for cell in cells:
-    found = [cell.deviation(name) for name in FIGURES]
-    texts = ["cannot tell" if one is None else f"{one:+.1%}" for one in found]
     title = f"{cell.threads}, {cell.competitors} {cell.kind}"
-    numbers = "".join(text.rjust(width) for text in texts)
+    numbers = "".join(cell.deviation(name).rjust(width) for name in FIGURES)
     lines.append(f"{title:28s}{numbers}  {max(cell.disturbed):.1%}")
   return "\n".join(lines)
 
@@ -213,6 +217,7 @@ def cell_of(key: tuple[str, int, int], files: Sequence[str], seconds: float, rou
 def competing(kind: str, number: int) -> Iterator[None]:
   """So many processes of a kind work while the block runs."""
   command = [sys.executable, "-m", "nadv2_tf.benchmarks.studies.competitors", kind]
+  command.append(str(os.getpid()))
   environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # a competitor is one thread
   started: list[subprocess.Popen[bytes]] = []
   try:

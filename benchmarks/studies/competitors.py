@@ -1,8 +1,8 @@
 """Programs that keep a machine busy, for the study of timing beside them.
 
-  python -m nadv2_tf.benchmarks.studies.competitors matrices|copies|training
+  python -m nadv2_tf.benchmarks.studies.competitors matrices|copies|training PARENT
 
-Says "working" once it does, and works until it is ended, or its parent is.
+Says "working" once it does, and works until it is ended, or the process PARENT that started it is.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ COMPETITORS: Mapping[str, Callable[[], Callable[[], object]]] = {
 
 
 def main() -> None:
-  # Before NumPy's library starts its threads, which it does with its first product.
-  parent, work = os.getppid(), COMPETITORS[sys.argv[1]]()
+  # The parent is given: it may have ended before this process could ask who it is.
+  work, parent = COMPETITORS[sys.argv[1]](), int(sys.argv[2])
   work()
   print("working", flush=True)
   while os.getppid() == parent:

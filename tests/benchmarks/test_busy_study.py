@@ -1,6 +1,7 @@
 """The study of timing beside other programs: its estimators, its cells, and going on."""
 
 import subprocess
+import sys
 
 import pytest
 
@@ -37,6 +38,8 @@ def cell(kind, idle, beside):
 def test_the_file_that_is_furthest_off_stands_in_the_table():
   text = busy.table([cell("copies", (1.0, 2.0), (1.1, 1.6)), cell("none", (1.0,), (None,))])
   header, copies, none = text.splitlines()
+  some = busy.table([cell("copies", (1.0, 2.0, None), (1.1, None, 3.0))]).splitlines()[-1]
+  assert some.count("+10.0% of 1") == 5
   assert copies.split() == ["1,", "2", "copies", *["-20.0%"] * 5, "50.0%"]
   assert none.count("cannot tell") == 5 and header.split()[-4] == "nadv2-time"
 
@@ -81,6 +84,14 @@ def test_competitors_work_until_the_block_ends(kind):
     with busy.competing(kind, 2):
       assert [process.poll() for process in started] == [None, None]
   assert all(process.poll() is not None for process in started)
+
+
+def test_a_competitor_whose_parent_ended_early_ends_too():
+  command = [sys.executable, "-m", "nadv2_tf.benchmarks.studies.competitors", "matrices"]
+  ended = subprocess.Popen([sys.executable, "-c", ""])
+  ended.wait()
+  done = subprocess.run([*command, str(ended.pid)], capture_output=True, timeout=60, check=True)
+  assert done.stdout == b"working\n"
 
 
 def test_a_cell_is_measured_for_real(tmp_path, tiny_space):
