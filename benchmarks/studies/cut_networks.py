@@ -9,10 +9,15 @@ if TYPE_CHECKING:
   from nadv2_tf.benchmarks.studies.peer_networks import Setting
   from nadv2_tf.spec import NetworkSpec
   from nadv2_tf.tasks.examples import Examples
+  from nadv2_tf.tasks.stream import StreamedExamples
 
 
 def trained_accuracy(
-  setting: Setting, spec: NetworkSpec, epochs: float, images: Examples, seed: int | None = None
+  setting: Setting,
+  spec: NetworkSpec,
+  epochs: float,
+  images: Examples | StreamedExamples,
+  seed: int | None = None,
 ) -> float:
   """Accuracy on `images` of a network that was cut out and trained without the hold-out.
 
