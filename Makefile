@@ -1,5 +1,5 @@
 # make demo   sets up .venv and runs the whole job on embedded data (2 cores: about 3 minutes)
-# make test   sets up .venv and runs the test suite                 (2 cores: about 13 minutes)
+# make test   sets up .venv and runs the test suite                 (2 cores: about 12 minutes)
 # make quick  the part of the suite that another version of Python could break
 # make check  formatter, linter and type checker
 # With PYTHON=python3.13 they use that one, in .venv-python3.13; 3.11, 3.12 and 3.13 are tested.
