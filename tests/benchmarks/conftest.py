@@ -1,12 +1,17 @@
-"""A phone to test with: Android's real adb and adbd, with stand-ins for Android's own commands."""
+"""A phone to test with: Android's real adb and adbd, with stand-ins for Android's own commands.
+
+And a server that programs for it are fetched from.
+"""
 
 import os
 import pathlib
 import shutil
 import subprocess
+import threading
 import time
 
 import pytest
+from file_server import Server
 
 from nadv2_tf.benchmarks.timing.devices import adb_client
 from nadv2_tf.benchmarks.timing.devices.adb import AdbDevice
@@ -260,3 +265,20 @@ def models(tmp_path):
     return paths
 
   return write
+
+
+@pytest.fixture
+def server(monkeypatch):
+  monkeypatch.setenv("no_proxy", "*")
+  server = Server()
+  thread = threading.Thread(target=server.http.serve_forever, args=(0.01,), daemon=True)
+  thread.start()
+  yield server
+  server.http.shutdown()
+  server.http.server_close()
+  thread.join()
+
+
+@pytest.fixture
+def cache(tmp_path):
+  return tmp_path / "cache" / "of tools"

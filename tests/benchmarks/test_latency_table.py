@@ -9,7 +9,7 @@ import re
 import pytest
 
 from nadv2_tf.benchmarks.tables import measurement as latency_table
-from nadv2_tf.benchmarks.tables.measurement import TableMeasurement, check_header, header_of
+from nadv2_tf.benchmarks.tables.measurement import TableMeasurement
 from nadv2_tf.benchmarks.tables.pieces import COPIES
 from nadv2_tf.benchmarks.tables.plan import planned_pieces
 from nadv2_tf.benchmarks.timing.batch import REFERENCE
@@ -252,39 +252,6 @@ def test_more_check_networks_time_only_those(tmp_path, tiny_space, make_device, 
   assert 0 < len(more.contents) <= 4 and all(file.startswith(b"{") for file in more.contents)
 
 
-@pytest.mark.parametrize(
-  ("name", "value", "told"),
-  [("num_threads", 4, "'2', now it is '4'"), ("cpu_mask", None, "'3', now it is '-'")]
-  + [("delegate", "cpu", "'none', now it is 'cpu'")],
-)
-def test_what_was_begun_otherwise_is_refused(tmp_path, tiny_space, make_device, name, value, told):
-  path = tmp_path / "table.csv"
-  TableMeasurement(tiny_space, make_device(), SETTINGS, path)
-  before = (tmp_path / "table.csv.partial").read_bytes()
-  with pytest.raises(ValueError, match=f"partial was begun with {name} = {told}: go on with the"):
-    TableMeasurement(
-      tiny_space, make_device(), dataclasses.replace(SETTINGS, **{name: value}), path
-    )
-  assert (tmp_path / "table.csv.partial").read_bytes() == before
-  with pytest.raises(ValueError, match="was begun with seed = 0, now it is 1"):
-    TableMeasurement(tiny_space, make_device(), SETTINGS, path, seed=1)
-
-
-def test_a_finished_table_of_something_else_is_refused(tmp_path, tiny_space, make_device):
-  device, path = make_device(), tmp_path / "table.csv"
-  header = header_of(tiny_space, device, SETTINGS)
-  piece = planned_pieces(tiny_space)[0]
-  path.write_text(LatencyTable({piece: 1.0}, header | {"date": "2024-01-01"}).to_csv())
-  check_header(path, header)
-  for name, value in (("num_threads", "1"), ("device", "adb: Other"), ("backbone", "mobilenet_v1")):
-    message = re.escape(f"{path} was measured with {name} = {header[name]}, now it is {value}: ")
-    with pytest.raises(ValueError, match=message + "choose another --output, or delete it"):
-      check_header(path, header | {name: value})
-  path.write_text(LatencyTable({piece: 1.0}).to_csv())  # one that says nothing of itself
-  with pytest.raises(ValueError, match="was measured with backbone = None, now it is tiny"):
-    check_header(path, header)
-
-
 @pytest.mark.parametrize(("taken", "words"), [(60, "executes only 60 of 62 nodes"), (62, "")])
 def test_a_table_says_what_ran_where(tmp_path, tiny_space, make_device, cheap_files, taken, words):
   settings, path = dataclasses.replace(SETTINGS, delegate="gpu"), tmp_path / "table.csv"
@@ -299,14 +266,3 @@ def test_a_table_says_what_ran_where(tmp_path, tiny_space, make_device, cheap_fi
 def test_a_device_that_does_not_tell_leaves_it_out(tiny_space, make_device, cheap_files):
   facts = TableMeasurement(tiny_space, make_device(milliseconds), SETTINGS).measure(0).facts
   assert "nodes" not in facts and describe_placement(facts) == ""
-
-
-def test_a_table_with_the_old_name_of_a_delegate_goes_on(tmp_path, tiny_space, make_device):
-  path = tmp_path / "table.csv"
-  header = header_of(tiny_space, make_device(), TimingSettings(delegate="xnnpack"))
-  assert header["delegate"] == "cpu"
-  piece = planned_pieces(tiny_space)[0]
-  path.write_text(LatencyTable({piece: 1.0}, header | {"delegate": "xnnpack"}).to_csv())
-  check_header(path, header)
-  with pytest.raises(ValueError, match="delegate = cpu, now it is gpu"):
-    check_header(path, header | {"delegate": "gpu"})

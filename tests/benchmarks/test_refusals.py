@@ -1,25 +1,14 @@
 """What stands in the output of `benchmark_model` where nothing was measured: each its own error."""
 
-import pathlib
-
 import pytest
+from benchmark_output import RECORDED, read
 
-from nadv2_tf.benchmarks.timing import benchmark_model, errors
+from nadv2_tf.benchmarks.timing import errors
 
 # A measurement that says nothing of delegates; the lines of failures are put before or after it.
-MEASURED = (
-  pathlib.Path(__file__)
-  .with_name("recorded")
-  .joinpath("ok_noxnn.stdout")
-  .read_text()
-  .replace("INFO: Use xnnpack: [0]\n", "")
-)
+MEASURED = (RECORDED / "ok_noxnn.stdout").read_text().replace("INFO: Use xnnpack: [0]\n", "")
 VALUE_MS = 3.146
 CREATED = "Created TensorFlow Lite XNNPACK delegate for CPU."
-
-
-def read(stdout="", stderr="", exit_status=0, delegate=None):
-  return benchmark_model.read(stdout, stderr, exit_status, "./b --graph=net.tflite", delegate)
 
 
 def test_nothing_said_is_nothing_refused():

@@ -10,6 +10,7 @@ import textwrap
 
 import pytest
 from fpga_files import write_fpga
+from metric_files import NETWORK, ROWS, write_predictor, write_tables
 
 from nadv2_tf import pipeline
 from nadv2_tf.pipeline.aim import device as run_device
@@ -22,26 +23,11 @@ from nadv2_tf.pipeline.aim.on_fpga import OnFpga
 from nadv2_tf.pipeline.aim.ranges import describe_range, middle
 from nadv2_tf.pipeline.aim.rounds import Attempt
 from nadv2_tf.pipeline.progress import Progress
-from nadv2_tf.regressor import Regressor
 from nadv2_tf.resources import COUNTS
-from nadv2_tf.resources.latency_table import LatencyTable
-from nadv2_tf.resources.pieces import Piece
-from nadv2_tf.resources.predictor import Encoding, LatencyPredictor
 from nadv2_tf.search import Found, Problem
 from nadv2_tf.spec import NetworkSpec, SearchSpace, space_of
 from nadv2_tf.spec.blocks import Conv, Head, InvertedResidual
 from nadv2_tf.spec.space import Decision
-
-# A 4x4 image -> 3x3 convolution of stride 2 with 2 to 4 filters -> global pool -> 2 classes.
-NETWORK = NetworkSpec("tiny", (4, 4, 1), (Conv(4, 3, 2), Head(2)))
-ROWS = {
-  Piece("conv", 4, 4, 1, 2, kernel=3, stride=2, activation="relu"): 1.0,
-  Piece("conv", 4, 4, 1, 4, kernel=3, stride=2, activation="relu"): 3.0,
-  Piece("pool", 2, 2, 2, 2): 0.1,
-  Piece("pool", 2, 2, 4, 4): 0.2,
-  Piece("conv", 1, 1, 2, 2, kernel=1, activation="linear"): 0.01,
-  Piece("conv", 1, 1, 4, 2, kernel=1, activation="linear"): 0.02,
-}
 
 
 @pytest.fixture(scope="module")
@@ -71,22 +57,6 @@ def test_the_middle_network_has_the_middle_choices(tiny_space):
   assert [d.choices for d in tiny_space.decisions][1] == (0, 8, 16)
 
 
-def write_tables(folder):
-  """The two kinds of tables, as files."""
-  ours, published = folder / "ours.csv", folder / "published.json"
-  ours.write_text(LatencyTable(ROWS, {"device": "adb: Phone One"}).to_csv())
-  published.write_text('{"0": {"0": 1.5, "1": 2.5}}')
-  return ours, published
-
-
-def write_predictor(folder):
-  """A regressor that gives 2 x share of the filters + 0.5, and so squared 2.25 or 6.25 ms."""
-  path = folder / "predictor.json"
-  regressor = Regressor([([[2.0]], [0.5])])
-  path.write_text(LatencyPredictor(Encoding.of(space_of(NETWORK, 2)), regressor).to_json())
-  return path
-
-
 def test_range_of_a_table_file_needs_no_device(space, folder, tmp_path, monkeypatch, options):
   monkeypatch.setattr(run_device, "open_device", None)
   ours, _ = write_tables(tmp_path)
@@ -97,49 +67,6 @@ def test_range_of_a_table_file_needs_no_device(space, folder, tmp_path, monkeypa
   assert meter.rows == ROWS and not folder.latency_table.exists()
   assert not metric_of(given).is_timed and metric_of(options()).is_timed
   assert not metric_of(options("macs")).is_timed
-
-
-@pytest.mark.parametrize(
-  ("measured", "asked_for", "refused"),
-  [
-    (None, "gpu", False),  # a table that says nothing
-    ("gpu", "gpu", False),
-    ("xnnpack", "cpu", False),  # as tables had it before
-    ("cpu", "xnnpack", False),
-    ("cpu", "gpu", True),
-    ("gpu", "cpu", True),
-    ("npu", "gpu", True),
-  ],
-)
-def test_a_table_of_another_delegate_is_refused(tmp_path, options, measured, asked_for, refused):
-  path = tmp_path / "table.csv"
-  path.write_text(LatencyTable(ROWS, {"delegate": measured} if measured else {}).to_csv())
-  metric = metric_of(options(device=f"table:{path}", delegate=asked_for))
-  if not refused:
-    return metric.check()
-  with pytest.raises(ValueError, match=f"was measured with --delegate={measured}, and the search"):
-    metric.check()
-
-
-@pytest.mark.parametrize(
-  ("measured", "asked_for", "says"),
-  [
-    (None, "", None),
-    ("-", "", None),
-    ("--gpu_backend=opengl --allow_fp16=false", "--gpu_backend=opengl  --allow_fp16=false", None),
-    (None, "--gpu_backend=opengl", "no --benchmark_flags, and the search has --gpu_backend=opengl"),
-    ("--gpu_backend=opengl", "", "--benchmark_flags='--gpu_backend=opengl', and .* has none"),
-  ],
-)
-def test_a_table_of_other_flags_is_refused(tmp_path, options, measured, asked_for, says):
-  path = tmp_path / "table.csv"
-  facts = {"benchmark_flags": measured} if measured else {}
-  path.write_text(LatencyTable(ROWS, facts).to_csv())
-  metric = metric_of(options(device=f"table:{path}", benchmark_flags=asked_for))
-  if says is None:
-    return metric.check()
-  with pytest.raises(ValueError, match=f"was measured with {says}"):
-    metric.check()
 
 
 def test_a_published_table_is_read_by_its_ending(folder, tmp_path, options):
