@@ -93,7 +93,7 @@ class Cell:
   def key(self) -> tuple[str, int, int]:
     return self.kind, self.competitors, self.threads
 
-  def deviation(self, figure: str) -> str:
+  def deviation_text(self, figure: str) -> str:
     """busy / idle - 1 of the file that is furthest off, and of how many if not all are told."""
     pairs = list(zip(self.busy[figure], self.idle[figure], strict=True))
     ratios = [busy / idle - 1 for busy, idle in pairs if busy is not None and idle is not None]
@@ -168,12 +168,16 @@ def study(
 
 
 def read(path: pathlib.Path) -> list[Cell]:
-  """The cells of a file, [] if there is none; a line that a kill has torn is cut off."""
+  """The cells of a file, [] if there is none; a line that a kill has torn is cut off.
+
+  Cells of a version with other figures are none of this one's.
+  """
   if not path.exists():
     return []
   text = path.read_bytes()
   os.truncate(path, text.rfind(b"\n") + 1)
-  return [Cell(**json.loads(line)) for line in path.read_bytes().splitlines()]
+  cells = [Cell(**json.loads(line)) for line in path.read_bytes().splitlines()]
+  return [cell for cell in cells if set(cell.idle) == set(FIGURES)]
 
 
 def table(cells: Sequence[Cell]) -> str:
@@ -186,7 +190,7 @@ def table(cells: Sequence[Cell]) -> str:
   lines = [f"{'threads, competitors':28s}{header}  runs disturbed (most)"]
   for cell in cells:
     title = f"{cell.threads}, {cell.competitors} {cell.kind}"
-    numbers = "".join(cell.deviation(name).rjust(width) for name in FIGURES)
+    numbers = "".join(cell.deviation_text(name).rjust(width) for name in FIGURES)
     lines.append(f"{title:28s}{numbers}  {max(cell.disturbed):.1%}")
   return "\n".join(lines)
 

@@ -1,5 +1,7 @@
 """The study of timing beside other programs: its estimators, its cells, and going on."""
 
+import dataclasses
+import json
 import subprocess
 import sys
 
@@ -69,6 +71,14 @@ def test_a_study_goes_on(monkeypatch, tmp_path):
   # A study of longer rounds has cells of its own.
   busy.study(path, ["net.tflite"], 2.0, 5, wanted)
   assert asked[-len(wanted) :] == wanted and len(busy.read(path)) == 2 * len(wanted)
+
+
+def test_cells_with_other_figures_are_measured_again(tmp_path):
+  path = tmp_path / "busy.jsonl"
+  known = dataclasses.asdict(cell("copies", (1.0,), (1.1,)))
+  older = known | {"idle": {"median": [1.0]}, "busy": {"median": [1.1]}}
+  path.write_text("".join(json.dumps(one) + "\n" for one in (known, older)))
+  assert len(busy.read(path)) == 1
 
 
 @pytest.mark.parametrize("kind", ["matrices", "copies"])
