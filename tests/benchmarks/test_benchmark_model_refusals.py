@@ -168,20 +168,20 @@ def test_bytes_that_are_no_text_are_read_over():
 )
 def test_a_flood_is_refused_and_soon(flood):
   whole = printed() if isinstance(flood, str) else printed().encode()
-  start = time.monotonic()
+  start = time.process_time()
   for streams in ((whole + flood, ""), (flood + whole, None), (whole, flood)):
     with pytest.raises(errors.NothingMeasured, match="more than 4194304") as raised:
       read(*streams)
     assert len(str(raised.value)) < 5000
   # It takes a fraction of a second; the bound only tells that from squares of millions.
-  assert time.monotonic() - start < 10
+  assert time.process_time() - start < 10
 
 
 def test_much_that_is_no_flood_is_read_soon():
-  start = time.monotonic()
+  start = time.process_time()
   line = "INFO: a: b] count of Failed to create: applied delegates " + " " * 900 + "x\n"
   assert read(printed() + line * 4000) == EXPECTED
-  assert time.monotonic() - start < 10
+  assert time.process_time() - start < 10
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from nadv2_tf.benchmarks.tables.networks import network_file
 from nadv2_tf.benchmarks.tables.pieces import piece_file
-from nadv2_tf.benchmarks.timing import litert_worker
+from nadv2_tf.benchmarks.timing import litert_worker, undisturbed
 from nadv2_tf.benchmarks.timing.batch import REFERENCE
 from nadv2_tf.benchmarks.timing.devices import host, open_device
 from nadv2_tf.benchmarks.timing.devices.adb import AdbDevice
@@ -77,7 +77,8 @@ def test_two_files_have_records_in_their_order(files):
     assert 0 < timing.latency_ms < math.inf and 0 <= timing.disturbed <= 1
     assert 0 < timing.smallest_ms <= timing.median_ms <= timing.p95_ms < math.inf
     assert len(timing.repeats_ms) == timing.repeats == 2
-    assert timing.runs >= 5 and timing.statistic == "undisturbed"
+    # What others do on this machine meanwhile decides which of the two it is.
+    assert timing.runs >= 5 and timing.statistic in ("undisturbed", "CPU time")
     assert (timing.num_threads, timing.cpu_mask, timing.delegate) == (1, "1", "cpu")
     assert timing.conditions == ({}, {}) and timing.android is None
     assert timing.device.startswith("host: ") and len(timing.device) > len("host: ")
@@ -111,7 +112,13 @@ class Interpreter:
     self._log.append(self._file)
 
 
-def test_the_worker_lets_files_take_turns(monkeypatch, capsys):
+@pytest.fixture
+def nobody_disturbs(monkeypatch):
+  """As if no run had to wait: a run that did is repeated, which the machine decides."""
+  monkeypatch.setattr(undisturbed, "is_disturbed", lambda run, threads: False)
+
+
+def test_the_worker_lets_files_take_turns(nobody_disturbs, monkeypatch, capsys):
   from nadv2_tf.export import tflite
 
   ran, made, processors = [], [], []
@@ -135,7 +142,7 @@ def test_the_worker_lets_files_take_turns(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("flag", ["--seconds=0.2", "--warmup_seconds=0.2"])
-def test_least_times_reach_the_workers_runs(monkeypatch, capsys, flag):
+def test_least_times_reach_the_workers_runs(nobody_disturbs, monkeypatch, capsys, flag):
   from nadv2_tf.export import tflite
 
   ran = []
