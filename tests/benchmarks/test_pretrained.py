@@ -1,7 +1,10 @@
 """Published networks of the studies that begin with a trained one."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from absl import app
 
 from nadv2_tf.benchmarks.studies import pretrained
 
@@ -30,3 +33,9 @@ def test_efficientnet_lite0_takes_the_arrays_of_its_layers():
   del arrays["block7/project_conv/kernel"]
   with pytest.raises(KeyError, match="block7/project_conv/kernel"):
     pretrained.fill(model, arrays)
+
+
+def test_a_tflite_needs_images(monkeypatch):
+  monkeypatch.setattr(pretrained, "FLAGS", SimpleNamespace(weights="v1.tflite", data=None))
+  with pytest.raises(app.UsageError, match="--data is needed for a .tflite"):
+    pretrained.main([])
