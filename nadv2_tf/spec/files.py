@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 #: of files that are being written; a killed program leaves them behind, a later one removes them
 PARTIAL = ".partial"
-#: begins the name of such a file where its writer wants the name to end as the finished one's
-PARTIAL_BEGIN = "partial_"
 
 
 def write_atomically(
@@ -110,13 +108,22 @@ def move_into_place(temporary: str | os.PathLike[str], path: str | os.PathLike[s
     os.close(folder)
 
 
+def partial_beside(path: pathlib.Path) -> pathlib.Path:
+  """The name of a file that is being written where it must end as the finished one's does."""
+  stem, dot, ending = path.name.partition(".")
+  return path.with_name(f".{stem}{PARTIAL}{dot}{ending}")
+
+
 def is_partial(path: pathlib.PurePath) -> bool:
-  """Whether a file's name is that of one which is being written, or was when its program died."""
-  hidden = path.name.startswith(".") and path.name.endswith(PARTIAL)
-  return hidden or path.name.startswith(PARTIAL_BEGIN)
+  """Whether a file's name is that of one which is being written, or was when its program died.
+
+  Such names are hidden ones, so that no file is taken for one which its user named.
+  """
+  return path.name.startswith(".") and PARTIAL in path.suffixes
 
 
 def remove_partial_files(folder: str | os.PathLike[str]) -> None:
   """Removes what a killed program was writing; nothing else may write there at the time."""
   for path in filter(is_partial, pathlib.Path(folder).iterdir()):
-    path.unlink(missing_ok=True)
+    if not path.is_dir():
+      path.unlink(missing_ok=True)

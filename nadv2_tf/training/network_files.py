@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import keras
 
-from nadv2_tf.spec.files import PARTIAL_BEGIN, move_into_place
+from nadv2_tf.spec.files import move_into_place, partial_beside
 
 if TYPE_CHECKING:
   from collections.abc import Callable
@@ -32,8 +32,7 @@ def save_atomically(save: Callable[[pathlib.Path], object], path: AnyPath) -> No
     OSError: naming the path, if the disk is full or the folder cannot be written.
   """
   path = pathlib.Path(path)
-  # Keras wants the name to end as it does.
-  temporary = path.with_name(f"{PARTIAL_BEGIN}{path.name}")
+  temporary = partial_beside(path)  # Keras wants the name to end as it does
   try:
     save(temporary)
     move_into_place(temporary, path)

@@ -12,6 +12,7 @@ from nadv2_tf.pipeline.report import write_report
 from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.search import UnreachableTarget
 from nadv2_tf.spec import NetworkSpec
+from nadv2_tf.spec.files import is_partial
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def test_every_file_of_a_run_is_there(finished):
   for name in ("found.json", "found.keras", "found.tflite", "metrics.json", "search.jsonl"):
     assert (folder / name).stat().st_size > 0, name
   assert (folder / "pareto.png").read_bytes().startswith(b"\x89PNG")
-  assert not list(folder.glob("partial_*"))
+  assert not [path for path in folder.rglob("*") if is_partial(path)]
 
 
 def test_metrics_say_what_was_measured(finished):

@@ -11,6 +11,7 @@ from nadv2_tf import backbones
 from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.pipeline.run_folder.records import TargetMetrics
 from nadv2_tf.pipeline.run_folder.versions import versions
+from nadv2_tf.spec.files import partial_beside
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,11 +73,25 @@ def test_other_settings_are_refused_with_both_values(place, changed, message):
   assert (place / "run.json").read_bytes() == before
 
 
-def test_foreign_folder_is_refused_and_left_alone(tmp_path):
-  (tmp_path / "letter.txt").write_text("mine")
+@pytest.mark.parametrize("name", ["letter.txt", "partial_results.csv", ".hidden", "found.partial"])
+def test_foreign_folder_is_refused_and_left_alone(tmp_path, name):
+  (tmp_path / name).write_text("mine")
   with pytest.raises(ValueError, match=f"--output={tmp_path} is not empty and holds no run"):
     RunFolder(tmp_path).open(train=Options())
-  assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+  assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_what_a_killed_command_left_half_goes_and_nothing_else(place):
+  folder = RunFolder(place)
+  half = [partial_beside(folder.keras("found")), partial_beside(folder.super_weights)]
+  half += [folder.path / ".found.json.a1b2.partial", folder.path / "target_50pct" / half[0].name]
+  own = [folder.path / "partial_results.csv", folder.path / "target_50pct" / "partial_found.keras"]
+  half[-1].parent.mkdir(parents=True)
+  (folder.path / ".kept.partial").mkdir()
+  for path in half + own:
+    path.write_bytes(b"half")
+  with folder.locked():
+    assert not any(path.exists() for path in half) and all(path.exists() for path in own)
 
 
 def test_empty_folder_is_taken(tmp_path):
