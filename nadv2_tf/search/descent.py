@@ -113,7 +113,8 @@ def choose(by: str, scored: Sequence[Candidate], previous: Candidate | None = No
 
   Args:
     by: "accuracy" picks the most accurate one, ties to the smaller resource; "ratio" the least
-      accuracy lost per resource saved since `previous` (NetAdaptV1's rule).
+      accuracy lost per resource saved since `previous` (NetAdaptV1's rule); whatever loses none
+      comes before that, the largest product of gain and saving first.
     scored: candidates.
     previous: what they were shrunk from; None falls back on accuracy.
   """
@@ -125,7 +126,11 @@ def choose(by: str, scored: Sequence[Candidate], previous: Candidate | None = No
     lost = before.accuracy - candidate.accuracy
     saved = before.resource - candidate.resource
     # Under a further limit a sample may save of that alone; it comes last.
-    return lost / saved if saved > 0 else float("inf"), candidate.resource
+    if saved <= 0:
+      return float("inf"), candidate.resource
+    # Where accuracy is gained a quotient would favour what saves little: of two candidates the
+    # one that gains more and saves more must come first there too.
+    return (lost / saved if lost > 0 else lost * saved), candidate.resource
 
   return min(scored, key=lost_per_saved)
 
