@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.report import write_report
-from nadv2_tf.pipeline.run_folder.versions import versions
+from nadv2_tf.pipeline.run_folder.versions import changed, versions
 from nadv2_tf.pipeline.stages import full as full_stage
 from nadv2_tf.pipeline.stages import halves, references, trust
 from nadv2_tf.pipeline.stages import in_turn as in_turn_stage
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
   from nadv2_tf.pipeline.stages.workbench import Workbench
   from nadv2_tf.search import Problem, RacingEvaluator
   from nadv2_tf.spec import NetworkSpec
+
+
+#: begins the line that a run says where it goes on with other versions
+OTHER_VERSIONS = "begun with other versions, so that last digits, and what is found, may differ:"
 
 
 @dataclasses.dataclass
@@ -94,8 +98,10 @@ def _make_problem(work: Work) -> None:
 
 
 def _note(work: Work) -> None:
-  bench = work.bench
-  bench.folder.update_metrics(seed=bench.seed, versions=versions(), quality=bench.task.quality_name)
+  bench, now = work.bench, versions()
+  if others := changed(work.folder.metrics().versions, now):
+    work.progress.line(f"{OTHER_VERSIONS} {others}")
+  bench.folder.update_metrics(seed=bench.seed, versions=now, quality=bench.task.quality_name)
 
 
 def _train_full(work: Work) -> None:

@@ -6,6 +6,8 @@ import types
 import pytest
 
 from nadv2_tf.pipeline import order
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
+from nadv2_tf.pipeline.run_folder.versions import changed
 
 #: what `Work` has before any stage
 DEFAULTS = {
@@ -71,3 +73,23 @@ def test_stages_come_in_their_order_and_are_timed_by_their_names(monkeypatch, is
   left_out = set() if is_chief else {"time", "report"}
   assert done == [name for name in order.RUN if name not in left_out]
   assert timed == [name for name in done if BY_NAME[name].is_timed]
+
+
+def test_going_on_with_other_versions_is_said(monkeypatch, tmp_path):
+  folder, said = RunFolder(tmp_path), []
+  folder.open()
+  bench = types.SimpleNamespace(
+    folder=folder, seed=0, task=types.SimpleNamespace(quality_name="accuracy")
+  )
+  work = types.SimpleNamespace(
+    bench=bench, folder=folder, progress=types.SimpleNamespace(line=said.append)
+  )
+  for number, told in ((1, 0), (1, 0), (2, 1), (2, 1)):
+    monkeypatch.setattr(
+      order, "versions", lambda number=number: {"keras": "3", "numpy": f"{number}"}
+    )
+    order._note(work)
+    assert len(said) == told
+  assert said == [f"{order.OTHER_VERSIONS} numpy 1, now 2"]
+  assert folder.metrics().versions == {"keras": "3", "numpy": "2"}
+  assert changed({"keras": "3", "commit": "a"}, {"keras": "3"}) == "commit a, now none"

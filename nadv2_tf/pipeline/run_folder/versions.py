@@ -6,6 +6,10 @@ import importlib.metadata
 import pathlib
 import platform
 import subprocess
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from collections.abc import Mapping
 
 PACKAGES = ("nadv2-tf", "tensorflow", "keras", "ai-edge-litert", "numpy")
 
@@ -20,6 +24,15 @@ def versions() -> dict[str, str | None]:
       found[package] = None
   found["commit"] = _commit()
   return found
+
+
+def changed(before: Mapping[str, str | None], now: Mapping[str, str | None]) -> str:
+  """What is another version now than it was, as text such as "python 3.11.7, now 3.13.0"; or ""."""
+  return "; ".join(
+    f"{name} {before[name] or 'none'}, now {now.get(name) or 'none'}"
+    for name in before
+    if before[name] != now.get(name)
+  )
 
 
 def _commit() -> str | None:
