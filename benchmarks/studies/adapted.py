@@ -24,11 +24,11 @@ import json
 import pathlib
 import statistics
 import sys
-import time
 from typing import TYPE_CHECKING
 
 from absl import app, flags
 
+from nadv2_tf import stopwatch
 from nadv2_tf.benchmarks.studies import peers
 from nadv2_tf.benchmarks.studies.cells import call, cell, check_same, free_cores, python_call
 from nadv2_tf.benchmarks.timing.devices.host import processor_name
@@ -126,9 +126,9 @@ def _run(folder: pathlib.Path, given: list[str], cores: Cores, seed: str) -> dic
   def make(core: int) -> dict[str, Any]:
     command = [sys.executable, "-m", "nadv2_tf.programs.run", *presets.expanded(given)]
     own = ["--references", f"--target={','.join(FLAGS.targets)}", f"--seed={seed}"]
-    begun = time.monotonic()
     call([*command, *own, f"--output={output}"], core)
-    return {"seconds": time.monotonic() - begun}
+    # The run's own account: a study that was killed goes on with what the run had.
+    return {"seconds": dict(stopwatch.rows(RunFolder(output).read_stages()))["all"][0]}
 
   return cell(folder / f"cell_run_{seed}.json", make, cores)
 

@@ -212,7 +212,9 @@ def main(arguments: list[str]) -> None:
   del arguments
   is_tflite = FLAGS.weights.endswith(".tflite")
   if is_tflite and FLAGS.data is None:
-    raise app.UsageError("--data is needed for a .tflite: its batch norms are put back with images.")
+    raise app.UsageError(
+      "--data is needed for a .tflite: its batch norms are put back with images."
+    )
   model = (_of_tflite if is_tflite else _of_npz)(FLAGS.weights)
   model.save(FLAGS.output)
   print(f"{FLAGS.output}: {model.count_params():,} parameters, {FLAGS.image_size} pixels")

@@ -26,6 +26,7 @@ import itertools
 import json
 import os
 import pathlib
+import shutil
 import statistics
 import sys
 import time
@@ -139,7 +140,9 @@ def _with_table(folder: pathlib.Path, given: list[str]) -> list[str]:
     return given
   path = folder / "table.csv"
   if not path.exists():
-    kept = [one for one in given if one.split("=")[0] in ("--backbone", "--image_size")]
+    flags_of_both = ("backbone", "network", "image_size")
+    last = {name: one for name, one in _named(given) if name in flags_of_both}
+    kept = list(last.values())
     if FLAGS.channels:
       kept.append(f"--channels={FLAGS.channels}")
     call([sys.executable, "-m", "nadv2_tf.programs.latency_table", *kept, f"--output={path}"])
@@ -148,13 +151,19 @@ def _with_table(folder: pathlib.Path, given: list[str]) -> list[str]:
 
 def _metric(given: list[str]) -> str:
   """The metric of the runs; the last flag counts, and the lines of a flag file are flags."""
-  words = []
+  metrics = [one.partition("=")[2] for name, one in _named(given) if name == "metric"]
+  return metrics[-1] if metrics else "latency_ms"
+
+
+def _named(given: list[str]) -> Iterator[tuple[str, str]]:
+  """(name, flag) of all flags in their order, those of presets and flag files too."""
   for one in presets.expanded(given):
     flag, _, value = one.partition("=")
     is_file = flag.lstrip("-") == "flagfile"
-    words += pathlib.Path(value).read_text().split() if is_file else [one]
-  metrics = [one.partition("=")[2] for one in words if one.lstrip("-").startswith("metric=")]
-  return metrics[-1] if metrics else "latency_ms"
+    lines = pathlib.Path(value).read_text().splitlines() if is_file else [one]
+    for word in lines:
+      if word.startswith("-"):  # no comment
+        yield word.partition("=")[0].lstrip("-"), word.strip()
 
 
 def _name(target: str, seed: str) -> str:
@@ -169,6 +178,8 @@ def _run(
 
   def make(core):
     command = [sys.executable, "-m", "nadv2_tf.programs.run", *presets.expanded(given)]
+    # What a killed study left would be gone on with, and its seconds not be in T.
+    shutil.rmtree(output, ignore_errors=True)
     start = time.monotonic()
     call([*command, f"--target={target}", f"--seed={seed}", f"--output={output}"], core)
     seconds = time.monotonic() - start

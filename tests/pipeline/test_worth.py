@@ -77,6 +77,31 @@ def test_the_metric_is_the_last_one_given(tmp_path):
   assert worth._metric(["--metric=macs", "--metric=parameters"]) == "parameters"
 
 
+def test_the_table_is_that_of_the_runs_network(two_cores, monkeypatch, tmp_path):
+  called = []
+  monkeypatch.setattr(worth, "call", called.append)
+  monkeypatch.setattr(worth, "FLAGS", types.SimpleNamespace(cores=2, channels=None))
+  (tmp_path / "some.flags").write_text("# such as --backbone=a\n--backbone=b\n--image_size=8\n")
+  given = [f"--flagfile={tmp_path}/some.flags", "--image_size=16", "--network=c.keras"]
+  assert worth._with_table(tmp_path, given) == [*given, f"--device=table:{tmp_path}/table.csv"]
+  assert called[0][3:-1] == ["--backbone=b", "--image_size=16", "--network=c.keras"]
+
+
+def test_a_run_that_was_cut_off_is_begun_anew(two_cores, monkeypatch, tmp_path):
+  """Else T, which the trainings from scratch are given, would lack what it took before."""
+  left = tmp_path / "run_50pct_0" / "full.keras"
+  left.parent.mkdir()
+  left.touch()
+
+  def run(command, core):
+    assert not left.exists()
+    raise RuntimeError("begun")
+
+  monkeypatch.setattr(worth, "call", run)
+  with pytest.raises(RuntimeError, match="begun"):
+    worth._run(tmp_path, [], cells.free_cores(1), "50%", "0")
+
+
 def test_the_shares_of_a_run_are_those_of_its_meter(finished_run):
   found = RunFolder(finished_run[0]).read_spec("found")
   shares = worth._shares(finished_run[0])
