@@ -136,7 +136,7 @@ class TrainingLoop:
     self.state = state = TrainingState(steps, size, window, self._also)
     newest = checkpoints.latest()
     if newest:
-      state.read(newest)
+      state.go_on(newest)
       checkpoints.tell(f"going on from the checkpoint of {state.place}")
     while True:
       optimizer = self._make_optimizer(examples, 0.5 ** len(state.setbacks))

@@ -64,6 +64,7 @@ def train(tiny_space, examples):
         raise PowerCut
 
     reports = loop.run(examples, count, report_every=report_every, checkpoints=keeper)
+    run.state = loop.state
     return model.get_weights(), reports, lines
 
   return run
@@ -151,6 +152,15 @@ def test_as_many_as_asked_for_are_kept(train, tmp_path):
   train(tmp_path, keep=3)
   assert _steps(tmp_path) == [7, 8, 9]
   assert all(path.suffix == ".npz" for path in tmp_path.iterdir())
+
+
+def test_seconds_of_the_processes_before_are_known(train, tmp_path):
+  with pytest.raises(PowerCut):
+    train(tmp_path / "cut", 4)
+  train(tmp_path / "cut")
+  assert 0 < train.state.seconds_before < train.state.seconds
+  train(tmp_path / "alone")
+  assert train.state.seconds_before == 0 < train.state.seconds
 
 
 def test_seconds_pass_between_two_checkpoints(train, tmp_path):

@@ -93,7 +93,7 @@ def train_full(
   order(bench, super_model)
   set_sliced_weights(super_model, model, spec)
   training_stages.record(bench, keras_predictor(model), spec, training_stages.FULL, {})
-  folder.update_metrics(seconds={"full": time.monotonic() - start})
+  folder.update_metrics(seconds={"full": time.monotonic() - start + done.seconds_before})
   folder.write_spec(training_stages.FULL, spec)
   lineage.note(folder, path, **made_from)
   # The file comes last: it is what says that this stage is over.

@@ -158,7 +158,7 @@ def finetune(
     all_images, model, spec, recipe, title, progress, checkpoints, teacher
   )
   folder.log_training(f"fine-tuning of the {name} network", done.reports, done.setbacks)
-  seconds = {"finetune": round(time.monotonic() - start, 1)}
+  seconds = {"finetune": round(time.monotonic() - start + done.seconds_before, 1)}
   metrics = record(all_images, predict, spec, name, seconds, before, start_of)
   lineage.note(folder, path, **made_from)
   save_atomically(model.save, path)

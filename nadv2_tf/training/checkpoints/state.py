@@ -69,6 +69,8 @@ class TrainingState:
     self._sums = np.zeros(3)
     self._seconds = 0.0
     self._start = time.monotonic()
+    #: of `seconds` those of the processes before this one
+    self.seconds_before = 0.0
 
   @property
   def seconds(self) -> float:
@@ -126,6 +128,11 @@ class TrainingState:
     if self._also:
       state["also"] = self._also.to_json()
     return Checkpoint(self.step, arrays, state)
+
+  def go_on(self, checkpoint: Checkpoint) -> None:
+    """`read` of what another process saved."""
+    self.read(checkpoint)
+    self.seconds_before = self.seconds
 
   def read(self, checkpoint: Checkpoint) -> None:
     """Takes over all but the variables.
