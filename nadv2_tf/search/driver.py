@@ -45,7 +45,7 @@ class Found:
   """The network that was found for one target.
 
   `accuracy` is its score on the hold-out, None if the start met the target already; `checked` that
-  on images that had no part in choosing it, None without a `Race`.
+  on images that had no part in choosing the finalists, None without a `Race`.
   """
 
   target: float

@@ -129,7 +129,7 @@ class Journal:
         raise JournalError(
           f"{self._path}, line {self._position + 1} is of another search: it has "
           f"{_short(before)}, this search writes {_short(now)}. Choose another --output, or "
-          "go on with the settings it was started with."
+          "go on with the settings and files (such as a latency table) it was started with."
         )
       self._position += 1
       return

@@ -95,7 +95,7 @@ class KnownValues:
     return None if scores is None else pooled(scores, self._sizes)
 
   def checked_accuracy_of(self, spec: NetworkSpec) -> float | None:
-    """The score of `spec` on the images that had no part in choosing it, None without a race."""
+    """The score of `spec` on images that chose no finalist, None without a race."""
     if self._race is None:
       return None
     return self._scored.get(self._space.encode(spec), {}).get(len(self._race.shares) - 1)
