@@ -12,6 +12,7 @@ import sys
 import zipfile
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 MISSING = [name for name in ("pip", "setuptools", "wheel") if not importlib.util.find_spec(name)]
@@ -251,3 +252,15 @@ def test_count_names_what_is_wrong_in_one_line(installed):
   done = _run([sys.executable, *script], elsewhere, PYTHONPATH=str(target))
   assert done.returncode == 1 and done.stdout == ""
   assert re.fullmatch(r"error: Unknown network 'resnet'\. Known: fastdepth, .*\n", done.stderr)
+
+
+def test_the_extra_of_tflite_support_can_be_met():
+  """It wants protobuf below 4 (3.20 is its last), and TensorFlow 2.19 is the last that takes it."""
+  config = configparser.ConfigParser()
+  config.read(ROOT / "setup.cfg")
+  needed = {}
+  for line in config["options"]["install_requires"].split("\n"):
+    if line and not line.startswith("#"):
+      requirement = Requirement(line)
+      needed[requirement.name] = requirement.specifier
+  assert needed["protobuf"].contains("3.20.3") and needed["tensorflow"].contains("2.19.1")

@@ -203,7 +203,8 @@ def _message_classes() -> dict[str, Any]:
         described.type = _Field.Type.Value(f"TYPE_{kind.upper()}")
   pool = descriptor_pool.DescriptorPool()
   pool.Add(file)
-  return {
-    name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
-    for name in _MESSAGES
-  }
+  # protobuf before 4.22, which tflite-support wants, has the older name.
+  class_of = getattr(message_factory, "GetMessageClass", None)
+  if class_of is None:
+    class_of = message_factory.MessageFactory(pool).GetPrototype
+  return {name: class_of(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in _MESSAGES}
