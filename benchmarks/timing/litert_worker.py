@@ -58,19 +58,18 @@ def time_repeat(
   invoke: Callable[[], object], arguments: argparse.Namespace
 ) -> dict[str, float | int | str]:
   """One repeat of one file: what `undisturbed.summary` says of its runs."""
-  threads, asked = arguments.threads, max(arguments.runs, 1)
+  threads = arguments.threads
   working = undisturbed.WorkingThreads(threads)
   time_runs(invoke, arguments.warmup_runs, arguments.warmup_seconds)
   cpu_time = working.found()
   start = time.perf_counter()
-  runs = time_runs(invoke, asked, arguments.seconds, cpu_time)
-  most = PATIENCE * (time.perf_counter() - start)
-  while True:
-    quiet = undisturbed.undisturbed(runs, threads)
-    missing = min(undisturbed.FEWEST, asked) - len(quiet)
-    if missing <= 0 or time.perf_counter() - start >= most:
-      return undisturbed.summary(runs, threads, asked)
+  runs = time_runs(invoke, max(arguments.runs, 1), arguments.seconds, cpu_time)
+  most = arguments.patience * (time.perf_counter() - start)
+  while missing := undisturbed.missing(runs, threads):
+    if time.perf_counter() - start >= most:
+      break
     runs += time_runs(invoke, missing, 0.0, cpu_time)
+  return undisturbed.summary(runs, threads)
 
 
 def main() -> None:
@@ -83,6 +82,12 @@ def main() -> None:
   parser.add_argument("--runs", type=int, default=50)
   parser.add_argument("--repeats", type=int, default=3)
   parser.add_argument("--seconds", type=float, default=0.0, help="Least time of one repeat.")
+  parser.add_argument(
+    "--patience",
+    type=float,
+    default=PATIENCE,
+    help="Times its length that a repeat goes on, until enough of its runs were undisturbed.",
+  )
   parser.add_argument("files", nargs="+")
   arguments = parser.parse_args()
   if arguments.cpu_mask:

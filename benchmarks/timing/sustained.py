@@ -13,7 +13,7 @@ import statistics
 import time
 from typing import TYPE_CHECKING, Any
 
-from nadv2_tf.benchmarks.timing.errors import NothingMeasured
+from nadv2_tf.benchmarks.timing.errors import NothingMeasured, Unsteady
 
 if TYPE_CHECKING:
   from collections.abc import Sequence
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 TENTHS = 10
 #: seconds of a part at most
 LONGEST_PART = 10.0
+#: of every continuous use
+NO_REFERENCE = "no reference network beside it, so that other load looks like heat"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Sustained:
     parts_ms: of every part, in order.
     statistic: what most parts' values are of their runs, as in `Repeat`.
     doubt: what speaks against some of the parts, "" if nothing does.
+    notes: what else is to be told, of all parts each once.
     thermal_status: as a phone says it before the first part and after each; None of a device that
       has none.
     conditions: of every part, as in `Timing`.
@@ -51,6 +54,7 @@ class Sustained:
   runs: int
   statistic: str
   doubt: str
+  notes: tuple[str, ...]
   thermal_status: tuple[int | None, ...]
   conditions: tuple[dict[str, Any], ...]
 
@@ -62,10 +66,10 @@ class Sustained:
       if known
       else "the device tells no thermal status"
     )
-    doubt = f"; {self.doubt}" if self.doubt else ""
+    told = "".join(f"; {words}" for words in (*self.notes, self.doubt) if words)
     return (
       f"over {self.seconds:g} s of continuous use: {self.first_ms:.4g} ms in the first tenth, "
-      f"{self.last_ms:.4g} ms in the last ({self.last_ms / self.first_ms - 1:+.1%}), {heat}{doubt}"
+      f"{self.last_ms:.4g} ms in the last ({self.last_ms / self.first_ms - 1:+.1%}), {heat}{told}"
     )
 
 
@@ -80,19 +84,23 @@ def parts_of(seconds: float) -> int:
 def sustained(device: Device, path: AnyPath, settings: TimingSettings, seconds: float) -> Sustained:
   """Runs a file for `seconds` without a rest.
 
+  No reference network rides along: a use with another network between its parts is not this one's,
+  and a device that became warm slows the reference as well.
+
   Args:
     device: an entered `Device`; a phone is cool before the first part.
     path: the file.
-    settings: `TimingSettings`; threads, mask and delegate are taken from it.
+    settings: `TimingSettings`; threads, mask and delegate are taken from it, and what becomes of a
+      use with parts in doubt.
     seconds: in all.
 
   Raises:
-    TimingError: if the file cannot be timed.
+    TimingError: if the file cannot be timed, or parts are in doubt and `on_unsteady` is "fail".
   """
   count = parts_of(seconds)
   part = dataclasses.replace(
     settings,
-    runs=1,
+    runs=1,  # as many as fill the part; how many must be undisturbed does not hang on it
     warmup_runs=1,
     repeats=count,
     seconds=seconds / count,
@@ -103,7 +111,13 @@ def sustained(device: Device, path: AnyPath, settings: TimingSettings, seconds: 
   )
   start = time.monotonic()
   (repeats,) = device.measure([pathlib.Path(path)], part)
-  return _sustained(repeats, seconds, time.monotonic() - start)
+  found = _sustained(repeats, seconds, time.monotonic() - start)
+  if found.doubt and settings.on_unsteady == "fail":
+    raise Unsteady(
+      f"The continuous use of {path} is unsteady: {found.doubt}. Something else keeps "
+      f"{device.identity.device} busy: end it, or go on with such a timing: --on_unsteady=mark."
+    )
+  return found
 
 
 def _sustained(repeats: Sequence[Repeat], seconds: float, taken: float) -> Sustained:
@@ -123,6 +137,7 @@ def _sustained(repeats: Sequence[Repeat], seconds: float, taken: float) -> Susta
     sum(repeat.runs for repeat in repeats),
     statistics.mode(repeat.statistic for repeat in repeats),
     _doubt(repeats),
+    tuple(dict.fromkeys((NO_REFERENCE, *(note for repeat in repeats for note in repeat.notes)))),
     (before, *after),
     conditions,
   )

@@ -28,7 +28,7 @@ QUANTILE = 0.1
 #: undisturbed runs whose median lies further above the latency than this share of it were slowed by
 #: what takes no processor: memory that others use as well
 UNEVEN = 0.06
-#: with fewer undisturbed runs nobody can tell, unless fewer runs were asked for
+#: with fewer undisturbed runs nobody can tell, unless fewer were made and none was disturbed
 FEWEST = 10
 TASKS = pathlib.Path("/proc/self/task")
 
@@ -49,17 +49,28 @@ def quantile(ordered: Sequence[float], share: float) -> float:
   return ordered[int(share * len(ordered))]
 
 
-def summary(runs: Sequence[Run], threads: int, asked: int) -> dict[str, float | int | str]:
+def missing(runs: Sequence[Run], threads: int, fewest: int = FEWEST) -> int:
+  """How many more undisturbed runs are needed to tell a latency, 0 if there are enough.
+
+  How many runs were asked for does not count: where hundreds were made, the one that was asked for
+  may be the one that was undisturbed by chance.
+  """
+  return max(min(fewest, len(runs)) - len(undisturbed(runs, threads)), 0)
+
+
+def summary(
+  runs: Sequence[Run], threads: int, fewest: int = FEWEST
+) -> dict[str, float | int | str]:
   """What one repeat says: fields of `device.Repeat`.
 
   Args:
     runs: of the repeat.
     threads: that the file was run with.
-    asked: how many runs were asked for.
+    fewest: undisturbed runs that are enough; all runs must be, if fewer were made.
   """
   walls, quiet = sorted(wall for wall, _ in runs), undisturbed(runs, threads)
   statistic, value, doubt = "undisturbed", 0.0, ""
-  if len(quiet) >= min(FEWEST, asked):
+  if not missing(runs, threads, fewest):
     value = quantile(quiet, QUANTILE)
     over = statistics.median(quiet) / value - 1
     if over > UNEVEN:

@@ -1,12 +1,16 @@
 """Latency over continuous use: parts, tenths, and heat that nobody waits for."""
 
 import dataclasses
+import json
+import pathlib
 
 import pytest
+from result_messages import litert_json
 
 from nadv2_tf.benchmarks.timing import sustained as subject
 from nadv2_tf.benchmarks.timing.device import Device, Identity, Repeat
-from nadv2_tf.benchmarks.timing.errors import NothingMeasured
+from nadv2_tf.benchmarks.timing.devices import host, open_device
+from nadv2_tf.benchmarks.timing.errors import NothingMeasured, Unsteady
 from nadv2_tf.options import TimingSettings
 
 
@@ -29,6 +33,7 @@ class Warming(Device):
           7,
           "median",
           {"thermal_status": number, "thermal_status_after": number + 1},
+          ("warm",),
         )
         for number in parts
       ]
@@ -73,6 +78,39 @@ def test_parts_in_doubt_are_told(monkeypatch):
   found = subject.sustained(device, "net.tflite", TimingSettings(), 10.0)
   assert found.statistic == "median"  # of seven parts in ten
   assert found.describe().endswith(f"; 3 of 10 parts are in doubt: {doubt}")
+  with pytest.raises(Unsteady, match=rf"net.tflite is unsteady: 3 of 10 parts .*: {doubt}\. Some"):
+    subject.sustained(device, "net.tflite", TimingSettings(on_unsteady="fail"), 10.0)
+
+
+def test_a_use_without_doubt_passes_and_says_what_it_was_not_held_against():
+  found = subject.sustained(Warming(), "net.tflite", TimingSettings(on_unsteady="fail"), 10.0)
+  assert found.notes == (subject.NO_REFERENCE, "warm")  # each once
+  assert found.describe().endswith("so that other load looks like heat; warm")
+
+
+def test_a_part_is_its_runs_and_lasts_as_long_as_was_asked_for(tmp_path, monkeypatch):
+  """Here: no part goes on for undisturbed runs, and the first is as long as the others."""
+  path, asked = tmp_path / "net.tflite", []
+  path.write_bytes(b"")
+
+  def run(command, timeout):
+    asked.append(dict(word.lstrip("-").split("=") for word in command if "=" in word))
+    if "result_json" in asked[-1]:
+      result = pathlib.Path(asked[-1]["result_json"])
+      result.write_bytes(litert_json(int(asked[-1]["num_runs"])))
+      return "", "", 0
+    part = {"value_ms": 1.0, "p95_ms": 1.0, "runs": 9, "statistic": "undisturbed"}
+    return json.dumps({"repeats": [part] * int(asked[-1]["repeats"])}), "", 0
+
+  monkeypatch.setattr(host, "_run", run)
+  subject.sustained(open_device("host"), path, TimingSettings(), 1.0)
+  (worker,) = asked
+  assert worker["patience"] == "0" and (worker["runs"], worker["seconds"]) == ("1", "0.1")
+  asked.clear()
+  found = subject.sustained(open_device("host", host_runner="litert"), path, TimingSettings(), 1.0)
+  # Twenty runs of 0.33 ms tell that 304 fill 0.1 s.
+  assert [int(flags["num_runs"]) for flags in asked] == [host.SHORT, *[304] * 10]
+  assert len(found.parts_ms) == 10 and found.runs == 3040
 
 
 def test_parts_that_are_missing_are_refused():

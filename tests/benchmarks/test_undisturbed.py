@@ -29,7 +29,7 @@ def test_the_latency_is_the_tenth_percentile_of_the_undisturbed_runs():
   # Undisturbed: 0.1000, 0.1005, ... 0.1095 s, of which two of twenty are smaller than 0.101.
   quiet = [(0.10 + 0.0005 * index, 0.10 + 0.0005 * index) for index in range(20)]
   waited = [(0.05, 0.02)] + [(3.0, 0.1)] * 9
-  found = undisturbed.summary(waited + quiet, threads=1, asked=10)
+  found = undisturbed.summary(waited + quiet, threads=1)
   assert found["value_ms"] == pytest.approx(101)
   assert found["disturbed"] == pytest.approx(10 / 30) and found["runs"] == 30
   # Of all 30 sorted: 0.05, then the twenty, then nine of 3.0; the 15th and 16th are 0.1065, 0.107.
@@ -45,24 +45,35 @@ def test_undisturbed_runs_far_apart_are_no_latency():
     (0.127, "the median of the undisturbed runs lies 27% above their tenth percentile"),
   ):
     runs = [(0.1, 0.1)] * 8 + [(slow, slow)] * 12
-    found = undisturbed.summary(runs, threads=1, asked=10)
+    found = undisturbed.summary(runs, threads=1)
     assert found["value_ms"] == pytest.approx(100) and found["doubt"] == doubt
     assert found["statistic"] == "undisturbed" and found["disturbed"] == 0
 
 
 def test_few_undisturbed_runs_are_no_latency():
   runs = [(0.3, 0.1 + 0.01 * index) for index in range(10)] + [(0.1, 0.1)] * 9
-  found = undisturbed.summary(runs, threads=1, asked=50)
+  found = undisturbed.summary(runs, threads=1)
   assert found["doubt"] == "only 9 of 19 runs were undisturbed"
-  assert undisturbed.summary(runs, threads=1, asked=9)["doubt"] == ""
+  assert undisturbed.summary(runs, threads=1, fewest=9)["doubt"] == ""
   # Where one thread was always disturbed, what it worked is the best guess; it stays a guess.
-  found = undisturbed.summary(runs[:10], threads=1, asked=9)
+  found = undisturbed.summary(runs[:10], threads=1, fewest=9)
   assert found["value_ms"] == pytest.approx(110) and found["doubt"]
   assert found["statistic"] == "CPU time"
   # Two threads never both had a processor.
-  found = undisturbed.summary([(0.3, 0.3), (0.2, 0.2), (0.4, 0.3)], threads=2, asked=3)
+  found = undisturbed.summary([(0.3, 0.3), (0.2, 0.2), (0.4, 0.3)], threads=2)
   assert found["value_ms"] == 200 and found["doubt"] == "only 0 of 3 runs were undisturbed"
   assert found["statistic"] == "smallest"
+
+
+def test_one_quiet_run_among_many_is_no_latency():
+  """Whatever was asked for; of few runs all must be undisturbed."""
+  many = [(0.001, 0.001)] + [(0.002, 0.001)] * 499
+  found = undisturbed.summary(many, threads=2)
+  assert found["doubt"] == "only 0 of 500 runs were undisturbed"
+  found = undisturbed.summary(many, threads=1)
+  assert found["doubt"] == "only 1 of 500 runs were undisturbed"
+  for runs, doubt in ((many[:1], ""), (many[:3], "only 1 of 3 runs were undisturbed")):
+    assert undisturbed.summary(runs, threads=1)["doubt"] == doubt
 
 
 def spin(seconds):
@@ -122,12 +133,13 @@ class Machine:
 
 @pytest.fixture
 def repeat_on(monkeypatch):
-  """Function (machine, runs) -> what the worker says of one repeat on it."""
+  """Function (machine, runs, seconds, patience) -> what the worker says of one repeat on it."""
 
-  def repeat(machine, runs):
+  def repeat(machine, runs, seconds=0.0, patience=litert_worker.PATIENCE):
     monkeypatch.setattr(litert_worker.time, "perf_counter", lambda: machine.wall)
     monkeypatch.setattr(undisturbed.WorkingThreads, "found", lambda self: lambda: machine.cpu)
-    flags = {"threads": 1, "warmup_runs": 0, "warmup_seconds": 0.0, "runs": runs, "seconds": 0.0}
+    flags = {"threads": 1, "warmup_runs": 0, "warmup_seconds": 0.0, "patience": patience}
+    flags |= {"runs": runs, "seconds": seconds}
     return litert_worker.time_repeat(machine.invoke, litert_worker.argparse.Namespace(**flags))
 
   return repeat
@@ -146,6 +158,18 @@ def test_a_repeat_goes_on_until_enough_runs_were_undisturbed(repeat_on):
   found = repeat_on(machine, 50)
   assert machine.runs == 58 and found["value_ms"] == pytest.approx(1) and found["doubt"] == ""
   assert found["median_ms"] == pytest.approx(2)
+
+
+@pytest.mark.parametrize("runs", [1, 50])
+def test_one_quiet_run_does_not_end_a_repeat(repeat_on, runs):
+  # 0.1 s of runs that take 2 ms: 50, of which one is undisturbed; the next 9 make ten.
+  machine = Machine([1] * 20 + [0] + [1] * 29)
+  found = repeat_on(machine, runs, seconds=0.1)
+  assert machine.runs == pytest.approx(59, abs=1) and found["doubt"] == ""
+  machine = Machine([1] * 20 + [0] + [1] * 999)
+  found = repeat_on(machine, runs, seconds=0.1, patience=0)
+  assert found["runs"] == machine.runs == pytest.approx(50, abs=1)
+  assert found["doubt"] == f"only 1 of {machine.runs} runs were undisturbed"
 
 
 def test_and_gives_up_in_time(repeat_on):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import json
 import os
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 FILES_PER_WORKER = 100
 #: seconds that a worker may take to start and to load its files
 STARTING = 120
+#: runs that tell litert-benchmark how many fill the first part of a continuous use
+SHORT = 20
 
 
 def processor_name() -> str:
@@ -166,6 +169,9 @@ class HostDevice(Device):
     self, path: pathlib.Path, settings: TimingSettings, before: Repeat | None
   ) -> Repeat:
     """One repeat by litert-benchmark; it takes runs, so the one before tells how many."""
+    if settings.is_sustained and before is None:  # the first part lasts as long as the others
+      short = dataclasses.replace(settings, runs=SHORT, is_sustained=False)
+      before = self._run_litert(path, short, None)
     mask = ["taskset", settings.cpu_mask] if settings.cpu_mask else []
     runs = litert_benchmark.next_runs(settings, before)
     with tempfile.TemporaryDirectory() as folder:
@@ -189,6 +195,8 @@ class HostDevice(Device):
       "seconds": settings.seconds,
       "warmup_seconds": settings.warmup_seconds,
     }
+    if settings.is_sustained:
+      flags["patience"] = 0  # a part that went on would be longer than the use that was asked for
     command = [sys.executable, "-m", "nadv2_tf.benchmarks.timing.litert_worker"]
     command += [f"--{name}={value}" for name, value in flags.items()]
     line = shlex.join(["python", *command[1:], "..."])
