@@ -16,12 +16,21 @@ if TYPE_CHECKING:
   from collections.abc import Sequence
 
   from nadv2_tf.benchmarks.timing.device import Repeat
+  from nadv2_tf.options import TimingSettings
 
 #: the network that rides along: small, float32, of operators that every delegate knows; what it is
 #: and how it is made stands in tests/benchmarks/test_reference.py
 REFERENCE = pathlib.Path(__file__).with_name("reference.tflite")
 #: seconds of waiting for a machine whose speed drifted, times the number of the attempt
 DRIFT_WAIT = 2.0
+
+
+def without_demands(settings: TimingSettings) -> TimingSettings:
+  """As `settings`, for the network that rides along: the delegate may leave any of it to others.
+
+  It is float32, which an NPU may not take, and was not compiled ahead of time for any.
+  """
+  return dataclasses.replace(settings, require_full_delegation=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +58,10 @@ class Ride:
 
 @dataclasses.dataclass(frozen=True)
 class Taken:
-  """All repeats of one file, the `Ride` beside them, None if there was none, and its notes."""
+  """All repeats of one file, the `Ride` beside them, None if there was none, and its notes.
+
+  Those are what the device said of itself meanwhile, such as that it was hot.
+  """
 
   repeats: Sequence[Repeat]
   ride: Ride | None
@@ -57,7 +69,7 @@ class Taken:
 
   @property
   def notes(self) -> list[str]:
-    """What is to be told of the file's repeats and of those of the reference, each once."""
+    """What is to be told of the file's repeats, and of the device beside them, each once."""
     own = (note for repeat in self.repeats for note in repeat.notes)
     return list(dict.fromkeys((*own, *self.ride_notes)))
 

@@ -83,6 +83,7 @@ def read(
   delegate: str | None = None,
   results: AnyPath | None = None,
   is_full: bool = False,
+  is_reference: bool = False,
 ) -> Reading:
   """What a run of the tool measured, or the reason why it measured nothing.
 
@@ -93,6 +94,8 @@ def read(
     delegate: one of `DELEGATES`, as it was asked for; None: not checked.
     results: a folder here with the files that it wrote; None: it wrote none.
     is_full: whether a run is refused that the delegate did not do all of.
+    is_reference: whether it was the network that rides along, of which only the time counts: it may
+      have run wherever the delegate left it.
 
   Returns:
     A `Reading` of the counted runs.
@@ -117,11 +120,14 @@ def read(
     folder = pathlib.Path(results) if results else None
     result = _in(folder, RESULT, read_result)
     placement = _in(folder, RUNTIME_INFO, read_runtime_info) or printed_placement(text)
-    notes += check_delegate(text, delegate, placement, is_full)
+    if not is_reference:
+      notes += check_delegate(text, delegate, placement, is_full)
     reading = _measured(text.splitlines(), result)
   except TimingError as error:
     line = command if command is None or isinstance(command, str) else shlex.join(command)
     raise type(error)(error.problem, line, text[-TAIL_CHARACTERS:]) from None
+  if is_reference:
+    return dataclasses.replace(reading, notes=())
   return dataclasses.replace(reading, notes=(*reading.notes, *notes), placement=placement)
 
 

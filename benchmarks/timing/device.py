@@ -148,7 +148,17 @@ class Device(abc.ABC):
 
   @abc.abstractmethod
   def measure(self, paths: Sequence[pathlib.Path], settings: TimingSettings) -> list[list[Repeat]]:
-    """All repeats of all files, once: for each file a list of `Repeat`."""
+    """All repeats of all files, once: for each file a list of `Repeat`.
+
+    Of the reference, see `is_riding`, only the time counts and what the device says of itself.
+    """
+
+  def is_riding(self, path: pathlib.Path) -> bool:
+    """Whether a path that `measure` got is the reference beside the files.
+
+    It is told by identity: who times the same network as a file of its own is told all of it.
+    """
+    return path is self.reference
 
   def __enter__(self) -> Self:
     return self

@@ -31,8 +31,10 @@ ROUNDING = 0.01
 #: a rounding that is a larger share of the latency is told
 TOLD_ROUNDING = 0.02
 
-#: delegate -> its flags. The GPU may leave nothing to the processor: the tool would not tell.
-DELEGATES: dict[str, list[str]] = {"cpu": [], "gpu": ["--use_gpu", "--require_full_delegation"]}
+#: delegate -> its flags
+DELEGATES: dict[str, list[str]] = {"cpu": [], "gpu": ["--use_gpu"]}
+#: The GPU may leave nothing of a file to the processor: the tool would not tell.
+_FULL: dict[str, list[str]] = {"gpu": ["--require_full_delegation"]}
 _ACCELERATORS = {"cpu": ["CPU"], "gpu": ["GPU"]}
 
 
@@ -41,8 +43,17 @@ def runtime() -> str:
   return f"litert-benchmark of ai-edge-litert {importlib.metadata.version('ai-edge-litert')}"
 
 
-def command(path: AnyPath, settings: TimingSettings, runs: int, result: AnyPath) -> list[str]:
-  """The command that times a file and writes its JSON into `result`."""
+def command(
+  path: AnyPath,
+  settings: TimingSettings,
+  runs: int,
+  result: AnyPath,
+  is_reference: bool = False,
+) -> list[str]:
+  """The command that times a file and writes its JSON into `result`.
+
+  `is_reference`: whether it is the network that rides along, which may run anywhere.
+  """
   return [
     sys.executable,
     "-m",
@@ -53,6 +64,7 @@ def command(path: AnyPath, settings: TimingSettings, runs: int, result: AnyPath)
     f"--num_threads={settings.num_threads}",
     f"--result_json={result}",
     *DELEGATES[settings.delegate],
+    *(() if is_reference else _FULL.get(settings.delegate, ())),
   ]
 
 
@@ -64,7 +76,13 @@ def next_runs(settings: TimingSettings, before: Repeat | None) -> int:
 
 
 def read(
-  result: AnyPath, status: int, line: str, output: str, settings: TimingSettings, runs: int
+  result: AnyPath,
+  status: int,
+  line: str,
+  output: str,
+  settings: TimingSettings,
+  runs: int,
+  is_reference: bool = False,
 ) -> Repeat:
   """The `Repeat` that the tool measured.
 
@@ -73,7 +91,7 @@ def read(
     status: its exit status.
     line: the command, as errors show it.
     output: what it printed.
-    settings, runs: what it was asked for.
+    settings, runs, is_reference: what it was asked for, as in `command`.
 
   Raises:
     TimingError: of the kind that fits, if it measured nothing, or something else.
@@ -91,13 +109,15 @@ def read(
   if status or not pathlib.Path(result).is_file():
     raise TimingError(f"litert-benchmark failed with exit status {status}.", line, output)
   try:
-    return read_json(result, settings, runs)
+    return read_json(result, settings, runs, is_reference)
   except NothingMeasured as error:
     raise NothingMeasured(error.problem, line, output) from None
 
 
-def read_json(path: AnyPath, settings: TimingSettings, runs: int) -> Repeat:
-  """The `Repeat` in a file of `--result_json`.
+def read_json(
+  path: AnyPath, settings: TimingSettings, runs: int, is_reference: bool = False
+) -> Repeat:
+  """The `Repeat` in a file of `--result_json`; of the reference without notes, wherever it ran.
 
   Raises:
     NothingMeasured: if it is damaged, of other settings, or its numbers contradict each other.
@@ -116,6 +136,8 @@ def read_json(path: AnyPath, settings: TimingSettings, runs: int) -> Repeat:
       "accelerators": (record.get("accelerators"), _ACCELERATORS[settings.delegate]),
       "num_runs": (latency.get("num_runs"), runs),
     }
+    if is_reference:
+      del asked["accelerators"]
     for name, (found, wanted) in asked.items():
       if found != wanted:
         raise ValueError(f"its {name} is {str(found)[:80]!r} and not {wanted!r}")
@@ -130,7 +152,7 @@ def read_json(path: AnyPath, settings: TimingSettings, runs: int) -> Repeat:
   notes: tuple[str, ...] = (
     f"litert-benchmark rounds to {ROUNDING} ms, up to {share:.1%} of this latency",
   )
-  notes = notes if share > TOLD_ROUNDING else ()
+  notes = notes if share > TOLD_ROUNDING and not is_reference else ()
   return repeat_of(Reading(median, average, p95, runs, notes, smallest))
 
 

@@ -15,7 +15,8 @@ from nadv2_tf.options import TimingSettings
 
 ONCE = TimingSettings(repeats=1, timeout=20, delegate="gpu")
 WHOLE = runtime_info(4, (("LITERT_CL", (0, 1, 2, 3)),))
-PARTLY = runtime_info(4, (("LITERT_CL", (0, 1, 2)), ("TfLiteXNNPackDelegate", (3,))))
+PARTLY_ON = (("LITERT_CL", (0, 1, 2)), ("TfLiteXNNPackDelegate", (3,)))
+PARTLY = runtime_info(4, PARTLY_ON)
 
 
 @pytest.fixture
@@ -71,6 +72,18 @@ def test_a_phone_that_answers_from_the_processor_is_refused(litert, models):
   with litert.device() as device, refused:
     device.time_files(models("net"), ONCE)
   litert.assert_as_it_was()
+
+
+@pytest.mark.parametrize("kernels", [(("TfLiteXNNPackDelegate", (0, 1, 2, 3)),), PARTLY_ON])
+def test_only_of_the_file_its_delegate_is_demanded(litert, models, kernels):
+  """The reference is float32 and not compiled ahead of time: an NPU may take none of it."""
+  (litert.state / "reference.runtime_info.pb").write_bytes(runtime_info(4, kernels))
+  timing = timed(litert, models, dataclasses.replace(ONCE, require_full_delegation=True))
+  assert (timing.nodes, timing.delegate_nodes, timing.notes) == (4, 4, ())
+  assert timing.reference_ms == pytest.approx(0.312, rel=1e-6)
+  calls = litert.said("calls").splitlines()
+  assert ["full_delegation" in call for call in calls] == [False, True, False]
+  assert all("--use_gpu=true" in call for call in calls)
 
 
 def test_a_build_that_writes_no_files_is_read_from_its_print(litert, models):

@@ -1,12 +1,15 @@
 """The small network that rides along with every batch, and what is made of it."""
 
 import pytest
+from benchmark_output import litert_block, printed
+from result_messages import litert_json
 
 from nadv2_tf.benchmarks.tables.networks import network_file
-from nadv2_tf.benchmarks.timing import device
+from nadv2_tf.benchmarks.timing import device, litert_benchmark
 from nadv2_tf.benchmarks.timing.batch import DRIFT_WAIT, REFERENCE, Ride
 from nadv2_tf.benchmarks.timing.device import Device, Identity, Repeat
-from nadv2_tf.benchmarks.timing.errors import Unsteady
+from nadv2_tf.benchmarks.timing.devices import open_device
+from nadv2_tf.benchmarks.timing.errors import NothingMeasured, Unsteady
 from nadv2_tf.options import TimingSettings
 from nadv2_tf.spec import NetworkSpec
 from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head
@@ -126,3 +129,52 @@ def test_only_files_in_doubt_are_taken_again_and_with_the_reference(files, waits
   machine.time_files(files, TimingSettings(repeats=3))
   assert machine.asked[12:] == ["reference.tflite", "b.tflite", "reference.tflite"] * 3
   assert waits == []
+
+
+@pytest.fixture
+def npu(tmp_path):
+  """A stand-in here for LiteRT's benchmark_model, with an NPU that takes all of a file, and nothing
+  of the reference; `calls` beside it has its arguments."""
+  path, said = tmp_path / "benchmark_model", tmp_path / "said"
+  said.write_text(printed(summary="") + litert_block())
+  line = "Replacing 9 out of 9 node(s) with delegate ({}) node, yielding 1 partitions"
+  path.write_text(
+    f'#!/bin/sh\n# use_npu\necho "$@" >>"{tmp_path}/calls"\ncase $1 in\n'
+    f"  */{REFERENCE.name}) echo '{line.format('TfLiteXNNPackDelegate')}' ;;\n"
+    f"  *) echo '{line.format('DispatchDelegate')}' ;;\nesac\ncat '{said}'\n"
+  )
+  path.chmod(0o755)
+  return path
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_a_reference_that_the_delegate_does_not_take_is_no_refusal(files, npu, is_full):
+  settings = TimingSettings(delegate="npu", require_full_delegation=is_full, repeats=1)
+  with open_device("host", npu) as host:
+    (timing,) = host.time_files(files[:1], settings)
+  assert (timing.nodes, timing.delegate_nodes, timing.notes) == (9, 9, ())
+  assert timing.reference_ms == 0.312 and timing.drift == 0
+  calls = (npu.parent / "calls").read_text().splitlines()
+  assert ["full_delegation" in call for call in calls] == [False, is_full, False]
+
+
+def test_who_times_the_same_network_is_told_all_of_it(npu):
+  with (
+    open_device("host", npu) as host,
+    pytest.raises(NothingMeasured, match="with the delegate n"),
+  ):
+    host.time_files([REFERENCE], TimingSettings(delegate="npu", repeats=1))
+
+
+def test_litert_benchmark_may_leave_the_reference_to_the_processor(tmp_path):
+  gpu, result = TimingSettings(delegate="gpu"), tmp_path / "result.json"
+  flags = [
+    litert_benchmark.command("a", gpu, 50, result, is_reference=ref) for ref in (False, True)
+  ]
+  assert ["--require_full_delegation" in each for each in flags] == [True, False]
+  assert all("--use_gpu" in each for each in flags)
+  result.write_bytes(litert_json(accelerators=("GPU", "CPU"), min_ms=0.1, p5_ms=0.1, median_ms=0.1))
+  with pytest.raises(NothingMeasured, match="accelerators is"):
+    litert_benchmark.read_json(result, gpu, 50)
+  repeat = litert_benchmark.read_json(result, gpu, 50, is_reference=True)
+  assert (repeat.value_ms, repeat.notes) == (0.1, ())

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 from nadv2_tf.benchmarks.timing import benchmark_model, output_tools
+from nadv2_tf.benchmarks.timing.batch import without_demands
 from nadv2_tf.benchmarks.timing.builds import build_of
 from nadv2_tf.benchmarks.timing.device import Device, Identity, Repeat, repeat_of, sha256
 from nadv2_tf.benchmarks.timing.devices import adb_client, phone_condition
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
   from collections.abc import Iterator, Sequence
 
   from nadv2_tf.benchmarks.timing.output_tools import Tensors
+  from nadv2_tf.benchmarks.timing.printed import Reading
   from nadv2_tf.options import TimingSettings
   from nadv2_tf.types import AnyPath
 
@@ -115,7 +117,8 @@ class AdbDevice(Device):
     """See `Device.measure`."""
     if self._client is None:
       raise ValueError("Use AdbDevice as a context manager: `with AdbDevice() as device: ...`.")
-    paths = [pathlib.Path(path) for path in paths]
+    # A `Path` stays the object that it is, see `is_riding`.
+    paths = [path if isinstance(path, pathlib.Path) else pathlib.Path(path) for path in paths]
     for path in paths:
       if not path.is_file():
         raise ModelError(f"There is no file {path}.")
@@ -132,9 +135,9 @@ class AdbDevice(Device):
         self._cool_condition(settings, self._notes)
       take = self._part if settings.is_sustained else self._repeat
       for _ in range(settings.repeats):
-        for model, of_model in zip(models, taken, strict=True):
+        for path, model, of_model in zip(chunk, models, taken, strict=True):
           time.sleep(settings.cooldown)
-          of_model.append(take(model, settings))
+          of_model.append(take(model, settings, self.is_riding(path)))
       repeats += taken
     self._folder.remove_models()
     return repeats
@@ -164,12 +167,12 @@ class AdbDevice(Device):
       if done.exit_status:
         self._client.fail(f"Its processors do not fit the mask {cpu_mask}.", done, command)
 
-  def _repeat(self, model: str, settings: TimingSettings) -> Repeat:
+  def _repeat(self, model: str, settings: TimingSettings, is_reference: bool) -> Repeat:
     """One `Repeat`, taken again if the phone became hot during it."""
     notes = list(self._notes)
     for _ in range(HOT_ATTEMPTS):
       before = self._cool_condition(settings, notes)
-      reading = self._run(model, settings)
+      reading = self._run(model, settings, is_reference)
       after = phone_condition.read_condition(self._client, settings.cpu_mask)
       if not after.trouble:
         return repeat_of(reading, phone_condition.record(before, after), notes)
@@ -179,10 +182,10 @@ class AdbDevice(Device):
       "it rest before each repeat (cooldown), or put it in a cool place."
     )
 
-  def _part(self, model: str, settings: TimingSettings) -> Repeat:
+  def _part(self, model: str, settings: TimingSettings, is_reference: bool) -> Repeat:
     """One `Repeat` of a continuous use, however hot the phone is."""
     before = phone_condition.read_condition(self._client, settings.cpu_mask)
-    reading = self._run(model, settings)
+    reading = self._run(model, settings, is_reference)
     after = phone_condition.read_condition(self._client, settings.cpu_mask)
     return repeat_of(reading, phone_condition.record(before, after), self._notes)
 
@@ -231,8 +234,9 @@ class AdbDevice(Device):
     self._folder.remove_models()
     return outputs, notes
 
-  def _run(self, model: str, settings: TimingSettings) -> benchmark_model.Reading:
+  def _run(self, model: str, settings: TimingSettings, is_reference: bool) -> Reading:
     """The `Reading` of one run of the program."""
+    settings = without_demands(settings) if is_reference else settings
     libraries = self._folder.path if settings.npu_libraries else None
     flags = benchmark_model.arguments(model, settings, self._build, RESULTS, libraries)
     prepare = f"{CLEAR_RESULTS} && {LOAD_FROM_HERE}" if libraries else CLEAR_RESULTS
@@ -240,15 +244,8 @@ class AdbDevice(Device):
     with tempfile.TemporaryDirectory() as results:
       if not done.exit_status and self._build.writes_files:
         self._folder.pull_results(results)
-      return benchmark_model.read(
-        done.stdout,
-        done.stderr,
-        done.exit_status,
-        line,
-        settings.delegate,
-        results,
-        settings.require_full_delegation,
-      )
+      is_full = settings.require_full_delegation
+      return benchmark_model.read(*done, line, settings.delegate, results, is_full, is_reference)
 
   def _execute(
     self, model: str, prepare: str, program: Sequence[str], settings: TimingSettings

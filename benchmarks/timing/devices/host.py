@@ -15,6 +15,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from nadv2_tf.benchmarks.timing import benchmark_model, litert_benchmark, output_tools
+from nadv2_tf.benchmarks.timing.batch import without_demands
 from nadv2_tf.benchmarks.timing.builds import build_of
 from nadv2_tf.benchmarks.timing.device import Device, Identity, Repeat, repeat_of, sha256
 from nadv2_tf.benchmarks.timing.devices.binary import check_abi
@@ -108,10 +109,12 @@ class HostDevice(Device):
       repeats: list[list[Repeat]] = [[] for _ in paths]
       for _ in range(settings.repeats):
         for path, taken in zip(paths, repeats, strict=True):
+          is_reference = self.is_riding(path)
           if self._binary:
-            taken.append(self._run_binary(path, settings))
+            taken.append(self._run_binary(path, settings, is_reference))
           else:
-            taken.append(self._run_litert(path, settings, taken[-1] if taken else None))
+            before = taken[-1] if taken else None
+            taken.append(self._run_litert(path, settings, before, is_reference))
       return repeats
     return [
       repeats
@@ -119,7 +122,8 @@ class HostDevice(Device):
       for repeats in self._run_worker(paths[start : start + FILES_PER_WORKER], settings)
     ]
 
-  def _run_binary(self, path: pathlib.Path, settings: TimingSettings) -> Repeat:
+  def _run_binary(self, path: pathlib.Path, settings: TimingSettings, is_reference: bool) -> Repeat:
+    settings = without_demands(settings) if is_reference else settings
     mask = ["taskset", settings.cpu_mask] if settings.cpu_mask else []
     libraries = None
     if npu_files(settings):
@@ -129,8 +133,9 @@ class HostDevice(Device):
       command = [*mask, str(self._binary), *flags]
       line = shlex.join(command)
       stdout, stderr, status = _run(command, settings.timeout, libraries=libraries or "")
+      is_full = settings.require_full_delegation
       reading = benchmark_model.read(
-        stdout, stderr, status, line, settings.delegate, results, settings.require_full_delegation
+        stdout, stderr, status, line, settings.delegate, results, is_full, is_reference
       )
     return repeat_of(reading)
 
@@ -166,7 +171,11 @@ class HostDevice(Device):
     return outputs, tuple(dict.fromkeys(notes))
 
   def _run_litert(
-    self, path: pathlib.Path, settings: TimingSettings, before: Repeat | None
+    self,
+    path: pathlib.Path,
+    settings: TimingSettings,
+    before: Repeat | None,
+    is_reference: bool = False,
   ) -> Repeat:
     """One repeat by litert-benchmark; it takes runs, so the one before tells how many."""
     if settings.is_sustained and before is None:  # the first part lasts as long as the others
@@ -176,10 +185,12 @@ class HostDevice(Device):
     runs = litert_benchmark.next_runs(settings, before)
     with tempfile.TemporaryDirectory() as folder:
       result = pathlib.Path(folder) / "result.json"
-      command = [*mask, *litert_benchmark.command(path, settings, runs, result)]
+      words = litert_benchmark.command(path, settings, runs, result, is_reference)
+      command = [*mask, *words]
       stdout, stderr, status = _run(command, STARTING + settings.timeout)
       line = shlex.join(["python" if word == sys.executable else word for word in command])
-      return litert_benchmark.read(result, status, line, stdout + stderr, settings, runs)
+      output = stdout + stderr
+      return litert_benchmark.read(result, status, line, output, settings, runs, is_reference)
 
   def _run_worker(
     self, paths: Sequence[pathlib.Path], settings: TimingSettings
