@@ -145,10 +145,16 @@ class RunModel(OutputTool):
         f"run_model failed with exit status {status}: look at its output, or run it by hand."
       )
     notes = [WITHOUT_FLAGS.format(settings.benchmark_flags)] if settings.benchmark_flags else []
-    placement = printed_placement(text)
+    placement, is_full = printed_placement(text), settings.require_full_delegation
+    if placement is None and (is_full or settings.delegate != "cpu"):
+      # It was allowed to leave everything to the processor, which vouches for no other delegate.
+      raise NothingMeasured(
+        "run_model does not say what ran where, so that nobody can tell whether these outputs are "
+        f"those of the delegate {settings.delegate}: leave --check_outputs out, or give a build "
+        "that says it with --benchmark_binary=FILE."
+      )
     if placement is None:
       return (*notes, "run_model does not say what ran where")
-    is_full = settings.require_full_delegation
     return (*notes, *check_delegate(text, settings.delegate, placement, is_full))
 
 

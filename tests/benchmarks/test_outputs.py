@@ -144,14 +144,31 @@ def test_outputs_of_a_fallback_are_none_of_the_delegate(tflite, network, images)
   tflite.assert_as_it_was()
 
 
+ON_GPU = "Replacing 9 out of 9 node(s) with delegate (LITERT_CL) node, yielding 1 partitions\n"
+
+
 def test_litert_gives_outputs_by_run_model(litert, network, images):
+  litert.say("says", ON_GPU)
   with litert.device() as device:
     found = check(device, network, images, GPU)
-  assert found.agrees and found.notes == ("run_model does not say what ran where",)
+  assert found.agrees and found.notes == ()
   calls = litert.said("calls").splitlines()
   assert len(calls) == 2
   assert calls[0].rpartition(", ")[2].startswith(f"{litert.remote}/")  # what it loads lies there
   assert "--accelerator=gpu,cpu --input_dir=given --output_dir=gives --iterations=1" in calls[0]
+  litert.assert_as_it_was()
+
+
+def test_outputs_of_nobody_knows_what_are_no_agreement(litert, network, images):
+  """They may be the processor's, which run_model is allowed to leave all to."""
+  full = dataclasses.replace(CPU, require_full_delegation=True)
+  with litert.device() as device:
+    for settings in (GPU, dataclasses.replace(GPU, require_full_delegation=True), full):
+      with pytest.raises(NothingMeasured, match="does not say what ran where, so that nobody can"):
+        check(device, network, images, settings)
+    # The processor is what is left where nothing else was asked for.
+    found = check(device, network, images, CPU)
+  assert found.agrees and found.notes == ("run_model does not say what ran where",)
   litert.assert_as_it_was()
 
 
