@@ -45,7 +45,8 @@ EARLIER = {"precision": "float32", "benchmark_flags": "-", "npu_libraries": "-"}
 PLACEMENT = ("nodes", "delegate_nodes", "partitions")
 #: share of the rows that are measured again first, if the check finds a table wrong
 WORST = 0.25
-#: keys of a partial file: what the reference network took at first, and which attempt it is
+#: keys of a partial file: what the reference network took when the first of its values was timed,
+#: and which attempt it is
 LEVEL, ATTEMPT = ("reference",), ("attempt",)
 
 
@@ -168,12 +169,15 @@ class TableMeasurement:
 
     Which of rows and networks is wrong the check does not tell: the second attempt repeats all
     networks, and the rows whose repeats, or the reference network beside them, lay furthest apart.
+    Further ones repeat everything, with a level of their own: a first batch that was slowed scales
+    all rows and networks alike, which no check sees.
     """
     rows, networks = self._partial.keys("piece"), self._partial.keys("network")
     if attempt == 2:
       rows.sort(key=self._partial.doubt, reverse=True)
-      rows = rows[: math.ceil(WORST * len(rows))]
-    return [*rows, *networks]
+      return [*rows[: math.ceil(WORST * len(rows))], *networks]
+    # The level is last: a kill that tears this off may leave no row with another row's level.
+    return [*rows, *networks, LEVEL]
 
   def _measured(self, check_networks: int) -> LatencyTable:
     """The table of what the partial file has, and of what is still to be measured."""

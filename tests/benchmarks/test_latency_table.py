@@ -193,6 +193,27 @@ def test_a_table_is_held_together_by_the_reference(tiny_space, cheap_files):
   assert table.measure(largest) == pytest.approx(expected.measure(largest), rel=1e-3)
 
 
+def test_everything_again_is_as_fast_as_the_machine_is_by_then(tiny_space, cheap_files, tmp_path):
+  """The first batch is slowed to double, the reference with it; some rows are wrong twice."""
+  quiet = Busy()
+  expected = table_of(tiny_space, quiet)
+  path = tmp_path / "table.csv"
+
+  def busy(_, content):  # until the networks were timed twice
+    return b"depthwise" in content and device.networks < 1.5 * quiet.networks
+
+  device = Busy(busy, lambda call: 1.0 if call else 2.0)
+  settings = dataclasses.replace(SETTINGS, attempts=3, on_unsteady="fail")
+  table = TableMeasurement(tiny_space, device, settings, path).measure(check_networks=8)
+  assert table.facts["attempts"] == 3 and table.facts["reference_ms"] == "0.1"
+  assert table.rows == pytest.approx(expected.rows)
+  # The level is that of what is on disk, too.
+  device = Busy()
+  again = TableMeasurement(tiny_space, device, settings, path).measure(check_networks=8)
+  assert device.count == 0 and again.rows == table.rows
+  assert again.facts["reference_ms"] == "0.1"
+
+
 def files_in(tmp_path):
   return sorted(path.name for path in tmp_path.iterdir())
 
