@@ -85,23 +85,7 @@ class HostDevice(Device):
 
   def measure(self, paths: Sequence[pathlib.Path], settings: TimingSettings) -> list[list[Repeat]]:
     """See `Device.measure`."""
-    if not self._binary and (settings.benchmark_flags or settings.npu_libraries):
-      raise DeviceError(
-        "--benchmark_flags and --npu_libraries are benchmark_model's: give one with "
-        "--benchmark_binary=FILE, or leave them out."
-      )
-    known = tuple(litert_benchmark.DELEGATES) if self._runner == "litert" else ("cpu", "none")
-    if not self._binary and settings.delegate not in known:
-      raise DeviceError(
-        f"The host runner {self._runner} has no delegate {settings.delegate!r}: choose "
-        f"{' or '.join(known)}, or give a benchmark_model that has it with "
-        "--benchmark_binary=FILE."
-      )
-    if settings.cpu_mask and not hasattr(os, "sched_setaffinity"):
-      raise DeviceError(
-        f"{platform.system()} lets no program choose its processors: leave "
-        f"--cpu_mask={settings.cpu_mask} out."
-      )
+    self._check(settings)
     for path in paths:
       if not path.is_file():
         raise ModelError(f"There is no file {path}.")
@@ -121,6 +105,34 @@ class HostDevice(Device):
       for start in range(0, len(paths), FILES_PER_WORKER)
       for repeats in self._run_worker(paths[start : start + FILES_PER_WORKER], settings)
     ]
+
+  def _check(self, settings: TimingSettings) -> None:
+    """Raises DeviceError for settings that what runs files here cannot heed."""
+    if not self._binary and (settings.benchmark_flags or settings.npu_libraries):
+      raise DeviceError(
+        "--benchmark_flags and --npu_libraries are benchmark_model's: give one with "
+        "--benchmark_binary=FILE, or leave them out."
+      )
+    known = tuple(litert_benchmark.DELEGATES) if self._runner == "litert" else ("cpu", "none")
+    if not self._binary and settings.delegate not in known:
+      raise DeviceError(
+        f"The host runner {self._runner} has no delegate {settings.delegate!r}: choose "
+        f"{' or '.join(known)}, or give a benchmark_model that has it with "
+        "--benchmark_binary=FILE."
+      )
+    # litert-benchmark itself refuses what the GPU leaves; of XNNPACK nobody says what it took.
+    tells = self._binary or (self._runner == "litert" and settings.delegate == "gpu")
+    if settings.require_full_delegation and not tells:
+      raise DeviceError(
+        f"The host runner {self._runner} does not say which nodes the delegate {settings.delegate} "
+        "ran: leave --require_full_delegation out, or give a benchmark_model that says it with "
+        "--benchmark_binary=FILE."
+      )
+    if settings.cpu_mask and not hasattr(os, "sched_setaffinity"):
+      raise DeviceError(
+        f"{platform.system()} lets no program choose its processors: leave "
+        f"--cpu_mask={settings.cpu_mask} out."
+      )
 
   def _run_binary(self, path: pathlib.Path, settings: TimingSettings, is_reference: bool) -> Repeat:
     settings = without_demands(settings) if is_reference else settings
@@ -150,6 +162,7 @@ class HostDevice(Device):
     if not self._binary:
       if self._runner != "interpreter":
         raise DeviceError(f"The host runner {self._runner} gives no outputs.")
+      self._check(settings)
       return outputs_here(path, inputs, settings), ()
     run_model = output_tools.beside(self._binary).get(output_tools.RUN_MODEL)
     tool = output_tools.tool_of(self._build, self._binary, run_model)
