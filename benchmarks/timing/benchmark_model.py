@@ -154,6 +154,7 @@ def _measured(lines: Sequence[str], result: Result | None) -> Reading:
     mean_ms=result.mean_ms,
     p95_ms=result.p95_ms,
     min_ms=result.min_ms,
+    min_rounding_ms=0.0,
     memory_kb=result.memory_kb,
     notes=tuple(note for note in reading.notes if note != ONLY_SUMMARY),
   )

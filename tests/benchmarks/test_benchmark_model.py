@@ -37,21 +37,27 @@ def test_a_recorded_measurement_is_read(name, delegate, median, mean, p95, runs)
   assert 0 < reading.min_ms <= reading.median_ms
   assert (reading.statistic, reading.value_ms) == ("median", reading.median_ms)
   assert reading.doubt == ""  # nothing ran beside it
+  # Nor would there be a doubt if a build printed no median of the same runs.
+  assert dataclasses.replace(reading, median_ms=None).doubt == ""
 
 
 @pytest.mark.parametrize(
-  ("median", "smallest", "doubt"),
+  ("median", "mean", "smallest", "doubt"),
   [
-    (1.25, 1.0, ""),
-    (1.26, 1.0, "its median lies 26% above its smallest run"),
-    (2.0, 1.0, "its median lies 100% above its smallest run"),
-    (2.0, 0.0, ""),  # shorter than the clock's tick
-    (2.0, None, ""),
-    (None, 1.0, ""),  # of a mean that one long run has raised nothing can be told
+    (1.25, 2.5, 1.0, ""),
+    (1.26, 1.3, 1.0, "its median lies 26% above its smallest run"),
+    (2.0, 2.5, 1.0, "its median lies 100% above its smallest run"),
+    (2.0, 2.5, 0.0, ""),  # shorter than the clock's tick
+    (2.0, 2.5, None, ""),
+    # One long run of many raises a mean, so it may lie higher.
+    (None, 1.4, 1.0, ""),
+    (None, 1.41, 1.0, "its mean lies 41% above its smallest run"),
+    (None, 2.5, 0.0, ""),
+    (None, 2.5, None, ""),
   ],
 )
-def test_a_median_far_above_the_smallest_run_is_a_sign_of_load(median, smallest, doubt):
-  reading = benchmark_model.Reading(median, 2.5, None, 50, min_ms=smallest)
+def test_a_value_far_above_the_smallest_run_is_a_sign_of_load(median, mean, smallest, doubt):
+  reading = benchmark_model.Reading(median, mean, None, 50, min_ms=smallest)
   repeat = repeat_of(reading, {"thermal_status": 0}, ["waited"])
   assert repeat.doubt == doubt and repeat.notes == ("waited",)
   assert (repeat.median_ms, repeat.smallest_ms) == (median, smallest)
@@ -191,6 +197,27 @@ def test_the_summary_of_litert_alone_gives_the_mean_in_milliseconds():
   )
   assert reading.statistic == "mean"
   assert "0.01 ms" in reading.notes[0]
+
+
+def test_an_older_build_whose_mean_lies_far_above_its_smallest_run_is_in_doubt():
+  line = "count=50 first=900 curr=311 min=304 max=2000 avg=608 std=400"
+  reading = read(printed(line, SUMMARY + "608"))
+  assert reading.statistic == "mean" and reading.min_ms == 0.304
+  assert reading.doubt == "its mean lies 100% above its smallest run"
+
+
+def test_the_smallest_run_in_the_summary_of_litert_counts_as_far_as_it_is_exact():
+  # min is 0.30 ms in the block: 0.305 at most, and 1.4 times that is 0.427.
+  for average, doubt in (("0.42", ""), ("0.61", "its mean lies 100% above its smallest run")):
+    reading = read("INFO: STARTING!\n", litert_block(average))
+    assert (reading.min_ms, reading.doubt) == (0.3, doubt)
+  without = "".join(
+    line for line in litert_block("0.61").splitlines(keepends=True) if "(min)" not in line
+  )
+  reading = read("INFO: STARTING!\n", without)
+  assert (reading.min_ms, reading.doubt) == (None, "")
+  with pytest.raises(errors.NothingMeasured, match="smallest run .300 us. above the average"):
+    read("INFO: STARTING!\n", litert_block("0.29"))
 
 
 @pytest.mark.parametrize(
