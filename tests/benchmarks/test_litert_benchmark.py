@@ -1,4 +1,7 @@
-"""litert-benchmark of ai-edge-litert as what times files here: its JSON, and that it agrees."""
+"""litert-benchmark of ai-edge-litert as what times files here: its JSON, its refusals, a run of it.
+
+How near its numbers are to those of the other runner no test says: that hangs on the machine.
+"""
 
 import json
 import pathlib
