@@ -35,10 +35,29 @@ def tell_doubt(
   path: pathlib.Path,
   folder: RunFolder,
   progress: Progress,
+  device: str = "",
+  is_further: bool = False,
 ) -> None:
-  """Checks a table as `check_doubt` does; a doubt is told, and stands in metrics.json."""
+  """Checks a table as `check_doubt` does; a doubt is told, and stands in metrics.json.
+
+  Args:
+    table: the `LatencyTable`.
+    on_unsteady: as of `check_doubt`.
+    path: its file.
+    folder: the `RunFolder`.
+    progress: a `Progress`.
+    device: the name of its device, where a run has several.
+    is_further: whether metrics.json keeps what it says of the tables before this one.
+
+  Raises:
+    ValueError: see `check_doubt`.
+  """
   doubt = check_doubt(table, on_unsteady, path)
+  if doubt and device:
+    doubt = f"{device}: {doubt}"
   if doubt:
     progress.line(f"{doubt} It is in {path}.")
-  if doubt or folder.metrics().table_doubt:
-    folder.update_metrics(table_doubt=doubt)
+  before = folder.metrics().table_doubt
+  after = " ".join(filter(None, (before if is_further else "", doubt)))
+  if after != before:
+    folder.update_metrics(table_doubt=after)

@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from nadv2_tf.options.search import LATENCY
+from nadv2_tf.options.timing import device_names
 from nadv2_tf.pipeline.aim.amounts import parse_targets
 from nadv2_tf.pipeline.aim.confirmation import Confirmation
 from nadv2_tf.pipeline.aim.device import check_timing, device_of, network_timing, timing_settings
@@ -56,7 +57,9 @@ class OnDevice:
   def prepare(self, space: SearchSpace, folder: RunFolder, progress: Progress) -> bool:
     is_new = not folder.latency_table.exists()
     table = device_table(self.options, space, folder, progress)
-    tell_doubt(table, self.options.on_unsteady, folder.latency_table, folder, progress)
+    first, *others = device_names(self.options.device)
+    name = first if others else ""
+    tell_doubt(table, self.options.on_unsteady, folder.latency_table, folder, progress, name)
     return is_new
 
   def meter(self, space: SearchSpace, folder: RunFolder) -> ResourceMeter:

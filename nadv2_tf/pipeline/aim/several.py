@@ -54,7 +54,7 @@ def device_limits(
   for number, name in enumerate(device_names(options.device)[1:], start=1):
     path = folder.latency_table_of(number)
     table = device_table(options, space, folder, progress, number)
-    tell_doubt(table, options.on_unsteady, path, folder, progress)
+    tell_doubt(table, options.on_unsteady, path, folder, progress, name, is_further=True)
     limit = limit_of(options, table)
     progress.line(
       f"{name}: the largest network takes {float(table.facts['largest_ms']):.4g} ms, the found one "

@@ -212,7 +212,8 @@ class RunMetrics(Record):
     samples_scored, iterations: of all rounds.
     search_notes: figures that the optimizer told of itself, the last of each name.
     found_in_round: the round whose network was kept.
-    table_doubt: why the latency table is not to be trusted, "" if it is.
+    table_doubt: why the latency table, or those of several devices, are not to be trusted, "" if
+      they are.
     networks: {name: its figures}.
     test_accuracy, ... latency_ms: those of the found network once more.
   """

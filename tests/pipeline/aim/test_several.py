@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import types
+from unittest import mock
 
 import pytest
 
@@ -90,6 +91,41 @@ def test_each_device_has_a_table_and_its_own_limit(space, folder, phones, option
   assert meter.rows == tables[1].rows and found == pytest.approx(limit)
   said = f"adb:B: the largest network takes 0.12 ms, the found one at most {limit:g} ms"
   assert said in stream.getvalue()
+
+
+def test_the_doubts_about_all_tables_are_kept_and_told(space, folder, phones, options):
+  settings = {"device": "adb:A,adb:B", "target": "75%"}
+  make_problem(options(**settings), space, folder, Progress(io.StringIO()))
+
+  def doubts(*errors, on_unsteady="mark"):
+    """What a later command keeps, of tables with these errors, and what it prints."""
+    given = options(**settings, on_unsteady=on_unsteady)
+    for number, error in enumerate(errors):
+      path = folder.latency_table_of(number)
+      table = LatencyTable.from_csv(path)
+      facts = table.facts | {"check_error_median": error, "check_networks": 10}
+      path.write_text(LatencyTable(table.rows, facts).to_csv())
+    stream = io.StringIO()
+    make_problem(given, space, folder, Progress(stream))
+    return folder.metrics().table_doubt, stream.getvalue()
+
+  def sentence(name, error):
+    return (
+      f"{name}: The latency table is off by {error} (median of 10 whole networks): the device was "
+      "too busy to tell."
+    )
+
+  first, second = sentence("adb:A", "52%"), sentence("adb:B", "30%")
+  kept, said = doubts(0.52, 0.02)
+  assert kept == first and f"{first} It is in {folder.latency_table}." in said
+  assert text_table(overview(folder)).endswith(first)
+  assert doubts(0.02, 0.3)[0] == second
+  for _ in range(2):  # a command that goes on repeats nothing
+    kept, said = doubts(0.52, 0.3)
+    assert kept == f"{first} {second}" and first in said and second in said
+  assert doubts(0.02, 0.02) == ("", mock.ANY)
+  with pytest.raises(ValueError, match=r"latency_table_2.csv: The latency table is off by 30%"):
+    doubts(0.02, 0.3, on_unsteady="fail")
 
 
 def test_what_is_found_meets_the_target_on_all(space, folder, phones, options):
