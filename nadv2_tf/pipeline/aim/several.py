@@ -55,19 +55,19 @@ def device_limits(
     path = folder.latency_table_of(number)
     table = device_table(options, space, folder, progress, number)
     tell_doubt(table, options.on_unsteady, path, folder, progress, name, is_further=True)
-    limit = limit_of(options, table)
+    largest_ms = float(table.facts["largest_ms"])
+    limit = limit_of(options, largest_ms)
     progress.line(
-      f"{name}: the largest network takes {float(table.facts['largest_ms']):.4g} ms, the found one "
-      f"at most {limit:.4g} ms"
+      f"{name}: the largest network takes {largest_ms:.4g} ms, the found one at most {limit:.4g} ms"
     )
     # The one file for all devices has the form of its spec.
     limits.append((table.as_it_is(), limit))
   return tuple(limits)
 
 
-def limit_of(options: SearchOptions, table: LatencyTable) -> float:
-  """Milliseconds that the target is on the device of a table."""
-  ((limit, _),) = parse_targets(options.target, float(table.facts["largest_ms"]))
+def limit_of(options: SearchOptions, largest_ms: float) -> float:
+  """Milliseconds that the target is on a device where the largest network takes `largest_ms`."""
+  ((limit, _),) = parse_targets(options.target, largest_ms)
   return limit
 
 
@@ -79,25 +79,48 @@ def time_others(
 ) -> None:
   """Times files on all devices but the first; the records go into the networks' metrics.
 
+  A share of the largest network's latency is of that network as it is timed here, in turns with the
+  others; where it is not among them, of what it took beside the device's table.
+
   Args:
     networks: pairs (`RunFolder`, name).
     paths: their files.
     options: `SearchOptions`.
-    progress: a `Progress`, told where a found network is above its limit.
+    progress: a `Progress`, told where a timing is unsteady or a found network is above its limit.
   """
   for number, device_name in enumerate(device_names(options.device)[1:], start=1):
     with device_of(options, number) as device:
       settings = network_timing(options, device, runs=100, repeats=7)
       timings = device.time_files(list(paths), settings)
+    timed = {name: one.latency_ms for (_, name), one in zip(networks, timings, strict=True)}
     for (folder, name), timing in zip(networks, timings, strict=True):
-      table = folder.latency_table_of(number)
-      limit = limit_of(options, LatencyTable.from_csv(table)) if table.exists() else None
+      limit = _limit(options, folder.latency_table_of(number), timed.get("full"))
       record = DeviceMetrics(timing.latency_ms, limit, vars(timing))
       before = folder.network_metrics(name).devices
       folder.update_network(name, devices={**before, device_name: record})
+      if not timing.steady:
+        progress.line(
+          f"{device_name}: the timing of {name} is unsteady: {timing.doubt}; something else keeps "
+          "the device busy"
+        )
       if name == "found" and limit and timing.latency_ms > limit * (1 + TOLERANCE):
         progress.line(
           f"{device_name}: the found network takes {timing.latency_ms:.4g} ms as measured, "
           f"{timing.latency_ms / limit - 1:.1%} above its limit of {limit:.4g} ms: search again "
           "with a smaller --target"
         )
+
+
+def _limit(options: SearchOptions, table: pathlib.Path, largest_ms: float | None) -> float | None:
+  """Milliseconds that a found network may take on a further device.
+
+  Args:
+    options: `SearchOptions`.
+    table: that of the device; without one the search did not limit its latency, which gives None.
+    largest_ms: what the largest network took in the same session, None if it was not timed.
+  """
+  if not table.exists():
+    return None
+  if largest_ms is None:
+    largest_ms = float(LatencyTable.from_csv(table).facts["largest_ms"])
+  return limit_of(options, largest_ms)

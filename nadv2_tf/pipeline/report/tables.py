@@ -161,12 +161,23 @@ def doubt_lines(metrics: Overview) -> list[str]:
     if network.timing is not None:
       doubts[name] = network.timing.get("doubt", "")
   lines += [
-    f"The device was too busy to time the {network_title(name)}, whose latency is uncertain: "
-    f"{doubt}."
+    _too_busy("The device", name, doubt)
     for name, doubt in doubts.items()
     if doubt and not name.isdigit()
   ]
+  lines += [
+    _too_busy(device, name, measured.timing["doubt"])
+    for name, network in metrics.networks.items()
+    for device, measured in network.devices.items()
+    if measured.timing.get("doubt")
+  ]
   return lines
+
+
+def _too_busy(device: str, name: str, doubt: str) -> str:
+  return (
+    f"{device} was too busy to time the {network_title(name)}, whose latency is uncertain: {doubt}."
+  )
 
 
 def trust_line(metrics: RunMetrics) -> str:
@@ -188,13 +199,22 @@ def trust_line(metrics: RunMetrics) -> str:
 
 
 def metric_lines(metrics: Overview) -> list[str]:
-  """Target, prediction and measurement of the searched resource, a line for each target."""
+  """Target, prediction and measurement of the searched resource, a line for each target.
+
+  Of several devices all but the first have a line for their limit.
+  """
   lines = [_metric_line(metric) for metric in metrics.searched]
   if lines:
     lines[-1] += (
       f"; {metrics.run.samples_scored} samples in {metrics.run.iterations} iterations"
       + (f" of {metrics.rounds} rounds" if metrics.rounds > 1 else "")
     )
+  lines += [
+    _limit_line(device, measured.limit_ms, measured.latency_ms)
+    for name, network in metrics.networks.items()
+    for device, measured in network.devices.items()
+    if kind_of(name) == "found" and measured.limit_ms
+  ]
   notes = metrics.run.search_notes
   told = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in notes.items())
   return [*lines, f"the search on itself: {told}"] if told else lines
@@ -207,3 +227,11 @@ def _metric_line(metric: SearchedMetric) -> str:
     "not measured" if metric.measured is None else f"measured {metric.measured:.4g}",
   ]
   return ", ".join(parts)
+
+
+def _limit_line(device: str, limit_ms: float, measured_ms: float) -> str:
+  over = measured_ms / limit_ms - 1
+  return (
+    f"{device}: limit {limit_ms:.4g} ms, measured {measured_ms:.4g}, "
+    f"{abs(over):.1%} {'above' if over > 0 else 'below'} it"
+  )

@@ -7,13 +7,14 @@ from unittest import mock
 
 import pytest
 
+from nadv2_tf.benchmarks.timing.device import Repeat
 from nadv2_tf.options.timing import device_names
 from nadv2_tf.pipeline.aim import device as run_device
 from nadv2_tf.pipeline.aim import several
 from nadv2_tf.pipeline.aim.device import check_timing
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.report.figures import overview
-from nadv2_tf.pipeline.report.tables import text_table
+from nadv2_tf.pipeline.report.tables import doubt_lines, text_table
 from nadv2_tf.pipeline.stages import export as export_stage
 from nadv2_tf.pipeline.stages.search import make_problem
 from nadv2_tf.resources.latency_table import LatencyTable
@@ -153,11 +154,51 @@ def test_all_are_timed_at_the_end_and_stand_in_the_table(folder, phones, options
   export_stage.time_networks(networks, given, Progress(stream))
   found = folder.network_metrics("found")
   assert (found.latency_ms, found.devices["adb:B"].latency_ms) == (3, 6)
-  assert found.devices["adb:B"].limit_ms == 2.5 and found.devices["adb:B"].timing["runs"]
-  assert "adb:B: the found network takes 6 ms as measured, 140.0% above its limit" in (
+  # Half of the 10 ms that the full network takes beside it; it took 5 beside the table.
+  assert found.devices["adb:B"].limit_ms == 5 and found.devices["adb:B"].timing["runs"]
+  assert "adb:B: the found network takes 6 ms as measured, 20.0% above its limit" in (
     stream.getvalue()
   )
   assert folder.network_metrics("full").devices["adb:B"].latency_ms == 10
-  header, *rows = text_table(overview(folder)).splitlines()
+  text = text_table(overview(folder))
+  header, *rows = text.splitlines()
   assert "latency" in header and "adb:B" in header
   assert "6.000 ms" in "".join(rows) and "10.000 ms" in "".join(rows)
+  assert "adb:B: limit 5 ms, measured 6, 20.0% above it" in rows
+  assert "busy" not in text + stream.getvalue()
+
+
+@pytest.mark.parametrize(("target", "limit"), [("50%", 2.5), ("4", 4)])
+def test_a_limit_is_of_the_table_where_the_full_network_is_not_timed(
+  folder, phones, options, target, limit
+):
+  phones["adb:A"]._milliseconds = phones["adb:B"]._milliseconds = len
+  folder.tflite("found").write_bytes(bytes(3))
+  given = options(device="adb:A,adb:B", target=target, delegate="none")
+
+  def limit_of_found():
+    export_stage.time_networks([(folder, "found")], given, Progress(io.StringIO()))
+    return folder.network_metrics("found").devices["adb:B"].limit_ms
+
+  folder.update_metrics(networks={"found": {}})
+  assert limit_of_found() is None  # another metric was searched for
+  write_table(folder, 5.0)
+  assert limit_of_found() == limit
+
+
+def test_an_unsteady_timing_on_a_further_device_is_told(folder, phones, options):
+  phones["adb:A"]._milliseconds = len
+  phones["adb:B"].measure = lambda paths, settings: [
+    [Repeat(value, value, 9, "median") for value in (1.0, 1.0, 1.5)] for _ in paths
+  ]
+  folder.tflite("found").write_bytes(bytes(3))
+  folder.update_metrics(networks={"found": {}})
+  stream = io.StringIO()
+  given = options(device="adb:A,adb:B", target="50%", delegate="none")
+  export_stage.time_networks([(folder, "found")], given, Progress(stream))
+  told = "adb:B: the timing of found is unsteady: its repeats lie 50.0% apart"
+  assert told in stream.getvalue()
+  assert doubt_lines(overview(folder)) == [
+    "adb:B was too busy to time the found network, whose latency is uncertain: its repeats lie "
+    "50.0% apart, more than the 10.0% allowed."
+  ]
