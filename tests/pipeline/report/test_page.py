@@ -95,6 +95,13 @@ def test_a_run_of_few_stages_has_few_sections(render, metrics):
 def test_a_page_begins_with_what_is_not_to_be_trusted(render, metrics):
   text = render(metrics | {"table_doubt": "The table is off."}).text
   assert text.index("The table is off.") < text.index("macs: target")
+  metrics["networks"]["found"] |= {
+    "outputs": {"unchecked": "This build cannot."},
+    "timing": {"delegate": "npu", "nodes": 8, "delegate_nodes": 3, "partitions": 4},
+  }
+  text = render(metrics).text
+  for told in ("not checked: This build cannot.", "npu executes only 3 of 8 nodes"):
+    assert text.index(told) < text.index("macs: target")
 
 
 def test_a_run_without_networks_says_so(render, metrics):
