@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nadv2_tf import backbones
-from nadv2_tf.pipeline.report import page, picture, tables
+from nadv2_tf.pipeline.report import page, picture, tables, titles
 from nadv2_tf.pipeline.report.figures import Overview, of_place, overview
 from nadv2_tf.pipeline.run_folder.folder import GIVEN
 from nadv2_tf.resources.latency_table import LatencyTable
@@ -44,7 +44,7 @@ def write_report(folder: RunFolder) -> str:
     for place in places:
       metrics = of_place(folder.metrics(), place.metrics())
       _write(folder, place, metrics, settings, [("", found[place.path.name])], entries)
-    named = [(tables.target_title(name), spec) for name, spec in found.items()]
+    named = [(titles.target_title(name), spec) for name, spec in found.items()]
   else:
     named = [("", found[folder.path.name])]
   metrics = overview(folder)

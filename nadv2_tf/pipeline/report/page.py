@@ -9,7 +9,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
-from nadv2_tf.pipeline.report import charts, drawing, layers, tables
+from nadv2_tf.pipeline.report import charts, doubts, drawing, layers, tables, titles
 from nadv2_tf.pipeline.run_folder import stage_times
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def render(
     *(
       f"<p>{html.escape(line)}</p>"
       for line in (
-        *tables.doubt_lines(metrics),
+        *doubts.doubt_lines(metrics),
         *tables.metric_lines(metrics),
         tables.trust_line(metrics.run),
       )
@@ -134,8 +134,8 @@ def _confirmed(metrics: Overview) -> str:
 
 
 def _confirmed_title(iteration: str) -> str:
-  kind = tables.kind_of(iteration)
-  return tables.network_title(iteration) if kind == "found" else f"best of iteration {iteration}"
+  kind = titles.kind_of(iteration)
+  return titles.network_title(iteration) if kind == "found" else f"best of iteration {iteration}"
 
 
 def _rounds(metrics: Overview) -> str:
@@ -156,7 +156,7 @@ def _rounds(metrics: Overview) -> str:
 
 
 def _examples(name: str, content: bytes) -> str:
-  title = html.escape(f"Test images, {tables.network_title(name)}")
+  title = html.escape(f"Test images, {titles.network_title(name)}")
   image = base64.b64encode(content).decode()
   return f'<h2>{title}</h2><img alt="{title}" src="data:image/png;base64,{image}">'
 
@@ -201,7 +201,7 @@ def _exports(metrics: Overview) -> str:
       agreement, lost = record.top_1_agreement, record.accuracy_lost
       rows.append(
         (
-          f"{tables.network_title(name)}, {'float32' if mode == 'none' else mode}",
+          f"{titles.network_title(name)}, {'float32' if mode == 'none' else mode}",
           f"{record.test_accuracy:.2%}",
           "-" if lost is None else f"{lost:+.2f}",
           "-" if agreement is None else f"{agreement:.1%}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nadv2_tf.pipeline.report import tables
+from nadv2_tf.pipeline.report import tables, titles
 from nadv2_tf.search import journal
 from nadv2_tf.search.entries import Entry, IterationEntry, SearchEntry
 
@@ -64,7 +64,7 @@ def draw_pareto(entries: Sequence[Entry], metrics: Overview, path: AnyPath) -> N
       label="" if number else "best of each iteration",
     )
   for name, network in metrics.networks.items():
-    value, kind = tables.resource_of(metrics, name), tables.kind_of(name)
+    value, kind = tables.resource_of(metrics, name), titles.kind_of(name)
     if value is not None and network.test_accuracy is not None:
       axes.plot(
         [value],
@@ -99,7 +99,7 @@ def _paths(entries: Iterable[Entry]) -> list[list[IterationEntry]]:
 
 def _title(name: str, kind: str) -> str:
   folder = name.rpartition("/")[0]
-  where = f", {tables.target_title(folder)}" if folder else ""
+  where = f", {titles.target_title(folder)}" if folder else ""
   return f"{TITLES.get(kind, kind)}, test set{where}"
 
 
