@@ -108,16 +108,18 @@ class Confirmation:
     rows = self._rows(path | found | shared)
     if path:
       self._folder.update_metrics(confirmed=rows[: len(path)])
-    largest = rows[-1].measured if shared else None
+    largest = rows[-1] if shared else None
     pairs = [(row.predicted, row.measured) for row in rows]
     measured = {}
     for (target, attempt), at_end in zip(attempts.items(), rows[len(path) :], strict=False):
+      of_share = largest if target in self._shares else None
       of_round = self._round(
         attempt,
         at_end.measured,
-        largest if target in self._shares else None,
+        of_share.measured if of_share else None,
         scale_near(at_end.predicted, pairs),
         at_end.doubt,
+        of_share.doubt if of_share else "",
       )
       self._keep(target, of_round)
       measured[target] = self._measured(target, attempt, of_round)
@@ -159,6 +161,7 @@ class Confirmation:
     largest: float | None = None,
     scale: float | None = None,
     doubt: str = "",
+    largest_doubt: str = "",
   ) -> RoundMetrics:
     """What metrics.json says of a round."""
     return RoundMetrics(
@@ -172,12 +175,13 @@ class Confirmation:
       largest=largest,
       scale=scale,
       doubt=doubt,
+      largest_doubt=largest_doubt,
     )
 
   def _known(self, target: float, attempt: Attempt) -> RoundMetrics | None:
     """What an earlier command measured for the same network, or None."""
     for known in self._places[target].metrics().rounds:
-      told = (known.measured, known.largest, known.scale, known.doubt)
+      told = (known.measured, known.largest, known.scale, known.doubt, known.largest_doubt)
       if known == self._round(attempt, *told):
         return known if (known.largest is None) == (target not in self._shares) else None
     return None

@@ -125,8 +125,8 @@ class Counted:
   def figures(self, spec: NetworkSpec, problem: Problem) -> dict[str, float]:
     return {}
 
-  def equally_fast(self, problem: Problem, found: NetworkSpec) -> NetworkSpec:
-    return scaled_by(problem, found)
+  def equally_fast(self, problem: Problem, found: NetworkSpec) -> tuple[NetworkSpec, str]:
+    return scaled_by(problem, found), ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,5 +179,5 @@ class OwnMeter:
   def figures(self, spec: NetworkSpec, problem: Problem) -> dict[str, float]:
     return {"resource": problem.meter.measure(spec)}
 
-  def equally_fast(self, problem: Problem, found: NetworkSpec) -> NetworkSpec:
-    return scaled_by(problem, found)
+  def equally_fast(self, problem: Problem, found: NetworkSpec) -> tuple[NetworkSpec, str]:
+    return scaled_by(problem, found), ""

@@ -83,8 +83,11 @@ class Metric(Protocol):
   def figures(self, spec: NetworkSpec, problem: Problem) -> dict[str, float]:
     """What metrics.json says of a network besides what it says of all: counts and latency."""
 
-  def equally_fast(self, problem: Problem, found: NetworkSpec) -> NetworkSpec:
-    """The widest uniformly scaled network that is as fast as `found`, or costs as much."""
+  def equally_fast(self, problem: Problem, found: NetworkSpec) -> tuple[NetworkSpec, str]:
+    """The widest uniformly scaled network that is as fast as `found`, or costs as much.
+
+    With it what speaks against the timings by which it was chosen, "" if nothing does.
+    """
 
 
 def metric_of(options: SearchOptions) -> Metric:

@@ -134,5 +134,5 @@ class OfTable:
   def figures(self, spec: NetworkSpec, problem: Problem) -> dict[str, float]:
     return {}
 
-  def equally_fast(self, problem: Problem, found: NetworkSpec) -> NetworkSpec:
-    return scaled_by(problem, found)
+  def equally_fast(self, problem: Problem, found: NetworkSpec) -> tuple[NetworkSpec, str]:
+    return scaled_by(problem, found), ""

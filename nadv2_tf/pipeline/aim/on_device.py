@@ -11,7 +11,13 @@ from nadv2_tf.pipeline.aim.amounts import parse_targets
 from nadv2_tf.pipeline.aim.confirmation import Confirmation
 from nadv2_tf.pipeline.aim.device import check_timing, device_of, network_timing, timing_settings
 from nadv2_tf.pipeline.aim.doubts import tell_doubt
-from nadv2_tf.pipeline.aim.ranges import RANGE, keep_range, known_range, range_of
+from nadv2_tf.pipeline.aim.ranges import (
+  RANGE,
+  keep_range,
+  known_range,
+  range_doubts,
+  range_of,
+)
 from nadv2_tf.resources.latency_table import LatencyTable
 from nadv2_tf.search.forms import fastest_form_of
 from nadv2_tf.search.uniform import scaled_to
@@ -75,7 +81,7 @@ class OnDevice:
   def figures(self, spec: NetworkSpec, problem: Problem) -> dict[str, float]:
     return {}
 
-  def equally_fast(self, problem: Problem, found: NetworkSpec) -> NetworkSpec:
+  def equally_fast(self, problem: Problem, found: NetworkSpec) -> tuple[NetworkSpec, str]:
     return timed_equally_fast(self.options, problem, found)
 
 
@@ -93,7 +99,8 @@ def timed_range(options: SearchOptions, space: SearchSpace, folder: RunFolder) -
   """Milliseconds of the smallest, middle and largest network: {name: milliseconds}.
 
   They are measured on the device itself, once for a folder, and not taken from a table of layers:
-  they come before the table, and before any training.
+  they come before the table, and before any training. What speaks against one of them stands beside
+  them; such ones are measured again as long as nothing was built on them.
   """
   from nadv2_tf.benchmarks.tables.measurement import header_of
   from nadv2_tf.benchmarks.tables.meter import DeviceMeter
@@ -103,11 +110,13 @@ def timed_range(options: SearchOptions, space: SearchSpace, folder: RunFolder) -
     settings = network_timing(options, device)
     header = header_of(space, device, settings)
     known = known_range(folder, header)
-    if known:
+    if known and (folder.latency_table.exists() or not range_doubts(folder)):
       return known
-    measured = DeviceMeter(device, settings).measure_all(list(specs.values()))
-  values = dict(zip(specs, measured, strict=True))
-  keep_range(folder, header, values)
+    timings = DeviceMeter(device, settings).time_all(list(specs.values()))
+  measured = dict(zip(specs, timings, strict=True))
+  values = {name: timing.latency_ms for name, timing in measured.items()}
+  doubts = {name: timing.doubt for name, timing in measured.items() if timing.doubt}
+  keep_range(folder, header, values, doubts=doubts)
   return values
 
 
@@ -146,11 +155,16 @@ def device_table(
   return LatencyTable.from_csv(path)
 
 
-def timed_equally_fast(options: SearchOptions, problem: Problem, found: NetworkSpec) -> NetworkSpec:
+def timed_equally_fast(
+  options: SearchOptions, problem: Problem, found: NetworkSpec
+) -> tuple[NetworkSpec, str]:
   """The uniformly scaled network that is as fast as `found` on the device itself.
 
   The table leads and whole networks decide: found and scaled network are timed in turns, and the
   table's goal is corrected by their ratio.
+
+  Returns:
+    The network, and what speaks against the timings that it was chosen by, "" if nothing does.
   """
   from nadv2_tf.benchmarks.tables.meter import DeviceMeter
 
@@ -162,7 +176,7 @@ def timed_equally_fast(options: SearchOptions, problem: Problem, found: NetworkS
   with device_of(options) as device:
     settings = network_timing(options, device, repeats=7)
     timer = DeviceMeter(device, settings, fastest_form_of(problem.meter))
-    return as_fast_as(found, goal, narrowed, timer)
+    return _nearest(found, goal, narrowed, timer)
 
 
 def as_fast_as(
@@ -176,14 +190,23 @@ def as_fast_as(
     narrowed: the family: the network that the table gives about so many milliseconds.
     meter: `DeviceMeter`.
   """
+  return _nearest(found, goal, narrowed, meter)[0]
+
+
+def _nearest(
+  found: NetworkSpec, goal: float, narrowed: Callable[[float], NetworkSpec], meter: DeviceMeter
+) -> tuple[NetworkSpec, str]:
+  """See `as_fast_as`; the network, and what speaks against the two timings of its round."""
   best: Any = None
   for _ in range(SCALING_ROUNDS):
     candidate = narrowed(goal)
-    found_ms, candidate_ms = meter.measure_all([found, candidate])
+    timings = meter.time_all([found, candidate])
+    found_ms, candidate_ms = (timing.latency_ms for timing in timings)
     ratio = candidate_ms / found_ms
     if best is None or abs(ratio - 1) < best[0]:
-      best = (abs(ratio - 1), candidate)
+      doubts = dict.fromkeys(timing.doubt for timing in timings if timing.doubt)
+      best = (abs(ratio - 1), candidate, "; ".join(doubts))
     if abs(ratio - 1) <= SAME_LATENCY:
       break
     goal /= ratio
-  return best[1]
+  return best[1:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nadv2_tf.pipeline.run_folder.records import MeasuredRange
+from nadv2_tf.search import UnreachableTarget
 
 if TYPE_CHECKING:
   from collections.abc import Mapping
@@ -45,14 +46,53 @@ def known_range(folder: RunFolder, header: Mapping[str, Any], place: str = RANGE
 
 
 def keep_range(
-  folder: RunFolder, header: Mapping[str, Any], values: Mapping[str, float], place: str = RANGE
+  folder: RunFolder,
+  header: Mapping[str, Any],
+  values: Mapping[str, float],
+  place: str = RANGE,
+  doubts: Mapping[str, str] | None = None,
 ) -> None:
-  """Writes down what `known_range` will find."""
-  measured: dict[str, Any] = {place: MeasuredRange(header, values)}
+  """Writes down what `known_range` will find, and {name: what speaks against its measurement}."""
+  measured: dict[str, Any] = {place: MeasuredRange(header, values, doubts or {})}
   folder.update_metrics(**measured)
+
+
+def range_doubts(folder: RunFolder, place: str = RANGE) -> Mapping[str, str]:
+  """{name of a network: what speaks against the kept measurement of it}, if something does."""
+  known = folder.metrics().range_of(place)
+  return known.doubts if known else {}
 
 
 def describe_range(values: Mapping[str, float], unit: str) -> str:
   """What the smallest, middle and largest network of the space cost, in words."""
   parts = [f"{name} network {value:.4g} {unit}" for name, value in values.items()]
   return ", ".join(parts).replace("middle network", "middle").replace("largest network", "largest")
+
+
+def check_smallest(
+  space: SearchSpace,
+  kind: str,
+  costs: Mapping[str, float],
+  most: float,
+  unit: str,
+  doubt: str = "",
+) -> None:
+  """Raises UnreachableTarget if even the smallest network of a space costs too much.
+
+  Args:
+    space: the `SearchSpace`.
+    kind: "target" or "limit".
+    costs: {name of a network of `range_of`: resource}.
+    most: the target or limit.
+    unit: of all of them.
+    doubt: what speaks against the measurement of the smallest network, "" if nothing does.
+  """
+  if costs["smallest"] <= most:
+    return
+  said = (
+    f"The {kind} of {most:g} {unit} cannot be met: the smallest network of "
+    f"{space.network.name!r} has {costs['smallest']:g} {unit}."
+  )
+  if doubt:
+    said += f" Its timing is unsteady: {doubt}. The same command, started again, times it anew."
+  raise UnreachableTarget(said)

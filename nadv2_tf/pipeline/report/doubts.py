@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+from nadv2_tf.pipeline.aim.ranges import RANGE
 from nadv2_tf.pipeline.report.titles import kind_of, network_title
 
 if TYPE_CHECKING:
@@ -11,29 +13,87 @@ if TYPE_CHECKING:
   from typing import Any
 
   from nadv2_tf.pipeline.report.figures import Overview
+  from nadv2_tf.pipeline.run_folder.records import RunMetrics
 
 
 def doubt_lines(metrics: Overview) -> list[str]:
   """What of the run is not to be trusted, or not what was asked for, a line each."""
-  lines = _output_lines(metrics)
-  lines += [metrics.run.table_doubt] if metrics.run.table_doubt else []
+  return [
+    *_output_lines(metrics),
+    *([metrics.run.table_doubt] if metrics.run.table_doubt else []),
+    *_beginning_lines(metrics),
+    *_timing_lines(metrics),
+    *_reference_lines(metrics),
+    *_placement_lines(metrics),
+  ]
+
+
+def _beginning_lines(metrics: Overview) -> list[str]:
+  """Of the measurements that targets were judged by, and of those that they are shares of."""
+  known = metrics.run.range_of(RANGE)
+  lines = [
+    f"The device was too busy to time the {name} network before the search, whose latency is "
+    f"uncertain: {doubt}."
+    for name, doubt in (known.doubts if known else {}).items()
+  ]
+  doubts = dict.fromkeys(_doubt_of_share(part) for part in metrics.parts.values())
+  return lines + [
+    "The device was too busy to time the largest network beside the found one, so the target, a "
+    f"share of its latency, is uncertain: {doubt}."
+    for doubt in doubts
+    if doubt
+  ]
+
+
+def _doubt_of_share(part: RunMetrics) -> str:
+  """What speaks against the latency that the target is a share of, "" if nothing does."""
+  metric = part.metric
+  if metric is None or metric.share is None:
+    return ""
+  # Networks that were timed at the end of the run may have given the target another value since.
+  doubts = (
+    one.largest_doubt
+    for one in part.rounds
+    if one.round == part.found_in_round
+    and one.largest is not None
+    and math.isclose(metric.target, metric.share * one.largest)
+  )
+  return next(doubts, "")
+
+
+def _timing_lines(metrics: Overview) -> list[str]:
   # Before a run times its finished networks at its end, the search's own word counts.
   doubts = {str(row.iteration): row.doubt for row in metrics.run.confirmed}
   for name, network in metrics.networks.items():
     if network.timing is not None:
       doubts[name] = network.timing.get("doubt", "")
-  lines += [
+  lines = [
     _too_busy("The device", name, doubt)
     for name, doubt in doubts.items()
     if doubt and not name.isdigit()
   ]
-  lines += [
+  return lines + [
     _too_busy(device, name, measured.timing["doubt"])
     for name, network in metrics.networks.items()
     for device, measured in network.devices.items()
     if measured.timing.get("doubt")
   ]
-  return lines + _placement_lines(metrics)
+
+
+def _too_busy(device: str, name: str, doubt: str) -> str:
+  return (
+    f"{device} was too busy to time the {network_title(name)}, whose latency is uncertain: {doubt}."
+  )
+
+
+def _reference_lines(metrics: Overview) -> list[str]:
+  found = {name: f"{name}/found" if name else "found" for name in metrics.parts}
+  return [
+    "The device was too busy to tell which uniformly scaled network is as fast as the "
+    f"{network_title(found[name])}: {part.uniform_doubt}."
+    for name, part in metrics.parts.items()
+    if part.uniform_doubt
+  ]
 
 
 def _output_lines(metrics: Overview) -> list[str]:
@@ -77,10 +137,4 @@ def _placement(timing: Mapping[str, Any]) -> str:
   return (
     f"{timing['delegate']} executes only {taken} of {nodes} nodes, in {timing['partitions']} "
     "partitions"
-  )
-
-
-def _too_busy(device: str, name: str, doubt: str) -> str:
-  return (
-    f"{device} was too busy to time the {network_title(name)}, whose latency is uncertain: {doubt}."
   )

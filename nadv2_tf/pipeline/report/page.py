@@ -115,7 +115,7 @@ def _confirmed(metrics: Overview) -> str:
     (
       _confirmed_title(str(row.iteration)),
       f"{row.predicted:.4g}",
-      f"{row.measured:.4g}",
+      f"{row.measured:.4g}{_mark(row.doubt)}",
       f"{row.measured / row.predicted - 1:+.1%}",
     )
     for row in rows
@@ -133,6 +133,10 @@ def _confirmed(metrics: Overview) -> str:
   return "<h2>Predicted and measured latency</h2>" + picture + _table(header, cells)
 
 
+def _mark(doubt: str) -> str:
+  return " (unsteady)" if doubt else ""
+
+
 def _confirmed_title(iteration: str) -> str:
   kind = titles.kind_of(iteration)
   return titles.network_title(iteration) if kind == "found" else f"best of iteration {iteration}"
@@ -148,9 +152,10 @@ def _rounds(metrics: Overview) -> str:
       continue
     asked = part.metric.target
     for one in part.rounds:
-      values = (one.target, one.predicted, one.measured)
       above = f"{one.measured / asked - 1:+.1%}"
-      rows.append((f"{asked:.4g}", one.round, *(f"{value:.4g}" for value in values), above))
+      numbers = [f"{value:.4g}" for value in (one.target, one.predicted, one.measured)]
+      numbers[-1] += _mark(one.doubt)
+      rows.append((f"{asked:.4g}", one.round, *numbers, above))
   header = [f"target ({unit})", "round", "searched for", "predicted", "measured", "to the target"]
   return "<h2>Rounds of the search</h2>" + _table(header, rows)
 

@@ -14,10 +14,12 @@ class MeasuredRange(Record):
   Attributes:
     measured_with: what must be the same for the values to hold.
     values: {name of the network: resource}.
+    doubts: {name of a network: what speaks against its measurement}, if something does.
   """
 
   measured_with: Mapping[str, Any]
   values: Mapping[str, float]
+  doubts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ class RoundMetrics(Record):
     widths: of the found network.
     largest: what the largest network took in the same session, where the target is a share of it.
     scale: measured over predicted resource of networks near the found one.
-    doubt: what speaks against the measurement, "" if nothing does.
+    doubt, largest_doubt: what speaks against the measurement of the found and of the largest
+      network, "" if nothing does.
   """
 
   round: int
@@ -87,6 +90,7 @@ class RoundMetrics(Record):
   largest: float | None = None
   scale: float | None = None
   doubt: str = ""
+  largest_doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -214,6 +218,8 @@ class RunMetrics(Record):
     found_in_round: the round whose network was kept.
     table_doubt: why the latency table, or those of several devices, are not to be trusted, "" if
       they are.
+    uniform_doubt: what speaks against the comparison by which the uniformly scaled network was
+      found to be as fast, "" if nothing does.
     networks: {name: its figures}.
     test_accuracy, ... latency_ms: those of the found network once more.
   """
@@ -235,6 +241,7 @@ class RunMetrics(Record):
   metric: SearchedMetric | None = None
   trust: TrustMetrics | None = None
   table_doubt: str = ""
+  uniform_doubt: str = ""
   test_accuracy: float | None = None
   test_accuracy_tflite: float | None = None
   macs: int | None = None

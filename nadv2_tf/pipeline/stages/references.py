@@ -27,7 +27,11 @@ def scaled(
   if folder.lineage().get(folder.spec(name).name) == made_from and folder.spec(name).exists():
     return folder.read_spec(name)
   progress.line("looking for the uniformly scaled network that is as fast")
-  spec = metric_of(options).equally_fast(problem, landing.spec)
+  spec, doubt = metric_of(options).equally_fast(problem, landing.spec)
+  if doubt:
+    progress.line(f"  the timings that it was chosen by are unsteady: {doubt}")
+  if doubt != folder.metrics().uniform_doubt:
+    folder.update_metrics(uniform_doubt=doubt)
   lineage.note(folder, folder.spec(name), **made_from)
   folder.write_spec(name, spec)
   return spec

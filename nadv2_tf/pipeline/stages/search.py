@@ -11,7 +11,7 @@ from nadv2_tf.pipeline.aim import amounts
 from nadv2_tf.pipeline.aim.forms import meter_of
 from nadv2_tf.pipeline.aim.limits import parse_limits
 from nadv2_tf.pipeline.aim.metric import metric_of
-from nadv2_tf.pipeline.aim.ranges import costs_by, describe_range
+from nadv2_tf.pipeline.aim.ranges import check_smallest, costs_by, describe_range, range_doubts
 from nadv2_tf.pipeline.aim.rounds import search_in_rounds
 from nadv2_tf.pipeline.aim.several import check_several, device_limits
 from nadv2_tf.pipeline.run_folder.records import SearchedMetric, TargetMetrics
@@ -19,11 +19,11 @@ from nadv2_tf.pipeline.stages import in_turn, optimizers
 from nadv2_tf.pipeline.stages.beside import Beside
 from nadv2_tf.pipeline.stages.racing import describe, race_of
 from nadv2_tf.pipeline.stages.searched import work_of
-from nadv2_tf.search import Problem, UnreachableTarget, check_target, journal, minimize
+from nadv2_tf.search import Problem, check_target, journal, minimize
 from nadv2_tf.training import strategies
 
 if TYPE_CHECKING:
-  from collections.abc import Callable, Iterable, Mapping, Sequence
+  from collections.abc import Callable, Iterable, Sequence
 
   from nadv2_tf.models.super_network import SuperNetwork
   from nadv2_tf.options import SearchOptions
@@ -100,22 +100,15 @@ def _check_range(
       progress.line(
         f"the largest network is within --target={text} as it is: nothing is to be saved"
       )
-  _check_smallest(space, "target", costs, targets[-1][0], unit)
+  doubts = range_doubts(folder)
+  for name, doubt in doubts.items():
+    progress.line(f"  the timing of the {name} network is unsteady: {doubt}")
+  check_smallest(space, "target", costs, targets[-1][0], unit, doubts.get("smallest", ""))
   for limit_meter, limit in limits:
     costs, unit = costs_by(limit_meter, space), limit_meter.unit
     progress.line(f"{describe_range(costs, unit)}, limit {limit:.4g} {unit}")
-    _check_smallest(space, "limit", costs, limit, unit)
+    check_smallest(space, "limit", costs, limit, unit)
   return targets
-
-
-def _check_smallest(
-  space: SearchSpace, kind: str, costs: Mapping[str, float], most: float, unit: str
-) -> None:
-  if costs["smallest"] > most:
-    raise UnreachableTarget(
-      f"The {kind} of {most:g} {unit} cannot be met: the smallest network of "
-      f"{space.network.name!r} has {costs['smallest']:g} {unit}."
-    )
 
 
 def _name_folders(folder: RunFolder, targets: Sequence[tuple[float, str]]) -> None:

@@ -1,16 +1,58 @@
-"""A latency table that its own check finds wrong is refused, or used and told."""
+"""What was measured on a busy device is refused, or used and told: tables, and whole networks."""
 
+import dataclasses
 import io
 
 import pytest
+from filter_meter import WIDE, Filters
 from form_tables import NETWORK, table
 
 from nadv2_tf.pipeline.aim.metric import metric_of
+from nadv2_tf.pipeline.aim.ranges import range_doubts
 from nadv2_tf.pipeline.progress import Progress
+from nadv2_tf.pipeline.report.doubts import doubt_lines
+from nadv2_tf.pipeline.report.figures import overview
+from nadv2_tf.pipeline.stages import references
+from nadv2_tf.pipeline.stages.search import Landing, make_problem
 from nadv2_tf.resources.latency_table import LatencyTable, table_doubt
-from nadv2_tf.spec import space_of
+from nadv2_tf.search import Problem, UnreachableTarget
+from nadv2_tf.spec import NetworkSpec, space_of
+from nadv2_tf.spec.blocks import Conv, Head
 
 ROWS, SPACE = table(bypass=0.0).rows, space_of(NETWORK, 2)
+TINY = space_of(NetworkSpec("tiny", (4, 4, 1), (Conv(4, 3, 2), Head(2))), 2)
+
+
+@pytest.fixture
+def busy_with(plug_in):
+  """Function (filters) -> a fake device, too busy for networks with so many in their first layer.
+
+  Its list `busy_with` may change.
+  """
+
+  def made(*filters):
+    device = plug_in()
+    measure, device.busy_with = device.measure, list(filters)
+
+    def doubted(content):
+      is_network = content.startswith(b"{")
+      return (
+        is_network and NetworkSpec.from_json(content.decode()).blocks[0].filters in device.busy_with
+      )
+
+    def measured(paths, settings):
+      return [
+        [
+          dataclasses.replace(one, doubt="it is busy" if doubted(path.read_bytes()) else "")
+          for one in repeats
+        ]
+        for path, repeats in zip(paths, measure(paths, settings), strict=True)
+      ]
+
+    device.measure = measured
+    return device
+
+  return made
 
 
 def test_a_tables_own_doubt_is_refused_or_told(folder, tmp_path, options):
@@ -46,3 +88,55 @@ def test_a_tables_own_doubt_is_refused_or_told(folder, tmp_path, options):
 def test_a_table_that_predicts_badly_is_doubted(facts, doubt):
   found = table_doubt(facts)
   assert doubt in found and bool(found) == bool(doubt)
+
+
+def test_an_unsteady_range_is_told_and_kept(folder, busy_with, options):
+  device, stream = busy_with(2), io.StringIO()  # the smallest network takes 0.02 ms
+  with pytest.raises(
+    UnreachableTarget, match="has 0.02 ms. Its timing is unsteady: it is busy. The"
+  ):
+    make_problem(options(target="0.01"), TINY, folder, Progress(stream))
+  assert "the timing of the smallest network is unsteady: it is busy" in stream.getvalue()
+  assert range_doubts(folder) == {"smallest": "it is busy"}
+  # Nothing was built on it, so the same command times it again.
+  before = len(device.contents)
+  make_problem(options(target="0.03", on_unsteady="mark"), TINY, folder, Progress(stream))
+  assert folder.latency_table.exists() and len(device.contents) > before
+  assert doubt_lines(overview(folder)) == [
+    "The device was too busy to time the smallest network before the search, whose latency is "
+    "uncertain: it is busy."
+  ]
+  # The table was: another value would send a resumed search elsewhere.
+  before, device.busy_with = len(device.contents), []
+  make_problem(options(target="0.03", on_unsteady="mark"), TINY, folder, Progress(stream))
+  assert len(device.contents) == before and range_doubts(folder)
+
+
+def test_an_unsteady_range_is_measured_again_before_the_table(folder, busy_with, options):
+  device, metric = busy_with(2, 4), metric_of(options())
+  metric.costs(TINY, folder)
+  assert set(range_doubts(folder)) == {"smallest", "middle", "largest"}
+  device.busy_with = []
+  metric.costs(TINY, folder)
+  assert range_doubts(folder) == {} and doubt_lines(overview(folder)) == []
+  timed = len(device.contents)
+  metric.costs(TINY, folder)
+  assert len(device.contents) == timed
+
+
+def test_a_reference_that_was_chosen_by_unsteady_timings_is_told(folder, busy_with, options):
+  busy_with(20)
+  problem = Problem(WIDE, WIDE.largest(), Filters(), 0.2)
+  found = WIDE.largest().with_block(0, filters=20)
+  stream = io.StringIO()
+  references.scaled(Landing(folder, found), problem, options(), Progress(stream))
+  assert folder.metrics().uniform_doubt == "it is busy"
+  assert "the timings that it was chosen by are unsteady: it is busy" in stream.getvalue()
+  assert doubt_lines(overview(folder)) == [
+    "The device was too busy to tell which uniformly scaled network is as fast as the found "
+    "network: it is busy."
+  ]
+  folder.spec("uniform").unlink()
+  busy_with(7)
+  references.scaled(Landing(folder, found), problem, options(), Progress(stream))
+  assert folder.metrics().uniform_doubt == ""

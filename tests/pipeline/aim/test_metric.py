@@ -214,7 +214,8 @@ def test_a_metric_from_its_range_to_its_scaled_network(asked, space, folder):
   )
   figures = metric.figures(largest, problem)
   assert figures == ({"resource": problem.target} if case.kind in (OwnMeter, OnFpga) else {})
-  assert metric.equally_fast(problem, largest).blocks == largest.blocks
+  scaled, doubt = metric.equally_fast(problem, largest)
+  assert scaled.blocks == largest.blocks and doubt == ""
   assert (len(device.contents) > 0) == metric.is_timed
 
 

@@ -11,6 +11,8 @@ import pytest
 from nadv2_tf.pipeline.aim import amounts
 from nadv2_tf.pipeline.aim.rounds import Attempt, search_in_rounds
 from nadv2_tf.pipeline.progress import Progress
+from nadv2_tf.pipeline.report.doubts import doubt_lines
+from nadv2_tf.pipeline.report.figures import overview
 from nadv2_tf.pipeline.stages import search as search_stage
 from nadv2_tf.search import Found, Problem, journal
 from nadv2_tf.search.entries import SampleEntry
@@ -184,6 +186,39 @@ def test_a_share_is_of_the_largest_network_of_the_same_session(start, folder, pl
   device = plug_in(milliseconds=slower_by(0.5))
   start(target, target="60%")
   assert device.contents == [] and folder.metrics().rounds == (one,)
+
+
+def test_a_share_of_an_unsteady_timing_says_so_to_the_end(start, folder, plug_in):
+  largest = Table().measure(SPACE.largest())
+  folder.update_metrics(range={"measured_with": {}, "values": {"largest": largest}})
+  device = plug_in(milliseconds=slower_by(0.0))
+  measure = device.measure
+
+  def too_busy_for_the_largest(paths, settings):
+    content = SPACE.largest().to_json().encode()
+    return [
+      [
+        dataclasses.replace(one, doubt="it is busy" if path.read_bytes() == content else "")
+        for one in repeats
+      ]
+      for path, repeats in zip(paths, measure(paths, settings), strict=True)
+    ]
+
+  device.measure = too_busy_for_the_largest
+  target = amounts.parse_target("60%", largest)
+  for _ in range(2):  # a command that goes on knows it, and measures nothing
+    start(target, target="60%")
+    (one,) = folder.metrics().rounds
+    assert (one.doubt, one.largest_doubt) == ("", "it is busy")
+    assert doubt_lines(overview(folder)) == [
+      "The device was too busy to time the largest network beside the found one, so the target, a "
+      "share of its latency, is uncertain: it is busy."
+    ]
+    device.measure = None
+  # The finished networks were timed at the end of the run, and the target is a share of that.
+  metric = folder.metrics().metric
+  folder.update_metrics(metric=metric.updated(target=1.1 * metric.target))
+  assert doubt_lines(overview(folder)) == []
 
 
 def test_a_search_that_goes_on_is_resumed(start, folder, plug_in, quality):

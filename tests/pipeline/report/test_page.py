@@ -143,14 +143,14 @@ def test_a_target_that_took_two_rounds_says_how_far_each_landed(render, metrics)
   metrics["metric"] |= {"target": 10.0, "unit": "ms"}
   metrics["rounds"] = [
     {"round": 1, "target": 10.0, "predicted": 9.0, "measured": 11.0},
-    {"round": 2, "target": 9.0, "predicted": 8.5, "measured": 10.5},
+    {"round": 2, "target": 9.0, "predicted": 8.5, "measured": 10.5, "doubt": "busy"},
   ]
   read = render(metrics)
   assert "Rounds of the search" in read.titles
   header, first, second = read.table_of("target (ms)")
   assert header[-1] == "to the target"
   assert first == ["10", "1", "10", "9", "11", "+10.0%"]
-  assert second == ["10", "2", "9", "8.5", "10.5", "+5.0%"]  # never reached
+  assert second == ["10", "2", "9", "8.5", "10.5 (unsteady)", "+5.0%"]  # never reached
   assert "Rounds of the search" not in render(metrics | {"rounds": metrics["rounds"][:1]}).titles
 
 
@@ -158,7 +158,7 @@ def test_predictions_stand_beside_measurements(render, metrics):
   metrics["confirmed"] = [
     {"iteration": 5, "predicted": 8.0, "measured": 8.8},
     {"iteration": "found", "predicted": 4.0, "measured": 3.0},
-    {"iteration": "target_40pct/found", "predicted": 2.0, "measured": 2.0},
+    {"iteration": "target_40pct/found", "predicted": 2.0, "measured": 2.0, "doubt": "busy"},
   ]
   read = render(metrics)
   rows = read.table_of("best of iteration 5")[1:]
@@ -166,6 +166,7 @@ def test_predictions_stand_beside_measurements(render, metrics):
     "best of iteration 5", "found network", "found network, target 40%",
   ]  # fmt: skip
   assert [row[-1] for row in rows] == ["+10.0%", "-25.0%", "+0.0%"]
+  assert [row[-2] for row in rows] == ["8.8", "3", "2 (unsteady)"]
   assert read.tags.count("circle") == 3
 
 
