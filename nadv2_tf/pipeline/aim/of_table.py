@@ -6,13 +6,13 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from nadv2_tf.options.search import LATENCY
 from nadv2_tf.options.timing import OLD_DELEGATES, flags_text
 from nadv2_tf.pipeline.aim.counted import scaled_by
 from nadv2_tf.pipeline.aim.device import check_timing
-from nadv2_tf.pipeline.aim.doubts import check_doubt, tell_doubt
+from nadv2_tf.pipeline.aim.doubts import FileMeter, check_doubt, tell_doubt
 from nadv2_tf.pipeline.aim.ranges import costs_by
 from nadv2_tf.resources.block_table import BlockTable
 from nadv2_tf.resources.latency_table import LatencyTable
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
   from nadv2_tf.pipeline.run_folder.folder import RunFolder
   from nadv2_tf.search import Problem, ResourceMeter
   from nadv2_tf.spec import NetworkSpec, SearchSpace
-
-FileMeter: TypeAlias = BlockTable | LatencyTable | LatencyPredictor
 
 
 def _read_table(path: pathlib.Path) -> BlockTable | LatencyTable:
@@ -107,8 +105,7 @@ class OfTable:
     check_timing(self.options, self.has_device)
     table = read_meter(self.device)
     check_alike(self.device, table, self.options)
-    if isinstance(table, LatencyTable):
-      check_doubt(table, self.options.on_unsteady, self._path)
+    check_doubt(table, self.options.on_unsteady, self._path)
 
   @property
   def _path(self) -> pathlib.Path:
@@ -118,8 +115,7 @@ class OfTable:
     return costs_by(self._table, space)
 
   def prepare(self, space: SearchSpace, folder: RunFolder, progress: Progress) -> bool:
-    if isinstance(self._table, LatencyTable):
-      tell_doubt(self._table, self.options.on_unsteady, self._path, folder, progress)
+    tell_doubt(self._table, self.options.on_unsteady, self._path, folder, progress)
     return False
 
   def meter(self, space: SearchSpace, folder: RunFolder) -> ResourceMeter:

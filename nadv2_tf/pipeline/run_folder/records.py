@@ -216,8 +216,8 @@ class RunMetrics(Record):
     samples_scored, iterations: of all rounds.
     search_notes: figures that the optimizer told of itself, the last of each name.
     found_in_round: the round whose network was kept.
-    table_doubt: why the latency table, or those of several devices, are not to be trusted, "" if
-      they are.
+    table_doubt: why the latency table (or those of several devices, or the predictor) is not to be
+      trusted, "" if it is.
     uniform_doubt: what speaks against the comparison by which the uniformly scaled network was
       found to be as fast, "" if nothing does.
     networks: {name: its figures}.

@@ -6,6 +6,7 @@ import io
 import pytest
 from filter_meter import WIDE, Filters
 from form_tables import NETWORK, table
+from metric_files import write_predictor
 
 from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.aim.ranges import range_doubts
@@ -15,6 +16,7 @@ from nadv2_tf.pipeline.report.figures import overview
 from nadv2_tf.pipeline.stages import references
 from nadv2_tf.pipeline.stages.search import Landing, make_problem
 from nadv2_tf.resources.latency_table import LatencyTable, table_doubt
+from nadv2_tf.resources.predictor import LatencyPredictor
 from nadv2_tf.search import Problem, UnreachableTarget
 from nadv2_tf.spec import NetworkSpec, space_of
 from nadv2_tf.spec.blocks import Conv, Head
@@ -73,6 +75,34 @@ def test_a_tables_own_doubt_is_refused_or_told(folder, tmp_path, options):
   path.write_text(LatencyTable(ROWS, facts).to_csv().replace("0.5213", "much"))
   with pytest.raises(ValueError, match="wrong.csv: check_error_median must be a number.*'much'"):
     metric_of(options(device=f"table:{path}")).check()
+
+
+def test_a_predictor_is_held_to_its_error_as_a_table_is(folder, tmp_path, options):
+  path, stream = write_predictor(tmp_path), io.StringIO()
+  predictor = LatencyPredictor.from_json(path)
+
+  def metric_with(error, on_unsteady="fail"):
+    predictor.facts = {"held_out_networks": "40", "held_out_error_median": error}
+    path.write_text(predictor.to_json())
+    return metric_of(options(device=f"predictor:{path}", on_unsteady=on_unsteady))
+
+  wrong = r"predictor.json: The latency predictor is off by 23% \(median of 40 .*=mark"
+  with pytest.raises(ValueError, match=wrong):
+    metric_with("0.2345").check()
+  metric = metric_with("0.2345", "mark")
+  metric.check()
+  assert metric.prepare(SPACE, folder, Progress(stream)) is False
+  doubt = folder.metrics().table_doubt
+  assert doubt.startswith("The latency predictor is off by 23%") and doubt in stream.getvalue()
+  assert doubt_lines(overview(folder)) == [doubt]
+  metric = metric_with("0.1")
+  metric.check()
+  metric.prepare(SPACE, folder, Progress(stream))
+  assert folder.metrics().table_doubt == ""
+  for error in ("much", "nan", "-1"):
+    told = f"predictor.json: held_out_error_median must be a number of at least 0, got '{error}'"
+    with pytest.raises(ValueError, match=told):
+      metric_with(error, "mark").check()
 
 
 @pytest.mark.parametrize(
