@@ -1,6 +1,7 @@
 """Networks of a search are measured on the device beside what the table predicts."""
 
 import io
+import math
 import types
 
 import pytest
@@ -70,6 +71,26 @@ def test_a_confirmation_in_doubt_says_so(folder, plug_in, options):
   )
   metrics = folder.metrics()
   assert metrics.confirmed[-1].doubt == metrics.rounds[0].doubt != ""
+
+
+def test_networks_of_the_path_correct_the_table_near_the_found_one(folder, plug_in, options):
+  """40 filters take 1.21 times what is predicted, and the 36 that are found what is predicted."""
+
+  def milliseconds(content):
+    filters = NetworkSpec.from_json(content.decode()).blocks[0].filters
+    return 0.01 * filters * (1.21 if filters == 40 else 1.0)
+
+  plug_in(milliseconds=milliseconds)
+  problem, result = Problem(WIDE, WIDE.largest(), Filters(), 0.3), result_of(WIDE, [44, 40, 36])
+  attempt = Attempt(1, 0.3, Found(0.3, result.spec, 0.36, 0.5))
+  confirmation = Confirmation(folder, problem, options(confirm_every=2), Progress(io.StringIO()))
+  measured = confirmation.measure(result, {0.3: attempt})[0.3]
+  # The found network has a vote of 1; the other one is ln(40 / 36) / 0.1 = 1.05 away.
+  vote = math.exp(-((math.log(40 / 36) / 0.1) ** 2) / 2)
+  scale = 1.21 ** (vote / (1 + vote))
+  assert measured.measured == pytest.approx(0.36) and measured.scale == pytest.approx(scale)
+  assert folder.metrics().rounds[0].scale == measured.scale
+  assert measured.next_goal(0.3) == pytest.approx(0.3 / scale)  # and not 0.3 * 0.99
 
 
 def test_a_search_that_found_its_start_confirms_that_alone(folder, plug_in, options):

@@ -8,11 +8,13 @@ from filter_meter import WIDE, Filters
 from form_tables import NETWORK, table
 from metric_files import write_predictor
 
+from nadv2_tf.benchmarks.timing.errors import TableError
 from nadv2_tf.pipeline.aim.metric import metric_of
 from nadv2_tf.pipeline.aim.ranges import range_doubts
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.report.doubts import doubt_lines
 from nadv2_tf.pipeline.report.figures import overview
+from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.pipeline.stages import references
 from nadv2_tf.pipeline.stages.search import Landing, make_problem
 from nadv2_tf.resources.latency_table import LatencyTable, table_doubt
@@ -75,6 +77,34 @@ def test_a_tables_own_doubt_is_refused_or_told(folder, tmp_path, options):
   path.write_text(LatencyTable(ROWS, facts).to_csv().replace("0.5213", "much"))
   with pytest.raises(ValueError, match="wrong.csv: check_error_median must be a number.*'much'"):
     metric_of(options(device=f"table:{path}")).check()
+
+
+def test_a_runs_own_wrong_table_is_refused_or_told(tmp_path, plug_in, options):
+  """Networks of an odd number of filters take four times what those of an even number do."""
+
+  quiet = plug_in()._milliseconds
+
+  def milliseconds(content):
+    is_network = content.startswith(b"{")
+    filters = NetworkSpec.from_json(content.decode()).blocks[0].filters if is_network else 0
+    return quiet(content) * (4 if filters % 2 else 1)
+
+  plug_in(milliseconds=milliseconds)
+  refused, stream = RunFolder(tmp_path / "refused").open(), io.StringIO()
+  with pytest.raises(TableError, match="The latency table is off by .*--on_unsteady=mark"):
+    metric_of(options(attempts=1)).prepare(WIDE, refused, Progress(stream))
+  assert not refused.latency_table.exists() and refused.metrics().table_doubt == ""
+  folder, marked = RunFolder(tmp_path / "marked").open(), options(attempts=1, on_unsteady="mark")
+  for is_new in (True, False):
+    stream = io.StringIO()
+    assert metric_of(marked).prepare(WIDE, folder, Progress(stream)) is is_new
+    doubt = table_doubt(LatencyTable.from_csv(folder.latency_table).facts)
+    assert doubt and folder.metrics().table_doubt == doubt
+    assert f"{doubt} It is in {folder.latency_table}." in stream.getvalue()
+    folder.update_metrics(table_doubt="")
+  # What a marked run has left is held to what is asked for now.
+  with pytest.raises(ValueError, match=r"latency_table.csv: The latency table is off by .*=mark"):
+    metric_of(options(attempts=1)).prepare(WIDE, folder, Progress(stream))
 
 
 def test_a_predictor_is_held_to_its_error_as_a_table_is(folder, tmp_path, options):

@@ -9,11 +9,14 @@ from unittest import mock
 import pytest
 
 from nadv2_tf.pipeline.aim import amounts
+from nadv2_tf.pipeline.aim.correction import scale_near
 from nadv2_tf.pipeline.aim.rounds import Attempt, search_in_rounds
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.report.doubts import doubt_lines
 from nadv2_tf.pipeline.report.figures import overview
 from nadv2_tf.pipeline.stages import search as search_stage
+from nadv2_tf.resources.latency_table import LatencyTable
+from nadv2_tf.resources.pieces import Piece
 from nadv2_tf.search import Found, Problem, journal
 from nadv2_tf.search.entries import SampleEntry
 from nadv2_tf.spec import NetworkSpec, space_of
@@ -65,12 +68,12 @@ def quality(monkeypatch):
 
 @pytest.fixture
 def start(folder, quality, options):
-  """Function (targets, **changes) -> the landings and the printed lines."""
+  """Function (targets, meter=Table(), **changes) -> the landings and the printed lines."""
 
-  def run(*targets, **changes):
+  def run(*targets, meter=None, **changes):
     given = options(**{"tighten": 2, "confirm_every": 2, "initial_reduction": 0.1} | changes)
     *larger, target = sorted(targets, reverse=True)
-    problem = Problem(SPACE, SPACE.largest(), Table(), target, tuple(larger))
+    problem = Problem(SPACE, SPACE.largest(), meter or Table(), target, tuple(larger))
     search_stage._name_folders(folder, [(one, f"{one:g}") for one in sorted(targets)[::-1]])
     bench = types.SimpleNamespace(
       strategy=None,
@@ -186,6 +189,47 @@ def test_a_share_is_of_the_largest_network_of_the_same_session(start, folder, pl
   device = plug_in(milliseconds=slower_by(0.5))
   start(target, target="60%")
   assert device.contents == [] and folder.metrics().rounds == (one,)
+
+
+def test_the_next_goal_is_corrected_by_the_networks_of_the_path(start, folder, plug_in):
+  """Those above 0.45 ms take a third more than predicted, those below a tenth."""
+
+  def milliseconds(content):
+    value = Table().measure(NetworkSpec.from_json(content.decode()))
+    return value * (1.33 if value > 0.45 else 1.1)
+
+  plug_in(milliseconds=milliseconds)
+  start(0.4)
+  first, second = folder.metrics().rounds[:2]
+  path = [row for row in folder.metrics().confirmed if isinstance(row.iteration, int)]
+  assert any(row.predicted > 0.45 for row in path)
+  pairs = [(row.predicted, row.measured) for row in (*path, first)]
+  assert first.scale == pytest.approx(scale_near(first.predicted, pairs))
+  assert 1.1 < first.scale < 1.33
+  assert second.target == pytest.approx(0.4 / first.scale)
+
+
+def test_a_share_is_first_searched_for_as_of_the_tables_session(start, folder, plug_in):
+  """The largest network took 0.5 ms beside the table and 0.64 when the range was told."""
+  rows = {Piece("conv", 4, 4, 1, kept, 3, 2, activation="relu"): 0.01 * kept for kept in (1, 32)}
+  for inputs in (1, 32):
+    for kept in (1, 32):
+      rows[Piece("conv", 2, 2, inputs, kept, 3, activation="relu")] = 0.01 * kept
+    rows[Piece("pool", 2, 2, inputs, inputs)] = 0.0
+    rows[Piece("conv", 1, 1, inputs, 2, 1, activation="linear")] = 0.0
+  table = LatencyTable(rows, {"largest_ms": "0.5"})
+  assert table.measure(SPACE.largest()) == pytest.approx(0.64)
+  folder.update_metrics(range={"measured_with": {}, "values": {"largest": 0.64}})
+  plug_in(milliseconds=slower_by(0.5 / 0.64 - 1))
+  target = amounts.parse_target("60%", 0.64)
+  (landing,), lines = start(target, meter=table, target="60%", tighten=0)
+  # 60 % of 0.5 ms and not of 0.64.
+  first = json.loads(folder.journal.read_text().splitlines()[0])
+  (one,) = folder.metrics().rounds
+  assert first["target"] == pytest.approx(0.3) and one.target == first["target"]
+  assert 0.25 < table.measure(landing.spec) <= 0.3
+  told = "  target 0.384 ms: beside the table the largest network took 0.5, so 0.3 is searched for"
+  assert told in lines
 
 
 def test_a_share_of_an_unsteady_timing_says_so_to_the_end(start, folder, plug_in):
