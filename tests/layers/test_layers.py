@@ -124,6 +124,16 @@ def test_scoring_uses_the_batch_and_moves_nothing():
   np.testing.assert_array_equal(norm.moving_mean, [0])
 
 
+@pytest.mark.parametrize(("groups", "expected"), [(1, [1, 3]), (2, [-1, 1])])
+def test_averages_over_groups_of_other_sub_networks_normalise_nothing(groups, expected):
+  """By default one group is scored by the moving averages, here 0 and 1, several by the batch."""
+  features = np.array([1, 3], np.float32).reshape(2, 1, 1, 1)
+  norm = MaskedBatchNorm(groups=groups)
+  out = normalise(norm, features, np.ones((2, 1), np.float32), training=False).ravel()
+  # Epsilon is 1e-3 beside a variance of 1: 3 becomes 3 / 1.0005.
+  np.testing.assert_allclose(out, expected, atol=2e-3)
+
+
 def test_unknown_modes_are_refused():
   with pytest.raises(ValueError, match="mixture.*live"):
     MaskedBatchNorm(statistics="none")

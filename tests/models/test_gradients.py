@@ -87,3 +87,17 @@ def test_group_statistics_are_those_of_the_stand_alone_network(randomise, relati
     part = slice(8 * group, 8 * group + 8)
     # 1e-4: variances are means of squares here, and two passes in Keras.
     assert relative_gap(mixed[part], alone(images[part], training=True)) <= 1e-4
+
+
+@pytest.mark.parametrize(("groups", "is_alike"), [(2, True), (1, False)])
+def test_what_was_trained_in_groups_is_scored_by_the_statistics_of_the_batch(
+  tiny_space, randomise, relative_gap, widths_of, groups, is_alike
+):
+  """Averages over groups of other sub-networks are those of none; of one group they are used."""
+  model = randomise(super_network(tiny_space, groups=groups), seed=7)
+  spec = tiny_space.sample(random.Random(7))
+  images = np.random.default_rng(7).normal(size=(8, *spec.input_shape)).astype(np.float32)
+  outputs = model([images, widths_of(tiny_space, spec, 8)], training=False)
+  alone = slice_network(model, spec)(images, training=True)
+  # 1e-4 as above.
+  assert (relative_gap(outputs, alone) <= 1e-4) == is_alike
