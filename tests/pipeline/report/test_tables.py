@@ -25,6 +25,15 @@ def test_a_network_pays_for_the_stages_that_it_needed(metrics):
   assert (full["full"], full["train"]) == ("-", "20 s")
 
 
+def test_looking_for_uniformly_scaled_networks_is_paid_for_by_them_alone(metrics):
+  metrics["networks"]["uniform"] = {}
+  metrics["seconds"]["references"] = 40
+  (_, full), (_, found), (_, uniform) = tables.network_rows(overview(metrics))
+  assert (full["references"], found["references"], uniform["references"]) == ("-", "-", "40 s")
+  # They begin with the full network as well; nothing was searched for them.
+  assert (uniform["full"], uniform["train"], uniform["search"]) == ("10 s", "-", "-")
+
+
 def test_trainings_and_searches_of_halves_count_where_the_whole_ones_do(metrics):
   metrics["seconds"] |= {
     "train later half": 200, "train earlier half": 300, "search later half": 4000,
