@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from nadv2_tf.tasks import examples as examples_module
 from nadv2_tf.tasks.augmentation import Augmentation, flip_and_shift
 from nadv2_tf.tasks.examples import (
   Examples,
@@ -180,6 +181,22 @@ def test_other_labels_have_another_checksum():
   before = Examples(images, maps).labels_checksum()
   maps[4, 1000, 7] = 2.0
   assert Examples(images, maps).labels_checksum() != before
+
+
+@pytest.mark.parametrize(("bound", "looked_at"), [(48, 3 * 8), (49, 3 * 16), (16, 3 * 4)])
+def test_of_many_images_some_pixels_of_each_count(monkeypatch, bound, looked_at):
+  """Three images of 16 bytes, 48 in all: every 1 + 48 // bound-th byte of each."""
+  monkeypatch.setattr(examples_module, "LOOKED_AT", bound)
+  images, labels = np.zeros((3, 4, 4, 1), np.uint8), np.zeros(3, np.int64)
+  before = Examples(images, labels).digest()
+  seen = []
+  for place in np.ndindex(images.shape):
+    other = images.copy()
+    other[place] = 1
+    if Examples(other, labels).digest() != before:
+      seen.append(place)
+  assert len(seen) == looked_at <= bound
+  assert {image for image, *_ in seen} == {0, 1, 2}
 
 
 def test_two_parts_are_one_without_a_copy():
