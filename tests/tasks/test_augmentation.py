@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nadv2_tf.tasks import augmentation as augmentation_module
 from nadv2_tf.tasks.augmentation import AREA, ASPECT, Augmentation, crop_box
 from nadv2_tf.tasks.autoaugment import OPERATIONS, POLICY, autoaugment
+from nadv2_tf.tasks.classification import Classification
 from nadv2_tf.tasks.examples import Examples
 
 
@@ -64,6 +66,29 @@ def test_inception_mirrors_half_and_scales_to_the_input():
   assert 70 < sum(rising) < 130  # 4 standard deviations of 7.1: 1 in 16 000 by chance
   spread = [abs(int(image[0, -1, 0]) - int(image[0, 0, 0])) for image in cut]
   assert min(spread) < 80 and max(spread) > 140  # small crops and large ones
+
+
+@pytest.mark.parametrize("kind", ["inception", "autoaugment"])
+def test_no_picture_is_mirrored_where_that_means_something_else(monkeypatch, kind):
+  drawn = []
+  monkeypatch.setattr(
+    augmentation_module, "autoaugment", lambda picture, rng: drawn.append(rng.random()) or picture
+  )
+  columns = _picture(np.tile(np.arange(0, 240, 6), (30, 1)))
+  task = Classification("demo", 32, 1, 0)
+  seen = set()
+  for seed in range(20):  # a coin shows one side only once in half a million seeds
+    kept, mirrored = (
+      task.augmentation(kind, 1, mirror).picture(columns, 10, np.random.default_rng(seed))
+      for mirror in (False, True)
+    )
+    assert kept[0, -1] > kept[0, 0]
+    is_mirrored = not np.array_equal(mirrored, kept)
+    np.testing.assert_array_equal(mirrored[:, ::-1] if is_mirrored else mirrored, kept)
+    seen.add(is_mirrored)
+  assert seen == {False, True}
+  # What else is drawn stays the same: the crops above, and what AutoAugment draws next.
+  assert drawn[::2] == drawn[1::2] and len(drawn) == (40 if kind == "autoaugment" else 0)
 
 
 def test_grey_images_in_memory_are_augmented_as_well():

@@ -9,6 +9,7 @@ from PIL import Image
 from nadv2_tf.tasks.depth import augmentation
 from nadv2_tf.tasks.depth.augmentation import augment, inverse_map, jitter
 from nadv2_tf.tasks.depth.maps import crop_box, fit_image, fit_map
+from nadv2_tf.tasks.depth.task import Depth
 from nadv2_tf.tasks.examples import Examples, shuffle
 
 SIZE = 48
@@ -63,6 +64,24 @@ def test_larger_is_nearer_and_mirrored_is_exact():
   # Twice as large: the middle half of the picture fills it.
   double = augmentation._moved(image, depth, inverse_map(SIZE, SIZE, 2.0, 0.0, False))[1]
   np.testing.assert_array_equal(double[::2, ::2, 0], depth[12:36, 12:36, 0])
+
+
+def test_no_scene_is_mirrored_where_that_means_something_else():
+  """Depth and colour of these scenes rise from left to right, by 3 m over the image."""
+  depth = np.tile(5 + 3 * (np.arange(SIZE) / SIZE - 0.5), (30, SIZE, 1))
+  images = np.repeat(np.rint(20 * depth)[..., None], 3, axis=-1).astype(np.uint8)
+  examples = Examples(images, depth[..., None].astype(np.float32))
+  task = Depth("folder:none", SIZE, 1, 0)
+  rises, middle = {}, slice(8, -8)  # without what turned in from outside
+  for mirror in (True, False):
+    augmented = task.augmentation("shift", 1, mirror).examples(examples, np.random.default_rng(0))
+    for values in (augmented.images.astype(float), augmented.labels):
+      by_column = values[:, middle, middle, 0].mean(axis=1)
+      rises.setdefault(mirror, []).append(by_column[:, -1] > by_column[:, 0])
+  assert np.all(rises[False])
+  mirrored_image, mirrored_map = ~np.array(rises[True])
+  # Of 30 fair coins: fewer than 5 or more than 25 once in 17 000 seeds.
+  assert np.array_equal(mirrored_image, mirrored_map) and 5 <= mirrored_map.sum() <= 25
 
 
 def test_a_turn_keeps_lengths_of_the_scene():
