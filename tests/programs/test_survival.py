@@ -155,10 +155,22 @@ def test_a_lock_ends_with_its_process(output):
 
 
 def test_half_files_of_a_killed_command_are_removed(output):
+  from nadv2_tf.training.network_files import save_atomically
+
   folder = RunFolder(output).open()
   (output / "target_1").mkdir()
+  begun = []
+
+  def save(path):
+    path.write_bytes(b"half")
+    begun.append(path.name)
+
   for place in (output, output / "target_1"):
     (place / ".found.json.abc.partial").touch()
+    for network in ("found.keras", "super.weights.h5"):
+      save_atomically(save, place / network)
+      (place / network).rename(place / begun[-1])  # as a kill before the last step leaves it
+  assert set(begun) == {"partial_found.keras", "partial_super.weights.h5"}
   with folder.locked():
     pass
   assert [path.name for path in output.rglob("*") if path.is_file()] == ["run.json"]
