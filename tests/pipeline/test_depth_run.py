@@ -129,6 +129,7 @@ def test_metrics_hold_the_measures_of_depth(finished):
   measures = metrics["networks"]["found"]["measures"]
   assert set(measures) >= {"RMSE (m)", "delta1", "delta2", "delta3", "REL", "log10"}
   assert measures["delta1"] == metrics["test_accuracy"]
+  assert metrics["networks"]["found"]["holdout_accuracy"] > 0  # of --nofinetune_holdout
   # float32 sums in another order may turn a pixel at the very limit: 10 x 256 pixels.
   assert metrics["test_accuracy_tflite"] == pytest.approx(metrics["test_accuracy"], abs=1e-3)
   # Better than any constant would be: the networks have seen 39 rooms.

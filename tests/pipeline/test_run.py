@@ -48,6 +48,16 @@ def test_metrics_say_what_was_measured(finished):
   assert uniform["macs"] <= spec.macs() < 1.1 * uniform["macs"]
 
 
+def test_the_found_network_is_trained_on_the_hold_outs_images_too(finished):
+  """Once on 256 training images and the hold-out's 64, by 32; the search had the first alone."""
+  folder = RunFolder(finished[0])
+  logs = folder.training_logs()
+  assert logs["super-network"][-1].step == 2 * 256 / 32
+  for network in ("found", "uniform"):
+    assert logs[f"fine-tuning of the {network} network"][-1].step == (256 + 64) / 32
+    assert folder.network_metrics(network).holdout_accuracy is None
+
+
 def test_stages_say_where_the_time_went(finished):
   folder, _ = finished
   stages = json.loads((folder / "stages.json").read_text())
