@@ -170,7 +170,7 @@ def test_half_files_of_a_killed_command_are_removed(output):
     for network in ("found.keras", "super.weights.h5"):
       save_atomically(save, place / network)
       (place / network).rename(place / begun[-1])  # as a kill before the last step leaves it
-  assert set(begun) == {"partial_found.keras", "partial_super.weights.h5"}
+  assert set(begun) == {".found.partial.keras", ".super.partial.weights.h5"}
   with folder.locked():
     pass
   assert [path.name for path in output.rglob("*") if path.is_file()] == ["run.json"]
