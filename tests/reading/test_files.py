@@ -56,6 +56,55 @@ def test_code_and_own_layers_are_refused_by_name(suffix, tmp_path):
     reading.load_model(path)
 
 
+class Unregistered(layers.Layer):
+  def call(self, x):
+    return x * 2
+
+
+class UnregisteredModel(keras.Model):
+  """Keras writes neither settings nor a name of it into its config."""
+
+  def call(self, x):
+    return x * 2
+
+
+def steep(x):
+  return x * 2
+
+
+NOT_KERAS = {
+  "layer": (lambda: Unregistered(name="twice"), "'twice' is a Unregistered, which is not of Keras"),
+  "model": (
+    lambda: UnregisteredModel(name="within"),
+    "'within' is a UnregisteredModel, which is not of Keras",
+  ),
+  "function": (
+    lambda: layers.Conv2D(4, 1, activation=steep, name="bent"),
+    "Conv2D 'bent' has a function, 'steep', which is not of Keras",
+  ),
+}
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+@pytest.mark.parametrize("name", NOT_KERAS)
+def test_what_was_never_registered_is_named_with_its_layer(name, suffix, tmp_path):
+  make, message = NOT_KERAS[name]
+  path = tmp_path / f"model.{suffix}"
+  inputs = keras.Input((8, 8, 3))
+  keras.Model(inputs, make()(layers.Conv2D(4, 3)(inputs))).save(path)
+  with pytest.raises(reading.ReadError, match=message) as caught:
+    reading.load_model(path)
+  text = str(caught.value).replace(str(path), "")
+  assert "\n" not in text and len(text) < 200, text
+
+
+def test_a_loss_of_ones_own_does_no_harm(tmp_path):
+  model = small()
+  model.compile(loss=steep)
+  model.save(tmp_path / "model.keras")
+  assert reading.load_model(tmp_path / "model.keras").name == "small"
+
+
 def test_other_files(tmp_path):
   with pytest.raises(reading.ReadError, match="There is no file .*none.keras"):
     reading.load_model(tmp_path / "none.keras")
