@@ -43,6 +43,7 @@ def load_model(path: AnyPath) -> keras.Model:
     raise ReadError(f"{path} is not a .keras or .h5 file.")
   try:
     config = stored_config(path) if path.suffix == ".keras" else old_files.config_of(path)
+    right = config if path.suffix == ".keras" else old_files.put_right(config)
   except Exception as error:  # zip, HDF5 and JSON raise whatever the damaged part raises
     raise ReadError(f"{path} cannot be read as a Keras model: {reason(error)}") from None
   problem = foreign(config)
@@ -54,7 +55,7 @@ def load_model(path: AnyPath) -> keras.Model:
     if path.suffix == ".keras":
       return load_keras(path)
     check_numbers(config)
-    with old_files.readable(path, old_files.put_right(config)) as copy:
+    with old_files.readable(path, right) as copy:
       own = {"Operator": old_files.Operator}
       return keras.saving.load_model(copy, custom_objects=own, compile=False, safe_mode=True)
   except Exception as error:  # Keras raises whatever the damaged part raises

@@ -1,8 +1,9 @@
 """What .h5 files have that Keras 3 does not read by itself, as it writes none of it any more.
 
-The DepthwiseConv2D and SeparableConv2D of tf_keras have settings that those of Keras 3 refuse, and
-operators (`x / 127.5`, as preprocess_input has them) are named there but cannot be made of the
-names. Both are put right in the description of the model; operators become a layer of this module.
+Layers of tf_keras have settings that those of Keras 3 refuse, and operators (`x / 127.5`, as
+preprocess_input has them) are named there but cannot be made of the names. Both are put right in
+the description of the model, and how models are within models (`old_graphs`); operators become a
+layer of this module.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING
 
 import h5py
 import keras
+
+from nadv2_tf.reading import old_graphs
 
 if TYPE_CHECKING:
   from collections.abc import Iterator
@@ -50,6 +53,10 @@ COMMUTATIVE = ("Add", "Multiply")
 CONSTANT = "_CONSTANT_VALUE"
 #: what both layers have in tf_keras and not in Keras 3
 SURPLUS = ("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint")
+#: the layers that tf_keras makes of operators
+OPERATORS = ("TFOpLambda", "SlicingOpLambda")
+#: what layers that augment have in tf_keras and not in Keras 3
+RANDOM = "rng_type"
 
 
 class Operator(keras.layers.Layer):
@@ -77,7 +84,12 @@ def config_of(path: pathlib.Path) -> Any:
     text = file.attrs.get("model_config")
     if text is None:
       raise ValueError("it has weights and no model; save the whole model, model.save(...)")
-    return json.loads(text)
+    config = json.loads(text)
+    return old_graphs.without_modules(config) if _is_of_tf_keras(file) else config
+
+
+def _is_of_tf_keras(file: h5py.File) -> bool:
+  return not str(file.attrs.get("keras_version", "")).startswith("3")
 
 
 def another_function(path: pathlib.Path, config: Any) -> str:
@@ -86,8 +98,8 @@ def another_function(path: pathlib.Path, config: Any) -> str:
   The hard sigmoid of tf_keras is 0.2 x + 0.5, that of Keras 3 x / 6 + 0.5, both clipped at 0 and 1.
   """
   with h5py.File(path, "r") as file:
-    version = str(file.attrs.get("keras_version", ""))
-  if version.startswith("3") or not _names_hard_sigmoid(config):
+    is_of_tf_keras = _is_of_tf_keras(file)
+  if not is_of_tf_keras or not _names_hard_sigmoid(config):
     return ""
   return (
     "its hard_sigmoid is that of tf_keras, which Keras 3 computes otherwise; ReLU(6)(x + 3) / 6 or "
@@ -109,18 +121,25 @@ def put_right(config: Any) -> Any:
   if not isinstance(config, dict):
     return config
   config = {name: put_right(value) for name, value in config.items()}
+  if isinstance(config.get("layers"), list) and "output_layers" in config:
+    return old_graphs.counted(config)
   kind, settings = config.get("class_name"), config.get("config")
-  if not isinstance(settings, dict):
+  if not isinstance(kind, str) or not isinstance(settings, dict):
     return config
+  settings = {name: value for name, value in settings.items() if name != RANDOM}
+  config["config"] = settings
+  for named in (config, settings):
+    if "name" in named:
+      named["name"] = old_graphs.plain_name(named["name"])
   if kind in ("DepthwiseConv2D", "SeparableConv2D") and settings.get("groups") == 1:
     settings = {name: value for name, value in settings.items() if name not in SURPLUS}
     return {**config, "config": settings}
-  called = settings.get("function") if kind == "TFOpLambda" else kind
-  is_operator = kind == "TFOpLambda" or set(settings) <= {"name"}
+  called = settings.get("function") if kind in OPERATORS else kind
+  is_operator = kind in OPERATORS or set(settings) <= {"name"}
   operation = BINARY.get(str(called), UNARY.get(str(called)))
   if is_operator and operation:
     named = {"name": settings.get("name", config.get("name")), "operation": operation}
-    named["name"] = str(named["name"]).replace("/", "_")
+    named["name"] = str(old_graphs.plain_name(named["name"]))
     calls = [_call(node, operation) for node in config.get("inbound_nodes", [])]
     return {
       **config,
