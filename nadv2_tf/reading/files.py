@@ -48,7 +48,7 @@ def load_model(path: AnyPath) -> keras.Model:
     raise ReadError(f"{path} cannot be read as a Keras model: {reason(error)}") from None
   problem = foreign(config)
   if not problem and path.suffix != ".keras":
-    problem = old_files.another_function(path, config)
+    problem = old_files.another_function(path, config) or old_files.unknown_operator(right)
   if problem:
     raise ReadError(f"{path} cannot be read: {problem}.")
   try:
@@ -69,11 +69,6 @@ def _own_words(text: str, config: Any) -> str:
   unknown = re.search(r"Unknown layer: '?([\w>]+)'?", text)
   if unknown is None:
     return _innermost(text)
-  if unknown[1] == "TFOpLambda":
-    return (
-      "it has an operator of tf_keras that Keras 3 does not know; sums, products, quotients and "
-      "activations would be understood, or write it with layers, such as Rescaling"
-    )
   return not_of_keras(unknown[1], config)
 
 

@@ -29,6 +29,14 @@ def not_of_keras(kind: str, config: Any) -> str:
   return f"{_name_of(found) or repr(kind)} is a {kind}, {_which('layers')}"
 
 
+def first_of(kinds: tuple[str, ...], config: Any) -> tuple[str, dict[str, Any]] | None:
+  """(name, settings) of the first layer that is of one of these classes."""
+  for value, _ in _objects(config):
+    if value["class_name"] in kinds and isinstance(value["config"], dict):
+      return _name_of(value) or repr(value["class_name"]), value["config"]
+  return None
+
+
 def _objects(config: Any) -> Iterator[tuple[dict[str, Any], str]]:
   """(what is to be made, the layer that it belongs to), in the order of the description."""
   # By hand: models nest deeper in a file than Python recurses.

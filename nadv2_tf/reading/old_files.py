@@ -19,6 +19,7 @@ import h5py
 import keras
 
 from nadv2_tf.reading import old_graphs
+from nadv2_tf.reading.foreign import first_of
 
 if TYPE_CHECKING:
   from collections.abc import Iterator
@@ -104,6 +105,19 @@ def another_function(path: pathlib.Path, config: Any) -> str:
   return (
     "its hard_sigmoid is that of tf_keras, which Keras 3 computes otherwise; ReLU(6)(x + 3) / 6 or "
     "another activation would be understood"
+  )
+
+
+def unknown_operator(config: Any) -> str:
+  """What operator of tf_keras is left in a description that was put right, "" if none is."""
+  found = first_of(OPERATORS, config)
+  if found is None:
+    return ""
+  name, settings = found
+  return (
+    f"{name} is the operator {settings.get('function')} of tf_keras, which Keras 3 does not know; "
+    "sums, products, quotients and activations would be understood, or write it with layers, such "
+    "as Rescaling"
   )
 
 

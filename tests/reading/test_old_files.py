@@ -102,6 +102,11 @@ class Own(layers.Layer):
 
 
 REFUSED = {
+  "operator": (
+    lambda: bent,
+    r"'tf.clip_by_value' is the operator clip_by_value of tf_keras.*activations would be",
+  ),
+  "slice": (lambda: lambda x: x[:, :2], "'tf.__operators__.getitem' is the operator"),
   "layer": (lambda: Own(name="mine"), "'mine' is a Own, which is not of Keras"),
   "model": (
     lambda: tf_keras.Sequential([layers.Conv2D(4, 1), Own(name="mine")]),
