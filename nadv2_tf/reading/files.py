@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import keras
 
 from nadv2_tf.reading import old_files
-from nadv2_tf.reading.errors import ReadError
+from nadv2_tf.reading.errors import ReadError, innermost
 from nadv2_tf.reading.foreign import foreign, not_of_keras
+from nadv2_tf.reading.operations import OPERATIONS
 from nadv2_tf.training.network_files import check_numbers, load_keras, reason, stored_config
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ SAVED_MODEL_WAY_OUT = (
   "is a SavedModel, whose layers cannot be read; load it with the Keras that wrote it (tf_keras, "
   "TF_USE_LEGACY_KERAS=1) and save it as a .h5 file"
 )
-#: of what Keras says of a file; it quotes descriptions of any length
-LONGEST_REASON = 300
 
 
 def load_model(path: AnyPath) -> keras.Model:
@@ -68,15 +67,10 @@ def _own_words(text: str, config: Any) -> str:
   """What Keras says of a file, without its advice to run code and the descriptions it quotes."""
   unknown = re.search(r"Unknown layer: '?([\w>]+)'?", text)
   if unknown is None:
-    return _innermost(text)
+    return innermost(text)
+  if unknown[1] in OPERATIONS:
+    return (
+      f"it has the operator {unknown[1]}, which Keras does not read from .h5 files; save the model "
+      "as a .keras file"
+    )
   return not_of_keras(unknown[1], config)
-
-
-def _innermost(text: str) -> str:
-  """The last of the errors that Keras wraps in each other, and the layer that it is of."""
-  *_, last = text.split("Exception encountered: ")
-  layers = re.findall(r"deserializing class '(\w+)' using config=\{'name': '([^']+)'", text)
-  if layers and last != text:
-    kind, name = layers[-1]
-    last = f"{kind} {name!r}: {last}"
-  return last if len(last) <= LONGEST_REASON else f"{last[:LONGEST_REASON]} ..."

@@ -60,6 +60,7 @@ OPERATORS = ("TFOpLambda", "SlicingOpLambda")
 RANDOM = "rng_type"
 
 
+@keras.saving.register_keras_serializable("nadv2_tf")  # copies of a model are made of its config
 class Operator(keras.layers.Layer):
   """An operator of a .h5 file; `operation` is its name in `operations`."""
 

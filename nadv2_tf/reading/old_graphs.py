@@ -57,7 +57,7 @@ def counted(graph: dict[str, Any]) -> dict[str, Any]:
   ]
   # Of what goes out Keras 3 takes the first call off itself, unless it is a Sequential's.
   outside = {name: kind for name, kind in kinds.items() if kind == "Sequential"}
-  ends = {
+  ends: dict[str, Any] = {
     name: _ends(graph[name], outside) for name in ("input_layers", "output_layers") if name in graph
   }
   return {**graph, "layers": layers, **ends}

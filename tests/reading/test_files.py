@@ -98,6 +98,17 @@ def test_what_was_never_registered_is_named_with_its_layer(name, suffix, tmp_pat
   assert "\n" not in text and len(text) < 200, text
 
 
+def test_an_operator_that_keras_reads_from_the_other_kind_of_file_alone(tmp_path):
+  inputs = keras.Input((8, 8, 3))
+  x = keras.ops.mean(layers.Conv2D(4, 3)(inputs), axis=(1, 2))
+  model = keras.Model(inputs, layers.Dense(3)(x))
+  model.save(tmp_path / "model.h5")
+  with pytest.raises(reading.ReadError, match="operator Mean, which .* save .* as a .keras file"):
+    reading.load_model(tmp_path / "model.h5")
+  model.save(tmp_path / "model.keras")
+  assert reading.read_network(reading.load_model(tmp_path / "model.keras"))
+
+
 def test_a_loss_of_ones_own_does_no_harm(tmp_path):
   model = small()
   model.compile(loss=steep)

@@ -14,11 +14,10 @@ from nadv2_tf import reading, tasks
 from nadv2_tf.options.network import is_given
 from nadv2_tf.pipeline.run_folder import lineage
 from nadv2_tf.pipeline.run_folder.folder import GIVEN
-from nadv2_tf.pipeline.stages.given import form, source
+from nadv2_tf.pipeline.stages.given import comparison, form, source
 from nadv2_tf.reading import ReadNetwork
 from nadv2_tf.spec import space_of
 from nadv2_tf.spec.files import write_atomically
-from nadv2_tf.tasks import images as pictures
 from nadv2_tf.training.digests import weights_checksum
 
 if TYPE_CHECKING:
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
 
 #: n of the width grid, as of the paper's latency-guided search
 LEVELS = 8
-#: the user's images on which model and spec must agree
-IMAGES = 16
 #: of the file beside its spec in a run's folder
 WEIGHTS = "network.weights.npz"
 
@@ -141,7 +138,7 @@ class Unfitted:
     options, flag = self.options, source.flag_of(self.options)
     _check_channels(flag, self.read.spec, task, datasets)
     input_range, why = source.input_range_of(self.model, self.read, options)
-    gap = reading.check_same(self.model, self.read, self._images(datasets, input_range))
+    gap = comparison.gap(self.model, self.read, datasets, input_range)
     low, high = input_range
     lines = [
       f"network: {flag} has {len(self.read.spec.blocks)} blocks and "
@@ -155,6 +152,9 @@ class Unfitted:
       # Zeros of one size are SAME padding and of another are not: it is read at the size it is for.
       is_own_size = self.read.spec.input_shape[:2] == (size, size)
       read = self.read if is_own_size else source.read(self.model, options, size)
+      if not is_own_size:
+        told = comparison.at_another_size(self.model, read, datasets, input_range)
+        lines.insert(1, f"network: {told}")
       found, is_new = self._with_classes(read, task, datasets, lines)
       found = reading.with_bypass(reading.with_input_range(found, low, high), options.bypass)
       task.check_outputs(tasks.output_shape(found.spec), datasets)
@@ -187,15 +187,6 @@ class Unfitted:
       "replaced, and the new one trained alone first (--head_epochs)"
     )
     return reading.with_classes(read, wanted), True
-
-  def _images(self, datasets: Datasets, input_range: tuple[float, float]) -> np.ndarray:
-    """Images of the user's at the model's own size and range."""
-    images = datasets.train.take(slice(IMAGES)).images
-    height, width = self.read.spec.input_shape[:2]
-    if images.shape[1:3] != (height, width):
-      images = pictures.resize(images, max(height, width))[:, :height, :width]
-    low, high = input_range
-    return (low + images.astype(np.float64) / 255.0 * (high - low)).astype(np.float32)
 
 
 def look(folder: RunFolder, options: NetworkOptions) -> GivenNetwork | Unfitted | None:
