@@ -30,6 +30,8 @@ if TYPE_CHECKING:
   from nadv2_tf.spec import SearchSpace
 
 FLAGS = flags.FLAGS
+#: Keras files, and what is told of a SavedModel's own where it is read
+KERAS_FILES = (".keras", ".h5", ".hdf5", ".pb")
 #: options that say how a Keras model is read
 KERAS_OPTIONS = ("image_size", "input_range", "bypass", "fixed_blocks")
 
@@ -71,8 +73,10 @@ def load_network(name: str) -> NetworkSpec:
 
 
 def is_keras(name: str) -> bool:
-  """Whether a network is a Keras model rather than a spec."""
-  return name.startswith(KERAS) or name.endswith((".keras", ".h5"))
+  """Whether a network is a Keras model rather than a spec; a folder may be a SavedModel."""
+  if name.startswith(KERAS) or name.endswith(KERAS_FILES):
+    return True
+  return name not in backbones.network_names() and pathlib.Path(name).is_dir()
 
 
 def read_keras(name: str) -> tuple[NetworkSpec, list[str]]:

@@ -6,7 +6,7 @@ import re
 import pytest
 from other_networks import PLAIN, RESNET, UNIVERSAL
 
-from nadv2_tf.programs.count import describe, table
+from nadv2_tf.programs.count import describe, is_keras, table
 from nadv2_tf.spec import NetworkSpec
 from nadv2_tf.spec.blocks import Conv, InvertedResidual
 
@@ -51,3 +51,20 @@ def test_a_pipeline_on_an_fpga(run_command):
 def test_an_fpga_that_nobody_knows_is_one_line(run_command, check_one_line):
   status, _, stderr = run_command("count", "--network=mobilenet_v3_demo", "--fpga=zu9")
   check_one_line(status, stderr, "one of zu3eg or a .json file, got 'zu9'")
+
+
+def test_a_saved_model_is_told_the_way_out(run_command, check_one_line, tmp_path):
+  (tmp_path / "saved_model.pb").write_bytes(b"")
+  for name in (tmp_path, tmp_path / "saved_model.pb"):
+    status, _, stderr = run_command("count", f"--network={name}")
+    check_one_line(status, stderr, "is a SavedModel, whose layers cannot be read; load it with")
+  broken = tmp_path / "model.hdf5"
+  broken.write_bytes(b"x")
+  status, _, stderr = run_command("count", f"--network={broken}")
+  check_one_line(status, stderr, "model.hdf5 cannot be read as a Keras model")
+
+
+def test_a_folder_of_a_networks_name_hides_it_not(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / "mobilenet_v3_demo").mkdir()
+  assert not is_keras("mobilenet_v3_demo")
