@@ -175,6 +175,15 @@ def test_refused_in_one_line(name):
   assert "\n" not in text and text.endswith(".") and not text.endswith("..")
 
 
+def test_a_saved_model_within_a_model(tmp_path):
+  chain().export(tmp_path / "saved", verbose=False)
+  saved = layers.TFSMLayer(tmp_path / "saved", call_endpoint="serve", name="old")
+  inputs = keras.Input((16, 16, 3))
+  model = keras.Model(inputs, saved(inputs))
+  with pytest.raises(reading.ReadError, match="'old' has no place: a SavedModel has no layers"):
+    reading.read_network(model)
+
+
 def test_no_model_at_all():
   with pytest.raises(reading.ReadError, match="dict is not a model of Keras 3"):
     reading.read_network({})
