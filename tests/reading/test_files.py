@@ -146,6 +146,10 @@ def test_saved_model(tmp_path):
   [
     ({"module": "tf_keras.src.layers"}, "saved by tf_keras; load it there and save it as a .h5"),
     ({"module": "os", "class_name": "system"}, "is a system, which is not of Keras"),
+    (  # as Keras writes a class of a program
+      {"module": None, "class_name": "Own", "registered_name": "Own"},
+      "'conv2d.*' is a Own, which is not of Keras",
+    ),
   ],
 )
 def test_a_file_of_something_else(changes, message, tmp_path):
