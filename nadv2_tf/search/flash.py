@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from nadv2_tf.option import check_options, option
 from nadv2_tf.search.choices import choices, width_levels
-from nadv2_tf.search.hierarchy import improved, lowest
+from nadv2_tf.search.hierarchy import improved_within, lowest
 from nadv2_tf.search.nn_degree import nn_degree
 from nadv2_tf.search.predictors import AccuracyPredictor, ResourceModel, leave_one_out
 from nadv2_tf.search.problem import Asked, Candidate, Problem, Round, most_accurate
@@ -31,13 +31,17 @@ if TYPE_CHECKING:
 
   #: function network -> resource
   Measure: TypeAlias = Callable[[NetworkSpec], float]
+  #: function picks -> the largest of all resources, as a share of what is allowed
+  Cost: TypeAlias = Callable[[Picks], float]
 
-#: what a resource that is twice as large as allowed counts, in accuracy
+#: what a resource that is twice as large as allowed counts, in accuracy, while SHGO looks
 PENALTY = 10.0
 #: of a degree twice as large: where the predictor says the same of all, more is still better
 TIE = 1e-6
-#: how often the model's word for a resource is corrected before the smallest network is taken
+#: how often, at most, the models' word for a resource is held against the meters'
 CORRECTIONS = 10
+#: to what share of the target it is known at last how much the models may be given
+CLOSE = 0.01
 
 
 @OPTIMIZERS.register("flash")
@@ -128,11 +132,11 @@ class Predicted:
   """
 
   def __init__(self, problem: Problem, settings: Flash, samples: Sequence[Candidate]) -> None:
-    self._problem = problem
+    self._problem, self._settings = problem, settings
     self._stages = Stages(problem.space, choices(problem.space, settings.width_levels))
     self._network = functools.cache(self._stages.network)
     self._degree = functools.cache(lambda picks: settings.degree(self._network(picks)))
-    specs = [sample.spec for sample in samples]
+    self._samples = specs = [sample.spec for sample in samples]
     degrees, accuracies = list(map(settings.degree, specs)), [one.accuracy for one in samples]
     self._unit = max(degrees)
     self._accuracy = AccuracyPredictor.fitted(degrees, accuracies)
@@ -143,33 +147,53 @@ class Predicted:
       self.notes["leave_one_out_error_of_accuracy"] = leave_one_out(degrees, accuracies)
 
   def best(self, target: float) -> NetworkSpec:
-    """The network that is predicted best within `target` and all limits."""
-    measures: list[Measure] = [meter.measure for meter in self._meters]
-    costs: list[Measure] = list(self._models)
-    value = functools.partial(self._value, costs=costs, target=target)
-    picks = lowest(self._stages, value)
-    if all(meter.is_exact for meter in self._meters):
-      costs = measures
-    share = 1.0
+    """The network that is predicted best within `target` and all limits.
+
+    Where asking the meters costs nothing they decide what is within. Elsewhere the models do, and
+    are held to less than the target until what they give is within it, then to more again, until
+    that is known to a hundredth; if nothing is, it is the best predicted of the samples within.
+    """
+    models: Cost = functools.cache(functools.partial(self._cost, self._models, target))
+    meters = [meter.measure for meter in self._meters]
+    measured: Cost = functools.cache(functools.partial(self._cost, meters, target))
+    start = lowest(self._stages, lambda one: self._value(one) + PENALTY * _above(models, 1.0, one))
+    costs = measured if all(meter.is_exact for meter in self._meters) else models
+    met: list[NetworkSpec] = []
+    share, fits, exceeds = 1.0, 0.0, 1.0
     for _ in range(CORRECTIONS):
-      value = functools.partial(self._value, costs=costs, target=target, share=share)
-      picks = improved(self._stages, picks, value)
-      spec = self._network(picks)
-      if self._problem.is_met_by(spec, target):
-        return spec
-      share *= self._cost(picks, costs, target) / self._cost(picks, measures, target)
-    return self._problem.space.smallest()
+      excess = functools.partial(_above, costs, share)
+      picks = improved_within(self._stages, start, self._value, excess)
+      if self._problem.is_met_by(self._network(picks), target):
+        met.append(self._network(picks))
+        fits = share
+      else:
+        exceeds = share
+        share *= min(costs(picks) / measured(picks), 1 - CLOSE)
+      if exceeds - fits < CLOSE:
+        break
+      if met:
+        share = (fits + exceeds) / 2
+    if not met:
+      met = [spec for spec in self._samples if self._problem.is_met_by(spec, target)]
+    return min(met, key=self._value_of, default=self._problem.space.smallest())
 
-  def _value(
-    self, picks: Picks, costs: Sequence[Measure], target: float, share: float = 1
-  ) -> float:
-    """What is to be low: minus the accuracy, and a penalty above `share` of target and limits."""
-    above = max(self._cost(picks, costs, target) / share - 1, 0.0)
-    degree = self._degree(picks)
-    return PENALTY * above - self._accuracy(degree) - TIE * degree / self._unit
+  def _value(self, picks: Picks) -> float:
+    """What is to be low: minus the accuracy."""
+    return self._of_degree(self._degree(picks))
 
-  def _cost(self, picks: Picks, costs: Sequence[Measure], target: float) -> float:
+  def _value_of(self, spec: NetworkSpec) -> float:
+    return self._of_degree(self._settings.degree(spec))
+
+  def _of_degree(self, degree: float) -> float:
+    return -self._accuracy(degree) - TIE * degree / self._unit
+
+  def _cost(self, costs: Sequence[Measure], target: float, picks: Picks) -> float:
     """The largest of all resources, as shares of target and limits."""
     limits = (target, *(limit for _, limit in self._problem.limits))
     spec = self._network(picks)
     return max(cost(spec) / limit for cost, limit in zip(costs, limits, strict=True))
+
+
+def _above(cost: Cost, share: float, picks: Picks) -> float:
+  """By how much a cost is above `share`, both as shares of what is allowed."""
+  return max(cost(picks) - share, 0.0)

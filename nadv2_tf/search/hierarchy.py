@@ -11,7 +11,7 @@ import contextlib
 import functools
 import logging
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nadv2_tf.search.stages import SHAPES
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 #: points of a cube that SHGO begins with
 POINTS = 64
+#: what an excess of 1 costs, one after the other: with small ones blocks grow that a single move
+#: within the bound never would, with large ones all comes back near it
+WEIGHTS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
 
 def lowest(stages: Stages, value: Callable[[Picks], float]) -> Picks:
@@ -75,8 +78,14 @@ def _without_log() -> Iterator[None]:
     logging.disable(before)
 
 
-def improved(stages: Stages, picks: Picks, value: Callable[[Picks], float]) -> Picks:
-  """`picks` with one block after the other at its best option, until none gets lower."""
+def improved(stages: Stages, picks: Picks, value: Callable[[Picks], Any]) -> Picks:
+  """`picks` with one block after the other at its best option, until none gets lower.
+
+  Args:
+    stages: a `Stages`.
+    picks: where to begin.
+    value: a function of picks; what it gives is compared by `<` alone.
+  """
   while True:
     before = picks
     for number, block in enumerate(stages.blocks):
@@ -85,3 +94,29 @@ def improved(stages: Stages, picks: Picks, value: Callable[[Picks], float]) -> P
       picks = min([picks, *changed], key=value)
     if picks == before:
       return picks
+
+
+def improved_within(
+  stages: Stages,
+  picks: Picks,
+  value: Callable[[Picks], float],
+  excess: Callable[[Picks], float],
+) -> Picks:
+  """`picks` improved where `excess` is 0: with a penalty that rises, at last with none above it.
+
+  Where a smaller option of a block always lowers the excess and the smallest network has none, what
+  is found has none, however much of `value` an excess would bring.
+
+  Args:
+    stages: a `Stages`.
+    picks: where to begin; may have an excess.
+    value: to be low; of the size of 1, see `WEIGHTS`.
+    excess: of a bound, as a share of it; 0 within.
+  """
+
+  def penalised(weight: float, picks: Picks) -> float:
+    return value(picks) + weight * excess(picks)
+
+  for weight in WEIGHTS:
+    picks = improved(stages, picks, functools.partial(penalised, weight))
+  return improved(stages, picks, lambda picks: (excess(picks), value(picks)))

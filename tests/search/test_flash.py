@@ -1,5 +1,6 @@
 """FLASH: predictors with their errors, the hierarchy of stages, and what comes of it."""
 
+import itertools
 import json
 import logging
 import math
@@ -11,10 +12,10 @@ from toy import SPACE
 
 from nadv2_tf import backbones
 from nadv2_tf.resources import COUNTS, MacsMeter, ParametersMeter
-from nadv2_tf.search import Problem, minimize
+from nadv2_tf.search import Candidate, Problem, minimize
 from nadv2_tf.search.choices import choices
-from nadv2_tf.search.flash import Flash
-from nadv2_tf.search.hierarchy import improved, lowest
+from nadv2_tf.search.flash import Flash, Predicted
+from nadv2_tf.search.hierarchy import improved, improved_within, lowest
 from nadv2_tf.search.nn_degree import nn_degree
 from nadv2_tf.search.predictors import AccuracyPredictor, ResourceModel, leave_one_out
 from nadv2_tf.search.stages import MOST_DIMENSIONS, Stages
@@ -182,3 +183,100 @@ def test_it_stays_below_a_limit_that_its_model_does_not_know_well():
   )
   result = minimize(problem, Flash(flash_samples=8), Evaluator())
   assert meter.measure(result.spec) <= limit and result.resource <= problem.target
+
+
+def _of_degree(spec):
+  """Accuracy for which the toy space has much to gain above a target."""
+  return min(1.0, 0.8 * nn_degree(spec) / nn_degree(SPACE.largest()))
+
+
+def _predicted(target, seed, meter=MACS):
+  """(what ten samples tell of all other networks, the settings)."""
+  problem = Problem(SPACE, SPACE.largest(), meter, target)
+  settings = Flash(flash_samples=10, width_levels=2 + seed % 3)
+  asked = next(settings.search(problem, random.Random(seed)))
+  samples = [Candidate(spec, _of_degree(spec), meter.measure(spec)) for spec in asked]
+  return Predicted(problem, settings, samples), settings
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_predicted_is_next_to_the_best_of_all_networks_within_a_random_target(seed):
+  target = random.Random(seed).uniform(
+    1.02 * MACS.measure(SPACE.smallest()), MACS.measure(SPACE.largest())
+  )
+  predicted, settings = _predicted(target, seed)
+  found = predicted.best(target)
+  assert MACS.measure(found) <= target
+  stages = Stages(SPACE, choices(SPACE, settings.width_levels))
+  every = itertools.product(*(range(len(block.choices)) for block in stages.blocks))
+  within = [spec for spec in map(stages.network, every) if MACS.measure(spec) <= target]
+  # Of 60 such searches the worst was 2.3 % of the largest network's degree below the best.
+  best = max(map(nn_degree, within))
+  assert nn_degree(found) >= best - 0.03 * nn_degree(SPACE.largest())
+
+
+# Where more accuracy than an excess of the target costs was to be had above it, nothing was found.
+@pytest.mark.parametrize("target", [6671, 7735])
+def test_a_target_that_the_best_prediction_is_just_above_is_used(target):
+  class OfDegree:
+    def accuracy(self, specs):
+      return list(map(_of_degree, specs))
+
+  problem = Problem(SPACE, SPACE.largest(), MACS, target)
+  result = minimize(problem, Flash(flash_samples=10), OfDegree())
+  assert 0.9 * target < result.resource <= target and result.accuracy > 0.75
+
+
+class Rough:
+  """Steps of a stopwatch that no sum over layers gives; remembers what it was asked."""
+
+  unit, is_exact = "mJ", False
+
+  def __init__(self):
+    self.asked = []
+
+  def measure(self, spec):
+    self.asked.append(spec)
+    return 20.0 * (ParametersMeter().measure(spec) // 100 + 1) ** 1.5
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_a_model_tells_wrongly_is_held_to_less_until_the_target_is_met(seed):
+  meter = Rough()
+  low, high = map(meter.measure, (SPACE.smallest(), SPACE.largest()))
+  target = random.Random(seed).uniform(1.02 * low, high)
+  predicted, _ = _predicted(target, seed, meter)
+  meter.asked.clear()
+  found = predicted.best(target)
+  assert meter.measure(found) <= target
+  assert len(set(map(SPACE.encode, meter.asked))) <= 11  # a correction measures one network
+
+
+def test_where_the_models_never_meet_a_target_the_best_sample_within_is_taken():
+  class Secret:
+    """Within the target are the smallest network and what was sampled."""
+
+    unit, is_exact = "mJ", False
+
+    def measure(self, spec):
+      return MACS.measure(spec) if spec in allowed else 1e9
+
+  problem = Problem(SPACE, SPACE.largest(), Secret(), 5000.0)
+  specs = [SPACE.sample(random.Random(seed)) for seed in range(40)]
+  allowed = [SPACE.smallest(), *(spec for spec in specs if 4000 < MACS.measure(spec) < 5000)]
+  samples = [Candidate(spec, _of_degree(spec), Secret().measure(spec)) for spec in specs]
+  predicted = Predicted(problem, Flash(width_levels=1), samples)
+  assert len(allowed) > 2 and predicted.best(5000.0) == max(allowed, key=nn_degree)
+
+
+def test_a_bound_is_kept_however_much_is_to_be_had_above_it():
+  stages = Stages(SPACE, choices(SPACE, 2))
+
+  def value(picks):
+    return -1000.0 * sum(picks)
+
+  def excess(picks):
+    return max(sum(picks) - 4.0, 0.0)
+
+  full = tuple(len(block.choices) - 1 for block in stages.blocks)
+  assert sum(improved_within(stages, full, value, excess)) == 4
