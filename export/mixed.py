@@ -23,12 +23,15 @@ from nadv2_tf.search.bits_program import BlockCosts, best_bits
 from nadv2_tf.spec.sums import total
 
 if TYPE_CHECKING:
-  from collections.abc import Mapping, Sequence
+  from collections.abc import Sequence
 
   from nadv2_tf.export.block_losses import BlockLosses
   from nadv2_tf.export.mixed_files import MixedFiles
   from nadv2_tf.options import ExportOptions
   from nadv2_tf.spec import NetworkSpec
+
+#: files that are tried one after the other, the best first, before the program is solved for less
+MOST_FILES = 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,9 +75,9 @@ def choose(
 ) -> MixedFile:
   """The blocks that lose least together within `max_size` and `max_latency`.
 
-  Weights are exact in the program. What else is in a file, such as conversions between float and
-  int8 blocks, is known once it is there: if it is larger than it may be, the program is solved
-  again with as much less for weights.
+  What weights take is exact in the program; what else is in a file (`Sizes`) is a bound, until the
+  file is there. A choice whose file is too large is no answer, and the next best is tried: so the
+  first that fits is the best that does. After `MOST_FILES` the program is solved for as much less.
 
   Args:
     files: `MixedFiles`.
@@ -86,24 +89,23 @@ def choose(
     ValueError: naming the least that there is, if a limit cannot be met.
   """
   free = tuple(block for block in files.blocks if str(block) in losses.alone)
-  resources = {}
-  if milliseconds:
-    resources["max_latency"] = _milliseconds(free, options.max_latency, *milliseconds)
-  if options.max_size:
-    resources["max_size"] = _bytes(files, free, options.max_size)
-  most = resources["max_size"].most if options.max_size else None
-  rows = dict(resources)
+  latency = _milliseconds(free, options.max_latency, *milliseconds) if milliseconds else None
+  sizes = Sizes(files, free, options.max_size) if options.max_size else None
+  refused: list[tuple[bool, ...]] = []
   while True:
-    picks = best_bits([losses.added(block) for block in free], list(rows.values()))
+    rows = [row for row in (latency, sizes and sizes.row) if row]
+    picks = best_bits([losses.added(block) for block in free], rows, refused)
+    if picks is None and refused and sizes and sizes.all_int8_fits:
+      picks = (True,) * len(free)  # the bound was raised for too much
+      picks = picks if not latency or latency.of(picks) <= latency.most else None
     if picks is None:
-      raise ValueError(_unreachable(files, free, resources))
+      raise ValueError(_unreachable(latency, sizes))
     int8 = frozenset(itertools.compress(free, picks))
     content = files.content(int8)
-    if most is None or files.size(content) <= most:
+    if sizes is None or sizes.fits(content):
       break
-    row = rows["max_size"]
-    graph = files.size(content) - row.of(picks) + row.constant
-    rows["max_size"] = dataclasses.replace(row, constant=max(graph, row.constant + 1))
+    refused.append(picks)
+    sizes.learn(picks, content, is_bound=len(refused) < MOST_FILES)
   record: dict[str, Any] = {
     "int8_blocks": sorted(int8),
     "float_blocks": sorted(set(files.blocks) - int8),
@@ -113,21 +115,88 @@ def choose(
     "predicted_loss": losses.in_float + total(map(losses.added, int8)),
     "conversions": blocks.conversions(content),
   }
-  if milliseconds:
-    row = resources["max_latency"]
-    record["predicted_ms"], record["most_ms"] = row.of(picks), row.most
+  if latency:
+    record["predicted_ms"], record["most_ms"] = latency.of(picks), latency.most
   return MixedFile(content, int8, record)
 
 
-def _bytes(files: MixedFiles, free: Sequence[int], text: str) -> BlockCosts:
-  in_float, in_int8 = files.weights(files.in_float), files.weights(files.content(free))
-  size = files.size(files.in_float)
-  return BlockCosts(
-    tuple(float(in_float[block]) for block in free),
-    tuple(float(in_int8[block]) for block in free),
-    most=number_of("--max_size", LIMITS_OF_MIXED["max_size"], text, size),
-    constant=float(size - sum(in_float[block] for block in free)),
-  )
+class Sizes:
+  """How large the files of a network are, from below: what a choice cannot be smaller than.
+
+  Beside its weights a file has a graph. That of the float file is in all; each int8 block adds to
+  it, and each conversion between float and int8, of which a block alone in int8 has two. What a
+  conversion adds is taken to be half of what the block adds whose file grows least, and what
+  blocks add is the rest. A file that is smaller all the same lowers the bound; one that is never
+  made may be missed.
+
+  Args:
+    files: `MixedFiles`.
+    free: the blocks that can be int8.
+    most: `max_size`.
+
+  Attributes:
+    row: for the program.
+  """
+
+  def __init__(self, files: MixedFiles, free: Sequence[int], most: str) -> None:
+    self._files, self._free = files, free
+    self._all_int8 = files.content(free)
+    self._in_float = files.weights(files.in_float)
+    self._in_int8 = files.weights(self._all_int8)
+    size = files.size(files.in_float)
+    self._is_known = False
+    self.row = BlockCosts(
+      tuple(float(self._in_float[block]) for block in free),
+      tuple(float(self._in_int8[block]) for block in free),
+      most=number_of("--max_size", LIMITS_OF_MIXED["max_size"], most, size),
+      constant=float(size - sum(self._in_float[block] for block in free)),
+      edges=_edges(files.blocks, free),
+    )
+
+  @property
+  def smallest(self) -> int:
+    """Bytes of the file of which all blocks are int8 that can be."""
+    return self._files.size(self._all_int8)
+
+  @property
+  def all_int8_fits(self) -> bool:
+    return self.smallest <= self.row.most
+
+  def fits(self, content: bytes) -> bool:
+    return self._files.size(content) <= self.row.most
+
+  def learn(self, picks: Sequence[bool], content: bytes, is_bound: bool) -> None:
+    """Takes in that the file of a choice is too large; without `is_bound` all have as much more."""
+    if not self._is_known:
+      self._is_known = True
+      self._measure_blocks()
+      self._lower([True] * len(self._free), self.smallest)
+    size = self._files.size(content)
+    self._lower(picks, size)
+    if not is_bound:
+      more = max(size - self.row.of(picks), 1.0)
+      self.row = dataclasses.replace(self.row, constant=self.row.constant + more)
+
+  def _measure_blocks(self) -> None:
+    """Sets what each block adds, and a conversion."""
+    row, added = self.row, []
+    for at, block in enumerate(self._free):
+      alone = [number == at for number in range(len(self._free))]
+      added.append(self._files.size(self._files.content({block})) - row.of(alone))
+    change = max(min(added, default=0.0) / 2, 0.0)
+    in_int8 = tuple(cost + more - 2 * change for cost, more in zip(row.in_int8, added, strict=True))
+    self.row = dataclasses.replace(row, in_int8=in_int8, change=change)
+
+  def _lower(self, picks: Sequence[bool], size: int) -> None:
+    below = max(self.row.of(picks) - size, 0.0)
+    self.row = dataclasses.replace(self.row, constant=self.row.constant - below)
+
+
+def _edges(blocks: Sequence[int], free: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+  """The edges of `BlockCosts` along the network, whose input and output are float."""
+  places = [None, *(free.index(block) if block in free else None for block in blocks), None]
+  pairs = (tuple(at for at in pair if at is not None) for pair in itertools.pairwise(places))
+  return tuple(pair for pair in pairs if pair)
 
 
 def _milliseconds(
@@ -141,20 +210,16 @@ def _milliseconds(
   )
 
 
-def _unreachable(
-  files: MixedFiles, free: Sequence[int], resources: Mapping[str, BlockCosts]
-) -> str:
+def _unreachable(latency: BlockCosts | None, sizes: Sizes | None) -> str:
   """Why no choice meets the limits, in a sentence."""
-  size, milliseconds = (resources.get(name) for name in ("max_size", "max_latency"))
-  if milliseconds and milliseconds.least > milliseconds.most:
+  if latency and latency.least > latency.most:
     return (
-      f"--max_latency of {milliseconds.most:.4g} ms cannot be met: with each block in the quicker "
-      f"precision the tables say {milliseconds.least:.4g} ms."
+      f"--max_latency of {latency.most:.4g} ms cannot be met: with each block in the quicker "
+      f"precision the tables say {latency.least:.4g} ms."
     )
-  assert size is not None  # a latency that can be met is met
-  smallest = files.size(files.content(free))
+  assert sizes is not None  # a latency that can be met is met
   return (
-    f"--max_size of {size.most:,.0f} bytes cannot be met"
-    + (" within --max_latency" if milliseconds else "")
-    + f": with all blocks in int8 that can be the file has {smallest:,} bytes."
+    f"--max_size of {sizes.row.most:,.0f} bytes cannot be met"
+    + (" within --max_latency" if latency else "")
+    + f": with all blocks in int8 that can be the file has {sizes.smallest:,} bytes."
   )

@@ -1,5 +1,6 @@
 """Which blocks are int8, against all choices of them."""
 
+import dataclasses
 import itertools
 import random
 
@@ -39,6 +40,44 @@ def test_it_is_the_best_of_all_choices(seed):
     return
   assert found in within
   assert of(losses, found) == pytest.approx(min(of(losses, picks) for picks in within), abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_with_conversions_it_is_the_best_of_all_choices_that_are_answers(seed):
+  rng = random.Random(seed)
+  losses, (resource, other) = drawn(rng, 7)
+  # A chain of seven between float ends, of which the third takes float as well: a refused block.
+  edges = ((0,), (0, 1), (1,), (2,), (2, 3), (3, 4), (4, 5), (5, 6), (6,))
+  resource = dataclasses.replace(resource, edges=edges, change=rng.uniform(0.2, 3))
+  every = list(itertools.product((False, True), repeat=7))
+  without = rng.sample(every, 20)
+  within = [
+    picks
+    for picks in every
+    if picks not in without and all(one.of(picks) <= one.most for one in (resource, other))
+  ]
+  within.sort(key=lambda picks: of(losses, picks))
+  found = best_bits(losses, [resource, other], without)
+  assert found in within if within else found is None
+  if found:
+    assert of(losses, found) == pytest.approx(of(losses, within[0]), abs=1e-9)
+    without += within[: len(within) // 2]
+    assert best_bits(losses, [resource, other], without) not in without
+
+
+def test_changes_by_hand():
+  # float [0 1] float [2] float: two and two; the block between 1 and 2 stays float.
+  size = BlockCosts((5.0,) * 3, (1.0,) * 3, 9.0, 0.0, ((0,), (0, 1), (1,), (2,), (2,)), 1.5)
+  assert size.changes((True, True, False)) == 2 and size.of((True, True, False)) == 1 + 1 + 5 + 3
+  assert size.changes((True, False, True)) == 4 and size.of((True, False, True)) == 7 + 6
+  # 9 are met with all alone: 3 + 4 x 1.5; without changes two of them would do.
+  assert best_bits([0.1, 0.1, 0.3], [size]) == (True, True, True)
+  assert best_bits([0.1, 0.1, 0.3], [dataclasses.replace(size, change=0.0)]) == (True, True, False)
+
+
+def test_without_blocks_there_is_one_choice():
+  assert best_bits([], [BlockCosts((), (), 5.0, 4.0)]) == ()
+  assert best_bits([], [BlockCosts((), (), 5.0, 6.0)]) is None
 
 
 def test_some_programs_above_have_an_answer_and_some_have_none():
