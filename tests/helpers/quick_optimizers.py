@@ -1,4 +1,7 @@
-"""Every optimizer with settings that search the toy space in no time."""
+"""Every optimizer with settings that search the toy space in no time, some in several forms.
+
+The form stands behind a comma.
+"""
 
 from nadv2_tf.search import (
   Differentiable,
@@ -24,6 +27,9 @@ QUICK = {
   "layernas": LayerNAS(6, 2, 3),
   "integer_program": IntegerProgram(
     "regressed", gain_samples=6, width_levels=2, program_rounds=1, program_solutions=1
+  ),
+  "integer_program, measured": IntegerProgram(
+    width_levels=1, program_rounds=1, program_solutions=2
   ),
   "mcd": MultiLayerCoordinateDescent(6, 3, 0.1, choose_by="accuracy"),
   "netadaptv1": NetAdaptV1(0.1, 0.98),

@@ -1,14 +1,20 @@
 """Differentiable search on a table of trained networks, by a model of it and by slopes."""
 
 import pathlib
+import random
 import statistics
 
 import numpy as np
 import pytest
+from toy import SPACE
 
+from nadv2_tf.regressor import Regressor
+from nadv2_tf.resources.predictor import Encoding, LatencyPredictor
 from nadv2_tf.search import MultiLayerCoordinateDescent, Problem, UnmetNeed, journal, minimize
 from nadv2_tf.search.differentiable import Differentiable
+from nadv2_tf.search.downhill import PredictingMeter, ResourceModels
 from nadv2_tf.search.tabular import TabularBenchmark
+from nadv2_tf.spec import space_of
 
 TABLE = pathlib.Path(__file__).with_name("data") / "nas_bench_macro_cifar10.csv"
 #: fewer of everything than by default, so that it is quick
@@ -124,6 +130,22 @@ def test_which_form_is_taken():
   assert sloping.batches
   # Others have no use for slopes.
   assert minimize(problem, MultiLayerCoordinateDescent(4), sloping).samples_scored > 0
+
+
+def test_a_latency_predictor_is_followed_itself():
+  encoding = Encoding.of(SPACE)
+  assert encoding.size > 1
+  meter = LatencyPredictor(encoding, Regressor([(np.ones((encoding.size, 1)), [0.1])]))
+  assert isinstance(meter, PredictingMeter)
+  # Nothing is learned: with no samples to learn from the model is the predictor all the same.
+  models = ResourceModels(Problem(SPACE, SPACE.largest(), meter, 1.0), 0, random.Random(0))
+  specs = [SPACE.sample(random.Random(seed)) for seed in range(5)]
+  assert models.error(specs) == pytest.approx(0, abs=1e-12)
+  assert models.at(1.0).parts[0][0].regressor is meter.regressor
+  # One of another space is not: its inputs are others.
+  other = LatencyPredictor(Encoding.of(space_of(SPACE.network, 2)), meter.regressor)
+  models = ResourceModels(Problem(SPACE, SPACE.largest(), other, 1.0), 20, random.Random(0))
+  assert models.at(1.0).parts[0][0].regressor is not meter.regressor
 
 
 def test_the_journal_of_another_search_says_nothing_of_descents(tmp_path):
