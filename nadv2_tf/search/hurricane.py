@@ -39,14 +39,19 @@ class Hurricane(Breeding):
   space. Where it is trained anew for each half, the halves are searches of their own: `HalfSearch`.
 
   Attributes:
-    options_per_block: besides the smallest and the largest, which always stay.
+    options_per_block: besides the smallest and the largest, which always stay. A level of the
+      widths has one, so that only below `width_levels` does it leave widths out; by default it
+      leaves out none, and capacity over cost decides kernel sizes alone.
     width_levels: of a block's widths, above the smallest; see `choices`.
   """
 
   trains_samples: ClassVar[bool] = False
   needs: ClassVar[tuple[Need, ...]] = (ADDITIVE,)
   options_per_block: int = option(
-    4, "How many options each block keeps besides its ends, by capacity over cost.", low=1
+    4,
+    "How many options each block keeps besides its ends, by capacity over cost; as many as "
+    "--width_levels keep all widths and choose kernel sizes alone.",
+    low=1,
   )
   width_levels: int = width_levels()
 
@@ -145,6 +150,7 @@ def hardware_friendly(problem: Problem, levels: int, count: int) -> tuple[BlockC
   At each level the kernel size with most capacity for its cost is kept, so that what hardware is
   slow at goes and a narrow block does not lose to a wide one; of the levels then the best `count`.
   The smallest and the largest option stay whatever they give: between them lies every target.
+  With no fewer options than levels, as by default, all levels stay: only kernel sizes are chosen.
 
   Args:
     problem: its meter must be an `AdditiveMeter`.

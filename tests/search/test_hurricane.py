@@ -53,6 +53,15 @@ def test_of_kernels_the_one_that_the_hardware_is_quick_at_stays(slower, kernel):
   ]
 
 
+def test_by_default_kernel_sizes_alone_are_chosen():
+  settings, problem = Hurricane(), _problem(0.5, Hardware(3.0))
+  halves = settings.halves(problem)
+  for kept, block in zip(sum(halves, ()), choices(SPACE, settings.width_levels), strict=True):
+    assert {one.level for one in kept.choices} == {one.level for one in block.choices}
+  fewer = Hurricane(options_per_block=2).halves(problem)
+  assert all(len({one.level for one in block.choices}) < 5 for block in sum(fewer, ()))
+
+
 def test_capacity_for_cost_by_hand():
   # Block 3, 4x4 outputs of 8 inputs: 3x3 depthwise of stride 2 on 8 channels, pointwise to 16.
   _, _, separable, _ = choices(SPACE)
