@@ -36,6 +36,8 @@ COMPUTED = ("conv", "depthwise", "classifier")
 BRAM_BITS = 36 * 1024
 #: what is smaller than this needs no BRAM
 REGISTER_BITS = 1024
+#: two products of so many bits fit into the multiplier of a DSP
+PACKED_BITS = 8
 #: multipliers of an engine side by side, at most, for inputs and for outputs
 MOST_PARALLEL = 64
 
@@ -49,7 +51,11 @@ class Fpga(Record):
     lut: its look-up tables; told, and limits nothing: what an engine takes of them is the tool's.
     clock_mhz: of the accelerator.
     bits: of weights and activations.
-    macs_per_dsp: multiplications that a DSP does in a cycle with so many bits.
+    macs_per_dsp: multiplications that a DSP does in a cycle with so many bits; None stands for two
+      with up to 8 bits and one above, and is replaced by it. A DSP48E2 has one multiplier of 27 x
+      18 bits, into which two products of 8 bits with a common factor can be packed (Xilinx WP486,
+      Deep Learning with INT8 Optimization on Xilinx Devices). What takes several DSPs for a product
+      must be given, as a number below 1.
   """
 
   name: str
@@ -58,9 +64,11 @@ class Fpga(Record):
   lut: int
   clock_mhz: float = 200.0
   bits: int = 8
-  macs_per_dsp: float = 2.0
+  macs_per_dsp: float | None = None
 
   def __post_init__(self) -> None:
+    if self.macs_per_dsp is None:
+      object.__setattr__(self, "macs_per_dsp", 2.0 if self.bits <= PACKED_BITS else 1.0)
     for field in ("dsp", "bram36", "lut", "clock_mhz", "bits", "macs_per_dsp"):
       if not 0 < getattr(self, field) < math.inf:
         raise ValueError(f"{field} of an FPGA must be above 0, got {getattr(self, field)}.")
@@ -131,6 +139,7 @@ def engine(layer: LayerShape, inputs: int, outputs: int, device: Fpga) -> Engine
   channels, rows = layer.in_channels, min(kernel, layer.in_height)
   if layer.kind == "classifier":
     channels, rows = channels * layer.in_height * layer.in_width, 1
+  assert device.macs_per_dsp is not None  # see `Fpga`
   steps = math.ceil(channels / inputs)
   if layer.kind == "depthwise":
     steps = math.ceil(layer.kept / inputs)

@@ -43,6 +43,27 @@ def test_cycles_and_resources_of_a_convolution_by_hand():
   assert engine(conv, 2, 4, Fpga("one", 9, 9, 9, macs_per_dsp=1.0)).dsp == 8
 
 
+# Two products of 8 bits fit into a DSP's multiplier, two of 16 do not; what is given stays.
+@pytest.mark.parametrize(
+  ("settings", "dsp"),
+  [
+    ({}, 4),
+    ({"bits": 4}, 4),
+    ({"bits": 9}, 8),
+    ({"bits": 16}, 8),
+    ({"bits": 16, "macs_per_dsp": 2.0}, 4),
+    ({"bits": 32, "macs_per_dsp": 0.5}, 16),
+  ],
+)
+def test_how_many_multiplications_a_dsp_does_follows_from_the_bits(settings, dsp, tmp_path):
+  device = Fpga("n", 9, 9, 9, **settings)
+  assert engine(LAYERS[0], 2, 4, device).dsp == dsp
+  path = tmp_path / "n.json"
+  path.write_text(json.dumps({"name": "n", "dsp": 9, "bram36": 9, "lut": 9, **settings}))
+  assert load(str(path)) == device
+  assert Fpga.from_json(device.to_json(), "n") == device
+
+
 def test_a_depthwise_layer_has_one_output_for_each_input():
   depthwise = LAYERS[1]
   assert engine(depthwise, 4, 1, ZU3EG) == Engine(4, 1, cycles=2 * 9 * 16, dsp=2, bram36=0)
