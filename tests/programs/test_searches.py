@@ -6,6 +6,9 @@ import shutil
 import pytest
 import short_backbone
 
+from nadv2_tf.regressor import Regressor
+from nadv2_tf.resources.predictor import Encoding, LatencyPredictor
+
 #: {--search_optimizer, and in which form: its smallest settings}; those that other tests of
 #: commands run are not here
 SEARCHES = {
@@ -17,6 +20,9 @@ SEARCHES = {
     *("--refit_samples=2", "--descent_steps=2", "--predictor_samples=20"),
     *("--slopes=super_network", "--descent_images=4"),
   ],
+  "differentiable by a predictor": [
+    *("--refit_samples=2", "--descent_steps=2", "--predictor_samples=2", "--descent_images=4"),
+  ],
   "fp_nas": ["--search_steps=2", "--samples_per_nat=0.01"],
   "hurricane": ["--population=2", "--mutations=1", "--crossovers=1", "--generations=2"],
   "flash": ["--flash_samples=4", "--width_levels=1"],
@@ -25,8 +31,11 @@ SEARCHES = {
 }
 
 
-#: the metric of those that are not searched with MACs
-METRICS = {"fp_nas": ("fpga_ms", "--fpga=zu3eg")}
+#: the metric of those that are not searched with MACs; {} is a predictor's file
+METRICS = {
+  "differentiable by a predictor": ("latency_ms", "--device=predictor:{}"),
+  "fp_nas": ("fpga_ms", "--fpga=zu3eg"),
+}
 
 
 #: those that tell figures of themselves
@@ -52,10 +61,12 @@ def test_a_search_ends_with_a_file(case, run_command, small, output, trained):
     flags = ("--epochs=0", "--full_epochs=0")
     does("train", short_backbone.FLAG, *_embedded(small), *flags, path=trained)
   shutil.copytree(trained, output)
-  metric, *device = METRICS.get(name, ("macs",))
+  metric, *device = METRICS.get(case, ("macs",))
+  predictor = output / "predictor.json"
+  predictor.write_text(_predictor().to_json())
   search = [
     f"--metric={metric}",
-    *device,
+    *(flag.format(predictor) for flag in device),
     "--target=60%",
     f"--search_optimizer={name}",
     *SEARCHES[case],
@@ -91,6 +102,14 @@ def test_a_run_that_trains_for_each_half_ends_with_a_file(run_command, small, ou
   stages = list(json.loads((output / "stages.json").read_text()))
   halves = ["train", "train later half", "search later half", "train earlier half", "search"]
   assert [name for name in stages if name in halves] == halves
+
+
+def _predictor():
+  """Of the short backbone: a root that grows with every width, from a half on."""
+  space = short_backbone.space()
+  encoding = Encoding.of(space)
+  bias = 0.5 - sum(encoding.features(space.smallest()))
+  return LatencyPredictor(encoding, Regressor([([[1.0]] * encoding.size, [bias])]))
 
 
 def _embedded(small):
