@@ -5,13 +5,15 @@
 The table is read from the tests' folder: run it from the root of the repository, or give --table.
 Rank 1 is the most accurate of the networks within the target. Random search and evolution score as
 many networks as MCD did with the same seed, whose settings stand above them. --only=LayerNAS leaves
-all rows out but those whose names begin so.
+all rows out but those whose names begin so. Below a row stand the figures that its optimizer tells
+of itself, such as the entropy of FP-NAS or the errors of FLASH.
 """
 
 from __future__ import annotations
 
 import random
 import statistics
+import time
 from typing import TYPE_CHECKING
 
 from absl import app, flags
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
   from collections.abc import Callable, Iterator, Mapping, Sequence
   from typing import Any
 
+  from nadv2_tf.search import SearchResult
   from nadv2_tf.search.problem import Optimizer
   from nadv2_tf.spec import NetworkSpec
 
@@ -105,6 +108,63 @@ def line(
   )
 
 
+class Watched:
+  """The scores of a table, and how long a search thinks between its first and its second question.
+
+  Attributes:
+    seconds: of every search that had a second one; a search begins with `begin`.
+  """
+
+  def __init__(self, bench: TabularBenchmark) -> None:
+    self._bench = bench
+    self._answered: list[float] = []
+    self.seconds: list[float] = []
+
+  def begin(self) -> Watched:
+    self._answered = []
+    return self
+
+  def accuracy(self, specs: Sequence[NetworkSpec]) -> list[float]:
+    """See `Evaluator`."""
+    if len(self._answered) == 1:
+      self.seconds.append(time.perf_counter() - self._answered[0])
+    accuracies = self._bench.accuracy(specs)
+    self._answered.append(time.perf_counter())
+    return accuracies
+
+
+def told(results: Sequence[SearchResult], target: float, seconds: Sequence[float]) -> Iterator[str]:
+  """What searches, one for each seed, told of themselves; nothing if they told nothing.
+
+  Args:
+    results: of the searches.
+    target: of all.
+    seconds: see `Watched`.
+  """
+  notes = [[one.notes for one in result.iterations if one.notes] for result in results]
+  if not all(notes):
+    return
+  used = [result.resource / target for result in results]
+  met = sum(share <= 1 for share in used)
+  yield (
+    f"    found within the target in {met} of {len(used)} searches, "
+    f"{100 * statistics.mean(used):.0f} % of it used on average"
+  )
+  for name in notes[0][0]:
+    # A last question that draws nothing says 0.
+    values = [[one[name] for one in of_seed if one.get(name)] or [0.0] for of_seed in notes]
+    firsts, lasts = zip(*((each[0], each[-1]) for each in values), strict=True)
+    yield (
+      f"    {name}: first {statistics.median(firsts):.3g}, last {statistics.median(lasts):.3g} "
+      f"(medians; {min(lasts):.3g} to {max(lasts):.3g})"
+    )
+  if seconds:
+    yield (
+      f"    seconds between the first scores and the second question: "
+      f"{statistics.median(seconds):.2f} ({min(seconds):.2f} to {max(seconds):.2f})"
+    )
+
+
 def chosen(optimizers: Mapping[str, Optimizer], only: Sequence[str]) -> dict[str, Optimizer]:
   """Those whose names begin like one of `only`, all if there are none."""
   return {
@@ -127,10 +187,14 @@ def study(
   )
 
   def run(name, optimizers):
-    found = [minimize(problem, one, bench, seed=seed) for seed, one in enumerate(optimizers)]
+    watched = Watched(bench)
+    found = [
+      minimize(problem, one, watched.begin(), seed=seed) for seed, one in enumerate(optimizers)
+    ]
     samples = [result.samples_scored for result in found]
     accuracies: list[Any] = [result.accuracy for result in found]
-    return line(name, accuracies, samples, rank_of, feasible), samples
+    text = line(name, accuracies, samples, rank_of, feasible)
+    return "\n".join([text, *told(found, problem.target, watched.seconds)]), samples
 
   for name, optimizer in chosen(MCD, only).items():
     text, samples = run(name, [optimizer] * seeds)

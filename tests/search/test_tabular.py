@@ -5,7 +5,7 @@ import statistics
 
 import pytest
 
-from nadv2_tf.benchmarks.studies.tabular import flash
+from nadv2_tf.benchmarks.studies.tabular import flash, study, told
 from nadv2_tf.search import (
   OPTIMIZERS,
   Differentiable,
@@ -140,6 +140,21 @@ def test_flash_by_the_networks_of_the_table_finds_one_of_the_best_thirtieth(benc
   ranks, found = _ranks(bench, flash(bench), 0.7, seeds=3)
   assert statistics.median(ranks) <= 0.03
   assert all(result.samples_scored == 26 for result in found)
+
+
+def test_the_study_prints_what_optimizers_tell_of_themselves(bench):
+  _, text = study(bench, 0.7, 2, ["FLASH"])
+  assert "found within the target in 2 of 2 searches" in text
+  assert "leave_one_out_error_of_accuracy: first 0.0" in text
+  assert "seconds between the first scores and the second question: " in text
+  problem = bench.problem(0.7)
+  found = [minimize(problem, FpNas(20, 1.0), bench, seed=seed) for seed in range(2)]
+  _, entropy, drawn = told(found, problem.target, [])
+  ends = [result.iterations[-1].notes["entropy_nats"] for result in found]
+  assert entropy.startswith("    entropy_nats: first 7.2") and f"{max(ends):.3g})" in entropy
+  assert drawn.startswith("    networks_drawn: first 7, last ") and "last 0" not in drawn
+  mcd = minimize(problem, MultiLayerCoordinateDescent(), bench)
+  assert list(told([mcd], problem.target, [])) == []
 
 
 def test_a_table_with_a_missing_network_is_refused(bench):
