@@ -275,7 +275,7 @@ def measured(
 
 
 def _over_rounds(name: str, rounds: Sequence[Sequence[Run]], threads: int) -> float | None:
-  """Milliseconds: the median over the rounds, as a timing is over its repeats."""
+  """Milliseconds: the median over the rounds."""
   values = [ESTIMATORS[name](runs, threads) for runs in rounds]
   known = [1e3 * value for value in values if value is not None]
   return statistics.median(known) if 2 * len(known) > len(values) else None

@@ -23,6 +23,24 @@ if TYPE_CHECKING:
 REFERENCE = pathlib.Path(__file__).with_name("reference.tflite")
 #: seconds of waiting for a machine whose speed drifted, times the number of the attempt
 DRIFT_WAIT = 2.0
+#: the statistic of repeats of which runs that had to wait were left out, see `undisturbed`
+UNDISTURBED = "undisturbed"
+
+
+def level_of(repeats: Sequence[Repeat]) -> float:
+  """Milliseconds that repeats of one file tell together.
+
+  Of undisturbed ones it is the smallest: what is left in them, such as a neighbour on the same
+  core of the machine below a virtual one, changes from one moment to the next, and only slows. Of
+  others, which a phone's tool prints, it is the median.
+  """
+  values = undisturbed_values(repeats)
+  return min(values) if values else statistics.median(repeat.value_ms for repeat in repeats)
+
+
+def undisturbed_values(repeats: Sequence[Repeat]) -> list[float]:
+  """Milliseconds of the repeats that are of undisturbed runs."""
+  return [repeat.value_ms for repeat in repeats if repeat.statistic == UNDISTURBED]
 
 
 def without_demands(settings: TimingSettings) -> TimingSettings:
@@ -37,16 +55,13 @@ def without_demands(settings: TimingSettings) -> TimingSettings:
 class Ride:
   """What the reference network took at the begin and at the end of every turn of a batch.
 
-  Between two batches the ratio of their `median_ms` tells how much the machine itself became
-  slower: neighbours of a virtual machine leave no other trace.
+  Between two batches the ratio of their `level_ms`, which is that of `level_of`, tells how much the
+  machine itself became slower: neighbours of a virtual machine leave no other trace.
   """
 
   begins_ms: tuple[float, ...]
   ends_ms: tuple[float, ...]
-
-  @property
-  def median_ms(self) -> float:
-    return statistics.median((*self.begins_ms, *self.ends_ms))
+  level_ms: float
 
   @property
   def drift(self) -> float:

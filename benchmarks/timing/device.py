@@ -12,7 +12,14 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 from nadv2_tf import stopwatch
-from nadv2_tf.benchmarks.timing.batch import DRIFT_WAIT, REFERENCE, Ride, Taken
+from nadv2_tf.benchmarks.timing.batch import (
+  DRIFT_WAIT,
+  REFERENCE,
+  Ride,
+  Taken,
+  level_of,
+  undisturbed_values,
+)
 from nadv2_tf.benchmarks.timing.errors import DeviceError, Unsteady
 from nadv2_tf.options import TimingSettings
 
@@ -86,11 +93,13 @@ class Identity:
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-  """One file's timing: the median over its repeats, and how far they lie apart.
+  """One file's timing: what its repeats tell together, and how far they lie apart.
 
-  `latency_ms` is the timing: `statistic` says what it is of the runs, as in `Repeat`. `median_ms`,
-  `p95_ms` and `smallest_ms` of all runs and the share `disturbed` of them stand beside it, None
-  where the tool's build does not print them. `spread` is (largest - smallest) / median of the
+  `latency_ms` is the timing: `statistic` says what it is of the runs, as in `Repeat`; of repeats it
+  is the median, and of undisturbed ones the smallest of all attempts, see `level_of`. All else is
+  of the attempt that lies least apart, `repeats_ms` too. `median_ms`, `p95_ms` and `smallest_ms` of
+  all runs and the share `disturbed` of them stand beside it, None where the tool's build does not
+  print them. `spread` is (largest - smallest) / median of the
   repeats; `steady` whether that is within the `max_spread` asked for and nothing else speaks
   against the timing; `doubt` says what does. `conditions` has those of every repeat, in order.
   `nodes` are those of the file's main graph, `delegate_nodes` those of them that ran on the
@@ -217,7 +226,8 @@ class Device(abc.ABC):
     if self.reference is None or not paths:
       return [Taken(repeats, None) for repeats in self.measure(paths, settings)]
     begins, *measured, ends = self.measure([self.reference, *paths, self.reference], settings)
-    ride = Ride(*(tuple(repeat.value_ms for repeat in each) for each in (begins, ends)))
+    readings = (tuple(repeat.value_ms for repeat in each) for each in (begins, ends))
+    ride = Ride(*readings, level_of([*begins, *ends]))
     notes = tuple(note for repeat in (*begins, *ends) for note in repeat.notes)
     return [Taken(repeats, ride, notes) for repeats in measured]
 
@@ -225,7 +235,13 @@ class Device(abc.ABC):
     """The `Timing` of a file that was taken once or more."""
     best, attempts = min(taken, key=lambda one: one.rank(settings.max_spread)), len(taken)
     repeats, doubt = best.repeats, best.doubt(settings.max_spread)
-    notes = best.notes
+    notes, latency_ms = best.notes, level_of(repeats)
+    undisturbed = [value for one in taken for value in undisturbed_values(one.repeats)]
+    if undisturbed:
+      least = min(undisturbed)
+      if not doubt and latency_ms > (1 + settings.max_spread) * least:
+        doubt = f"another attempt had a repeat {1 - least / latency_ms:.0%} below all of these"
+      latency_ms = least
     if attempts > 1:
       first = taken[0].doubt(settings.max_spread)
       notes.append(f"taken {attempts} times, because at first {first}")
@@ -237,7 +253,7 @@ class Device(abc.ABC):
     placement = repeats[0].placement
     memory = [repeat.memory_kb for repeat in repeats if repeat.memory_kb is not None]
     return Timing(
-      latency_ms=statistics.median(repeat.value_ms for repeat in repeats),
+      latency_ms=latency_ms,
       median_ms=_median_of(repeats, "median_ms"),
       p95_ms=_median_of(repeats, "p95_ms"),
       smallest_ms=_median_of(repeats, "smallest_ms"),
@@ -259,13 +275,18 @@ class Device(abc.ABC):
       partitions=placement.partitions if placement else None,
       memory_kb=max(memory, default=None),
       **dataclasses.asdict(self.identity),
-      reference_ms=best.ride.median_ms if best.ride else None,
+      reference_ms=_reference_ms(best, taken if undisturbed else [best]),
       drift=best.ride.drift if best.ride else None,
       conditions=tuple(repeat.conditions for repeat in repeats),
       notes=tuple(notes),
       time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
       file_sha256=sha256(path),
     )
+
+
+def _reference_ms(best: Taken, taken: Sequence[Taken]) -> float | None:
+  """What the reference took beside the attempts that a latency is of."""
+  return min(one.ride.level_ms for one in taken if one.ride) if best.ride else None
 
 
 def _median_of(repeats: Sequence[Repeat], name: str) -> float | None:

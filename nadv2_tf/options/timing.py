@@ -180,7 +180,12 @@ class TimingSettings(OptionGroup):
   warmup_runs: int = option(10, "Runs before each repeat that do not count, at least.", low=0)
   seconds: float = option(0.2, "Least time of a repeat's counted runs.", low=0)
   warmup_seconds: float = option(0.1, "Least time of the runs that do not count.", low=0)
-  repeats: int = option(3, "Repeats of a file; the median over them is reported.", low=1)
+  repeats: int = option(
+    3,
+    "Repeats of a file; their median is reported, and of undisturbed ones on this machine the "
+    "smallest.",
+    low=1,
+  )
   max_spread: float = max_spread()
   attempts: int = attempts()
   on_unsteady: str = option(

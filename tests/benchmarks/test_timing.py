@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from nadv2_tf.benchmarks.timing.batch import spread_of
+from nadv2_tf.benchmarks.timing.batch import level_of, spread_of
 from nadv2_tf.benchmarks.timing.device import Device, Identity, Repeat
 from nadv2_tf.benchmarks.timing.errors import ModelError, TimingError, Unsteady
 from nadv2_tf.options import TimingSettings
@@ -50,6 +50,38 @@ def test_a_timing_is_the_median_of_its_repeats(files):
   assert (timing.latency_ms, timing.p95_ms, timing.spread) == (2.0, 4.0, 1.5)
   assert timing.repeats_ms == (4.0, 1.0, 2.0) and timing.repeats == 3
   assert timing.steady and timing.notes == ()
+
+
+def quiet(*values):
+  """Repeats of undisturbed runs."""
+  return [Repeat(value, value, 9, "undisturbed") for value in values]
+
+
+def test_of_undisturbed_repeats_the_smallest_counts(files):
+  settings = TimingSettings(max_spread=0.6, attempts=1)
+  (timing,) = Scripted([quiet(1.5, 1.0, 1.5)]).time_files(files[:1], settings)
+  assert (timing.latency_ms, timing.statistic, timing.steady) == (1.0, "undisturbed", True)
+  # What could only be guessed is none of them.
+  guess = Repeat(0.9, 0.9, 9, "CPU time", doubt="only 2 of 9 runs were undisturbed")
+  (timing,) = Scripted([[guess, *quiet(1.5, 1.2)]]).time_files(files[:1], settings)
+  assert timing.latency_ms == 1.2
+
+
+def test_a_steady_attempt_above_another_ones_repeat_is_in_doubt(files):
+  """Slow all the time, as a neighbour makes it: its repeats agree, and are wrong."""
+  settings = TimingSettings(max_spread=0.1, attempts=2)
+  slow, fast = quiet(1.5, 1.5, 1.5), quiet(1.01, 1.0, 1.0)
+  first = quiet(1.0, 1.5, 1.5)
+  (timing,) = Scripted([first], [slow]).time_files(files[:1], settings)
+  assert timing.latency_ms == 1.0 and timing.repeats_ms == (1.5, 1.5, 1.5)
+  assert timing.doubt == "another attempt had a repeat 33% below all of these"
+  (timing,) = Scripted([first], [fast]).time_files(files[:1], settings)
+  assert timing.latency_ms == 1.0 and timing.steady
+
+
+def test_the_level_of_the_reference_is_told_as_that_of_a_file():
+  assert level_of(quiet(1.5, 1.0, 1.5)) == 1.0
+  assert level_of([Repeat(value, value, 9, "median") for value in (1.5, 1.0, 1.5)]) == 1.5
 
 
 def test_a_single_repeat_has_no_spread():
