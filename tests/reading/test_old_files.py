@@ -104,9 +104,10 @@ class Own(layers.Layer):
 REFUSED = {
   "operator": (
     lambda: bent,
-    r"'tf.clip_by_value' is the operator clip_by_value of tf_keras.*activations would be",
+    # tf_keras numbers the layers of a process.
+    r"'tf.clip_by_value\w*' is the operator clip_by_value of tf_keras.*activations would be",
   ),
-  "slice": (lambda: lambda x: x[:, :2], "'tf.__operators__.getitem' is the operator"),
+  "slice": (lambda: lambda x: x[:, :2], r"'tf.__operators__.getitem\w*' is the operator"),
   "layer": (lambda: Own(name="mine"), "'mine' is a Own, which is not of Keras"),
   "model": (
     lambda: tf_keras.Sequential([layers.Conv2D(4, 1), Own(name="mine")]),
