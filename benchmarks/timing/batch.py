@@ -99,7 +99,7 @@ class Taken:
   def doubt(self, max_spread: float) -> str:
     """What speaks against the timing, "" if nothing does.
 
-    One repeat in doubt among others that it agrees with is none: the median leaves it out.
+    One repeat in doubt among others that it agrees with is none.
     """
     allowed = f"more than the {max_spread:.1%} allowed"
     if self.spread > max_spread:
