@@ -12,6 +12,8 @@ import pathlib
 import statistics
 from typing import TYPE_CHECKING
 
+from nadv2_tf.benchmarks.timing import undisturbed
+
 if TYPE_CHECKING:
   from collections.abc import Sequence
 
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 REFERENCE = pathlib.Path(__file__).with_name("reference.tflite")
 #: seconds of waiting for a machine whose speed drifted, times the number of the attempt
 DRIFT_WAIT = 2.0
-#: the statistic of repeats of which runs that had to wait were left out, see `undisturbed`
-UNDISTURBED = "undisturbed"
 
 
 def level_of(repeats: Sequence[Repeat]) -> float:
@@ -40,7 +40,7 @@ def level_of(repeats: Sequence[Repeat]) -> float:
 
 def undisturbed_values(repeats: Sequence[Repeat]) -> list[float]:
   """Milliseconds of the repeats that are of undisturbed runs."""
-  return [repeat.value_ms for repeat in repeats if repeat.statistic == UNDISTURBED]
+  return [repeat.value_ms for repeat in repeats if repeat.statistic == undisturbed.STATISTIC]
 
 
 def without_demands(settings: TimingSettings) -> TimingSettings:

@@ -96,10 +96,10 @@ class Timing:
   """One file's timing: what its repeats tell together, and how far they lie apart.
 
   `latency_ms` is the timing: `statistic` says what it is of the runs, as in `Repeat`; of repeats it
-  is the median, and of undisturbed ones the smallest of all attempts, see `level_of`. All else is
-  of the attempt that lies least apart, `repeats_ms` too. `median_ms`, `p95_ms` and `smallest_ms` of
-  all runs and the share `disturbed` of them stand beside it, None where the tool's build does not
-  print them. `spread` is (largest - smallest) / median of the
+  is the median, and of undisturbed ones the smallest of all attempts, see `level_of`, and so is
+  `smallest_ms`. All else is of the attempt that lies least apart, `repeats_ms` too. `median_ms`,
+  `p95_ms` and `smallest_ms` of all runs and the share `disturbed` of them stand beside it, None
+  where the tool's build does not print them. `spread` is (largest - smallest) / median of the
   repeats; `steady` whether that is within the `max_spread` asked for and nothing else speaks
   against the timing; `doubt` says what does. `conditions` has those of every repeat, in order.
   `nodes` are those of the file's main graph, `delegate_nodes` those of them that ran on the
@@ -236,9 +236,12 @@ class Device(abc.ABC):
     best, attempts = min(taken, key=lambda one: one.rank(settings.max_spread)), len(taken)
     repeats, doubt = best.repeats, best.doubt(settings.max_spread)
     notes, latency_ms = best.notes, level_of(repeats)
+    smallest_ms = _median_of(repeats, "smallest_ms")
     undisturbed = [value for one in taken for value in undisturbed_values(one.repeats)]
     if undisturbed:
       least = min(undisturbed)
+      smallest = [repeat.smallest_ms for one in taken for repeat in one.repeats]
+      smallest_ms = min((one for one in smallest if one is not None), default=None)
       if not doubt and latency_ms > (1 + settings.max_spread) * least:
         doubt = f"another attempt had a repeat {1 - least / latency_ms:.0%} below all of these"
       latency_ms = least
@@ -256,7 +259,7 @@ class Device(abc.ABC):
       latency_ms=latency_ms,
       median_ms=_median_of(repeats, "median_ms"),
       p95_ms=_median_of(repeats, "p95_ms"),
-      smallest_ms=_median_of(repeats, "smallest_ms"),
+      smallest_ms=smallest_ms,
       disturbed=_median_of(repeats, "disturbed"),
       spread=best.spread,
       steady=not doubt,

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
   from collections.abc import Callable, Sequence
 
+#: what a latency is called that only undisturbed runs tell
+STATISTIC = "undisturbed"
 #: (wall seconds, CPU seconds)
 Run: TypeAlias = tuple[float, float]
 
@@ -69,7 +71,7 @@ def summary(
     fewest: undisturbed runs that are enough; all runs must be, if fewer were made.
   """
   walls, quiet = sorted(wall for wall, _ in runs), undisturbed(runs, threads)
-  statistic, value, doubt = "undisturbed", 0.0, ""
+  statistic, value, doubt = STATISTIC, 0.0, ""
   if not missing(runs, threads, fewest):
     value = quantile(quiet, QUANTILE)
     over = statistics.median(quiet) / value - 1

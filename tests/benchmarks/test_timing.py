@@ -53,8 +53,8 @@ def test_a_timing_is_the_median_of_its_repeats(files):
 
 
 def quiet(*values):
-  """Repeats of undisturbed runs."""
-  return [Repeat(value, value, 9, "undisturbed") for value in values]
+  """Repeats of undisturbed runs, each with one that was shorter by a tenth."""
+  return [Repeat(value, value, 9, "undisturbed", smallest_ms=0.9 * value) for value in values]
 
 
 def test_of_undisturbed_repeats_the_smallest_counts(files):
@@ -73,7 +73,8 @@ def test_a_steady_attempt_above_another_ones_repeat_is_in_doubt(files):
   slow, fast = quiet(1.5, 1.5, 1.5), quiet(1.01, 1.0, 1.0)
   first = quiet(1.0, 1.5, 1.5)
   (timing,) = Scripted([first], [slow]).time_files(files[:1], settings)
-  assert timing.latency_ms == 1.0 and timing.repeats_ms == (1.5, 1.5, 1.5)
+  assert (timing.latency_ms, timing.smallest_ms) == (1.0, 0.9)
+  assert timing.repeats_ms == (1.5, 1.5, 1.5)
   assert timing.doubt == "another attempt had a repeat 33% below all of these"
   (timing,) = Scripted([first], [fast]).time_files(files[:1], settings)
   assert timing.latency_ms == 1.0 and timing.steady

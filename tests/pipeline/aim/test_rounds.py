@@ -4,90 +4,16 @@ import dataclasses
 import io
 import json
 import types
-from unittest import mock
 
 import pytest
+from two_convolutions import SPACE, Table, slower_by
 
-from nadv2_tf.pipeline.aim import amounts
 from nadv2_tf.pipeline.aim.correction import scale_near
 from nadv2_tf.pipeline.aim.rounds import Attempt, search_in_rounds
 from nadv2_tf.pipeline.progress import Progress
-from nadv2_tf.pipeline.report.doubts import doubt_lines
-from nadv2_tf.pipeline.report.figures import overview
-from nadv2_tf.pipeline.stages import search as search_stage
-from nadv2_tf.resources.latency_table import LatencyTable
-from nadv2_tf.resources.pieces import Piece
 from nadv2_tf.search import Found, Problem, journal
 from nadv2_tf.search.entries import SampleEntry
-from nadv2_tf.spec import NetworkSpec, space_of
-from nadv2_tf.spec.blocks import Conv, Head
-from nadv2_tf.tasks.classification import Classification
-
-# Two convolutions of 1 to 32 and 0 to 32 filters.
-SPACE = space_of(NetworkSpec("two", (4, 4, 1), (Conv(32, 3, 2), Conv(32, 3), Head(2))), 32)
-
-
-class Table:
-  """Predicts 0.01 ms a filter."""
-
-  unit, is_exact = "ms", True
-
-  def measure(self, spec):
-    return 0.01 * sum(block.filters for block in spec.blocks[:2])
-
-
-class Quality:
-  """The first layer's filters are worth more; notes what it is asked."""
-
-  def __init__(self):
-    self.asked = []
-
-  def accuracy(self, specs):
-    self.asked += map(SPACE.encode, specs)
-    return [(2 * spec.blocks[0].filters + spec.blocks[1].filters) / 97 for spec in specs]
-
-
-def slower_by(share, constant=0.0):
-  """A device on which networks take longer than predicted."""
-
-  def milliseconds(content):
-    return (1 + share) * Table().measure(NetworkSpec.from_json(content.decode())) + constant
-
-  return milliseconds
-
-
-@pytest.fixture
-def quality(monkeypatch):
-  made = Quality()
-  monkeypatch.setattr(
-    "nadv2_tf.training.scoring.shared_weights.SharedWeightsEvaluator",
-    lambda *unused, **unused_too: made,
-  )
-  return made
-
-
-@pytest.fixture
-def start(folder, quality, options):
-  """Function (targets, meter=Table(), **changes) -> the landings and the printed lines."""
-
-  def run(*targets, meter=None, **changes):
-    given = options(**{"tighten": 2, "confirm_every": 2, "initial_reduction": 0.1} | changes)
-    *larger, target = sorted(targets, reverse=True)
-    problem = Problem(SPACE, SPACE.largest(), meter or Table(), target, tuple(larger))
-    search_stage._name_folders(folder, [(one, f"{one:g}") for one in sorted(targets)[::-1]])
-    bench = types.SimpleNamespace(
-      strategy=None,
-      folder=folder,
-      space=SPACE,
-      task=Classification("demo", 4, 1, 0),
-      datasets=mock.MagicMock(),
-      seed=0,
-    )
-    stream = io.StringIO()
-    landings = search_stage.search(bench, None, problem, given, Progress(stream))
-    return landings, stream.getvalue().splitlines()
-
-  return run
+from nadv2_tf.spec import NetworkSpec
 
 
 def scored(folder, number):
@@ -170,27 +96,6 @@ def test_what_the_searchs_steps_leave_is_not_searched_for_again():
   assert "20.0% below; the search's steps leave nothing nearer to it" in stream.getvalue()
 
 
-def test_a_share_is_of_the_largest_network_of_the_same_session(start, folder, plug_in):
-  """The machine is half as fast when it confirms as when it told the range and the table."""
-  largest = Table().measure(SPACE.largest())
-  folder.update_metrics(range={"measured_with": {}, "values": {"largest": largest}})
-  device = plug_in(milliseconds=slower_by(1.0))
-  target = amounts.parse_target("60%", largest)
-  _, lines = start(target, target="60%")
-  (one,) = folder.metrics().rounds
-  assert one.largest == pytest.approx(2 * largest)
-  assert one.measured == pytest.approx(2 * one.predicted)
-  metric = folder.metrics().metric
-  assert metric.share == pytest.approx(0.6) and metric.target == pytest.approx(2 * target)
-  assert metric.measured == one.measured
-  # Measured in turns with the found network, and told.
-  assert device.contents[-1] == SPACE.largest().to_json().encode() and len(device.settings) == 1
-  assert any(line.startswith("  largest: predicted 0.64 ms, measured 1.28 ms") for line in lines)
-  device = plug_in(milliseconds=slower_by(0.5))
-  start(target, target="60%")
-  assert device.contents == [] and folder.metrics().rounds == (one,)
-
-
 def test_the_next_goal_is_corrected_by_the_networks_of_the_path(start, folder, plug_in):
   """Those above 0.45 ms take a third more than predicted, those below a tenth."""
 
@@ -207,62 +112,6 @@ def test_the_next_goal_is_corrected_by_the_networks_of_the_path(start, folder, p
   assert first.scale == pytest.approx(scale_near(first.predicted, pairs))
   assert 1.1 < first.scale < 1.33
   assert second.target == pytest.approx(0.4 / first.scale)
-
-
-def test_a_share_is_first_searched_for_as_of_the_tables_session(start, folder, plug_in):
-  """The largest network took 0.5 ms beside the table and 0.64 when the range was told."""
-  rows = {Piece("conv", 4, 4, 1, kept, 3, 2, activation="relu"): 0.01 * kept for kept in (1, 32)}
-  for inputs in (1, 32):
-    for kept in (1, 32):
-      rows[Piece("conv", 2, 2, inputs, kept, 3, activation="relu")] = 0.01 * kept
-    rows[Piece("pool", 2, 2, inputs, inputs)] = 0.0
-    rows[Piece("conv", 1, 1, inputs, 2, 1, activation="linear")] = 0.0
-  table = LatencyTable(rows, {"largest_ms": "0.5"})
-  assert table.measure(SPACE.largest()) == pytest.approx(0.64)
-  folder.update_metrics(range={"measured_with": {}, "values": {"largest": 0.64}})
-  plug_in(milliseconds=slower_by(0.5 / 0.64 - 1))
-  target = amounts.parse_target("60%", 0.64)
-  (landing,), lines = start(target, meter=table, target="60%", tighten=0)
-  # 60 % of 0.5 ms and not of 0.64.
-  first = json.loads(folder.journal.read_text().splitlines()[0])
-  (one,) = folder.metrics().rounds
-  assert first["target"] == pytest.approx(0.3) and one.target == first["target"]
-  assert 0.25 < table.measure(landing.spec) <= 0.3
-  told = "  target 0.384 ms: beside the table the largest network took 0.5, so 0.3 is searched for"
-  assert told in lines
-
-
-def test_a_share_of_an_unsteady_timing_says_so_to_the_end(start, folder, plug_in):
-  largest = Table().measure(SPACE.largest())
-  folder.update_metrics(range={"measured_with": {}, "values": {"largest": largest}})
-  device = plug_in(milliseconds=slower_by(0.0))
-  measure = device.measure
-
-  def too_busy_for_the_largest(paths, settings):
-    content = SPACE.largest().to_json().encode()
-    return [
-      [
-        dataclasses.replace(one, doubt="it is busy" if path.read_bytes() == content else "")
-        for one in repeats
-      ]
-      for path, repeats in zip(paths, measure(paths, settings), strict=True)
-    ]
-
-  device.measure = too_busy_for_the_largest
-  target = amounts.parse_target("60%", largest)
-  for _ in range(2):  # a command that goes on knows it, and measures nothing
-    start(target, target="60%")
-    (one,) = folder.metrics().rounds
-    assert (one.doubt, one.largest_doubt) == ("", "it is busy")
-    assert doubt_lines(overview(folder)) == [
-      "The device was too busy to time the largest network beside the found one, so the target, a "
-      "share of its latency, is uncertain: it is busy."
-    ]
-    device.measure = None
-  # The finished networks were timed at the end of the run, and the target is a share of that.
-  metric = folder.metrics().metric
-  folder.update_metrics(metric=metric.updated(target=1.1 * metric.target))
-  assert doubt_lines(overview(folder)) == []
 
 
 def test_a_search_that_goes_on_is_resumed(start, folder, plug_in, quality):
