@@ -226,8 +226,11 @@ class Device(abc.ABC):
     if self.reference is None or not paths:
       return [Taken(repeats, None) for repeats in self.measure(paths, settings)]
     begins, *measured, ends = self.measure([self.reference, *paths, self.reference], settings)
-    readings = (tuple(repeat.value_ms for repeat in each) for each in (begins, ends))
-    ride = Ride(*readings, level_of([*begins, *ends]))
+    ride = Ride(
+      begins_ms=tuple(repeat.value_ms for repeat in begins),
+      ends_ms=tuple(repeat.value_ms for repeat in ends),
+      level_ms=level_of([*begins, *ends]),
+    )
     notes = tuple(note for repeat in (*begins, *ends) for note in repeat.notes)
     return [Taken(repeats, ride, notes) for repeats in measured]
 
