@@ -81,9 +81,8 @@ def _timing_lines(metrics: Overview) -> list[str]:
 
 
 def _too_busy(device: str, name: str, doubt: str) -> str:
-  return (
-    f"{device} was too busy to time the {network_title(name)}, whose latency is uncertain: {doubt}."
-  )
+  title = network_title(name).replace("uniformly scaled", "uniformly scaled network")
+  return f"{device} was too busy to time the {title}, whose latency is uncertain: {doubt}."
 
 
 def _reference_lines(metrics: Overview) -> list[str]:

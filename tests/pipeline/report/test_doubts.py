@@ -27,6 +27,11 @@ def test_what_is_not_to_be_trusted_ends_the_table(metrics):
   assert line.startswith("The device was too busy to time the found network")
   metrics["networks"] = {"found": {"timing": {"doubt": ""}}}
   assert doubts.doubt_lines(overview(metrics)) == []
+  metrics["networks"]["target_30pct/uniform"] = {"timing": {"doubt": "it drifted"}}
+  (line,) = doubts.doubt_lines(overview(metrics))
+  assert line.startswith(
+    "The device was too busy to time the uniformly scaled network, target 30%, whose latency"
+  )
 
 
 def test_wrong_numbers_of_a_device_end_the_table(metrics):
