@@ -10,6 +10,8 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 import numpy as np
 import pytest
 
+from nadv2_tf.benchmarks.timing import batch
+
 #: files that take longest, the longest first; a file that is not named here only begins later
 LONG = (
   "models/test_identities.py", "export/test_tflite.py", "training/test_jax.py",
@@ -46,6 +48,12 @@ def two_logical_cpus():
   tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
   cpus = tf.config.list_physical_devices("CPU")
   tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+@pytest.fixture(autouse=True)
+def no_other_test_timed_anything():
+  """How quick a machine was is kept for a process; that of tests is another one in each."""
+  batch.QUICKEST.forget()
 
 
 def randomise(model, seed, shift=0.0):

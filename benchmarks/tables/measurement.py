@@ -271,7 +271,7 @@ class TableMeasurement:
       with stopwatch.part("files"):
         for path, item in zip(paths, items, strict=True):
           path.write_bytes(build(item, **built_as(self._settings[kind])))
-      timings = self._device.time_files(paths, self._settings[kind])
+      timings = self._device.time_files(paths, self._settings[kind], is_scaled=True)
     if kind == "network":
       for spec, timing in zip(items, timings, strict=True):
         told = {(name, *self._space.encode(spec)): getattr(timing, name) for name in PLACEMENT}

@@ -8,6 +8,7 @@ measured beside it holds: every batch begins and ends with one small fixed netwo
 from __future__ import annotations
 
 import dataclasses
+import math
 import pathlib
 import statistics
 from typing import TYPE_CHECKING
@@ -41,6 +42,33 @@ def level_of(repeats: Sequence[Repeat]) -> float:
 def undisturbed_values(repeats: Sequence[Repeat]) -> list[float]:
   """Milliseconds of the repeats that are of undisturbed runs."""
   return [repeat.value_ms for repeat in repeats if repeat.statistic == undisturbed.STATISTIC]
+
+
+class Quickest:
+  """What the reference network took at its quickest, by device and settings.
+
+  A machine may be slower as a whole for minutes, its own programs or its neighbours on the same
+  cores below, and as steady as ever: repeats agree then, and the reference does not drift. That it
+  was quicker at another time is all that tells. Of a phone nothing is kept: it becomes warm, which
+  its record says.
+  """
+
+  def __init__(self) -> None:
+    self._known: dict[tuple[object, ...], float] = {}
+
+  def learn(self, key: tuple[object, ...], milliseconds: float) -> None:
+    self._known[key] = min(milliseconds, self.of(key))
+
+  def of(self, key: tuple[object, ...]) -> float:
+    """Milliseconds; infinite where nothing is known."""
+    return self._known.get(key, math.inf)
+
+  def forget(self) -> None:
+    self._known.clear()
+
+
+#: of this process: the stages of a run open their device anew
+QUICKEST = Quickest()
 
 
 def without_demands(settings: TimingSettings) -> TimingSettings:
@@ -96,25 +124,43 @@ class Taken:
   def drift(self) -> float:
     return self.ride.drift if self.ride else 0.0
 
-  def doubt(self, max_spread: float) -> str:
+  def doubt(self, max_spread: float, quickest_ms: float = math.inf) -> str:
     """What speaks against the timing, "" if nothing does.
 
     One repeat in doubt among others that it agrees with is none.
+
+    Args:
+      max_spread: how far things may lie apart.
+      quickest_ms: what the reference network took at another time, at its quickest.
     """
-    allowed = f"more than the {max_spread:.1%} allowed"
     if self.spread > max_spread:
-      return f"its repeats lie {self.spread:.1%} apart, {allowed}"
-    if self.drift > max_spread:
-      return f"the reference network beside it drifted by {self.drift:.1%}, {allowed}"
+      return f"its repeats lie {self.spread:.1%} apart, more than the {max_spread:.1%} allowed"
+    if doubt := self.doubt_of_machine(max_spread, quickest_ms):
+      return doubt
     doubts = [repeat.doubt for repeat in self.repeats if repeat.doubt]
     return doubts[0] if 2 * len(doubts) > len(self.repeats) else ""
 
-  def rank(self, max_spread: float) -> tuple[bool, float]:
-    """The smaller, the more it is to be trusted.
+  def doubt_of_machine(self, max_spread: float, quickest_ms: float = math.inf) -> str:
+    """What the reference network says against all that was timed beside it; see `doubt`."""
+    if self.drift > max_spread:
+      return (
+        f"the reference network beside it drifted by {self.drift:.1%}, more than the "
+        f"{max_spread:.1%} allowed"
+      )
+    if self.ride and self.ride.level_ms > (1 + max_spread) * quickest_ms:
+      return (
+        f"the reference network beside it took {self.ride.level_ms:.4g} ms, and "
+        f"{quickest_ms:.4g} ms at another time: all was slower by "
+        f"{self.ride.level_ms / quickest_ms - 1:.0%}"
+      )
+    return ""
+
+  def rank(self, max_spread: float, quickest_ms: float = math.inf) -> tuple[bool, float]:
+    """The smaller, the more it is to be trusted; see `doubt`.
 
     What another job spoils only ever lies further apart.
     """
-    return bool(self.doubt(max_spread)), max(self.spread, self.drift)
+    return bool(self.doubt(max_spread, quickest_ms)), max(self.spread, self.drift)
 
 
 def spread_of(values: Sequence[float]) -> float:

@@ -6,6 +6,7 @@ import abc
 import dataclasses
 import datetime
 import hashlib
+import math
 import pathlib
 import statistics
 import time
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from nadv2_tf import stopwatch
 from nadv2_tf.benchmarks.timing.batch import (
   DRIFT_WAIT,
+  QUICKEST,
   REFERENCE,
   Ride,
   Taken,
@@ -190,36 +192,56 @@ class Device(abc.ABC):
     raise DeviceError(f"{self.identity.device} cannot give a file's outputs.")
 
   def time_files(
-    self, paths: Sequence[AnyPath], settings: TimingSettings | None = None
+    self,
+    paths: Sequence[AnyPath],
+    settings: TimingSettings | None = None,
+    is_scaled: bool = False,
   ) -> list[Timing]:
     """Times files, and again those that something disturbed; `Timing`s in their order.
 
-    A batch begins and ends with the reference network. If that drifts, the machine is waited for.
+    A batch begins and ends with the reference network. If that drifts, the machine is waited for,
+    and so it is if the reference was quicker at another time in this process.
 
     Args:
       paths: the files.
       settings: `TimingSettings`.
+      is_scaled: whether the caller brings all to one speed by `reference_ms` itself.
 
     Raises:
       TimingError: if a file cannot be timed, or stays unsteady and `on_unsteady` is "fail".
     """
     with stopwatch.part("timing"):
-      return self._timed(paths, settings or TimingSettings())
+      return self._timed(paths, settings or TimingSettings(), is_scaled)
 
-  def _timed(self, paths, settings):
-    paths = [pathlib.Path(path) for path in paths]
+  def _timed(self, paths, settings, is_scaled):
+    paths, most = [pathlib.Path(path) for path in paths], settings.max_spread
     taken: dict[int, list[Taken]] = {index: [] for index in range(len(paths))}
     again = list(taken)
+    quickest_ms = math.inf
     for attempt in range(settings.attempts):
-      if any(taken[index] and taken[index][-1].drift > settings.max_spread for index in again):
+      if attempt and any(taken[index][-1].doubt_of_machine(most, quickest_ms) for index in again):
         time.sleep(DRIFT_WAIT * attempt)
       fresh = self._batch([paths[index] for index in again], settings)
       for index, one in zip(again, fresh, strict=True):
         taken[index].append(one)
-      again = [index for index in again if taken[index][-1].doubt(settings.max_spread)]
+      # The reference may have been slower than it is now beside files that were in no doubt then.
+      quickest_ms = math.inf if is_scaled else QUICKEST.of(self._speed_of(settings))
+      again = [index for index in taken if taken[index][-1].doubt(most, quickest_ms)]
       if not again:
         break
-    return [self._timing(paths[index], taken[index], settings) for index in taken]
+    return [self._timing(paths[index], taken[index], settings, quickest_ms) for index in taken]
+
+  def _speed_of(self, settings: TimingSettings) -> tuple[object, ...]:
+    """What the reference network's milliseconds depend on, but for how quick the machine is."""
+    return (
+      self.identity,
+      self.reference,
+      settings.num_threads,
+      settings.cpu_mask,
+      settings.delegate,
+      settings.precision,
+      settings.benchmark_flags,
+    )
 
   def _batch(self, paths: Sequence[pathlib.Path], settings: TimingSettings) -> list[Taken]:
     """Files once, in turns that begin and end with the reference network."""
@@ -231,13 +253,22 @@ class Device(abc.ABC):
       ends_ms=tuple(repeat.value_ms for repeat in ends),
       level_ms=level_of([*begins, *ends]),
     )
+    if undisturbed_values([*begins, *ends]):
+      QUICKEST.learn(self._speed_of(settings), ride.level_ms)
     notes = tuple(note for repeat in (*begins, *ends) for note in repeat.notes)
     return [Taken(repeats, ride, notes) for repeats in measured]
 
-  def _timing(self, path: pathlib.Path, taken: Sequence[Taken], settings: TimingSettings) -> Timing:
-    """The `Timing` of a file that was taken once or more."""
-    best, attempts = min(taken, key=lambda one: one.rank(settings.max_spread)), len(taken)
-    repeats, doubt = best.repeats, best.doubt(settings.max_spread)
+  def _timing(
+    self,
+    path: pathlib.Path,
+    taken: Sequence[Taken],
+    settings: TimingSettings,
+    quickest_ms: float,
+  ) -> Timing:
+    """The `Timing` of a file that was taken once or more; see `Taken.doubt`."""
+    most, attempts = settings.max_spread, len(taken)
+    best = min(taken, key=lambda one: one.rank(most, quickest_ms))
+    repeats, doubt = best.repeats, best.doubt(most, quickest_ms)
     notes, latency_ms = best.notes, level_of(repeats)
     smallest_ms = _median_of(repeats, "smallest_ms")
     undisturbed = [value for one in taken for value in undisturbed_values(one.repeats)]
@@ -245,11 +276,11 @@ class Device(abc.ABC):
       least = min(undisturbed)
       smallest = [repeat.smallest_ms for one in taken for repeat in one.repeats]
       smallest_ms = min((one for one in smallest if one is not None), default=None)
-      if not doubt and latency_ms > (1 + settings.max_spread) * least:
+      if not doubt and latency_ms > (1 + most) * least:
         doubt = f"another attempt had a repeat {1 - least / latency_ms:.0%} below all of these"
       latency_ms = least
     if attempts > 1:
-      first = taken[0].doubt(settings.max_spread)
+      first = taken[0].doubt(most, quickest_ms)
       notes.append(f"taken {attempts} times, because at first {first}")
     if doubt and settings.on_unsteady == "fail":
       raise Unsteady(

@@ -1,11 +1,13 @@
 """The small network that rides along with every batch, and what is made of it."""
 
+import dataclasses
+
 import pytest
 from benchmark_output import litert_block, printed
 from result_messages import litert_json
 
 from nadv2_tf.benchmarks.tables.networks import network_file
-from nadv2_tf.benchmarks.timing import device, litert_benchmark
+from nadv2_tf.benchmarks.timing import device, litert_benchmark, undisturbed
 from nadv2_tf.benchmarks.timing.batch import DRIFT_WAIT, REFERENCE, Ride
 from nadv2_tf.benchmarks.timing.device import Device, Identity, Repeat
 from nadv2_tf.benchmarks.timing.devices import open_device
@@ -35,6 +37,7 @@ class Machine(Device):
   has a factor for each file that is timed, the last one stays."""
 
   identity = Identity("Example Machine", "x86_64", None, "runtime 1")
+  statistic = "median"
 
   def __init__(self, *slowness):
     self._slowness = list(slowness)
@@ -48,8 +51,13 @@ class Machine(Device):
         self._slowness = self._slowness[1:] or self._slowness
         self.asked.append(path.name)
         value = factor * (10.0 if path == REFERENCE else path.stat().st_size)
-        repeats.append(Repeat(value, value, settings.runs, "median"))
+        repeats.append(Repeat(value, value, settings.runs, self.statistic))
     return taken
+
+
+class Host(Machine):
+  identity = Identity("host: Example", "x86_64", None, "runtime 1")
+  statistic = undisturbed.STATISTIC
 
 
 @pytest.fixture
@@ -121,6 +129,45 @@ def test_waiting_ends(files, waits):
   )
   with pytest.raises(Unsteady, match="reference network beside it drifted"):
     Machine(*always).time_files(files, TimingSettings(repeats=1, attempts=3, on_unsteady="fail"))
+
+
+def test_a_machine_that_is_slower_than_it_was_is_waited_for(files, waits):
+  """As steady as ever, for the whole batch: files and reference agree with themselves."""
+  Host(1.0).time_files(files[:1])
+  machine = Host(*[1.6] * 12, 1.0)
+  first, second = machine.time_files(files, TimingSettings(repeats=3))
+  assert (first.latency_ms, second.latency_ms) == (100, 200)
+  assert first.steady and second.steady and waits == [DRIFT_WAIT]
+  assert first.notes == (
+    "taken 2 times, because at first the reference network beside it took 16 ms, and 10 ms at "
+    "another time: all was slower by 60%",
+  )
+
+
+def test_files_in_no_doubt_are_taken_again_if_the_machine_was_slower_then(files, waits):
+  # Only b is in doubt; beside its second attempt the reference is as quick as it never was before.
+  machine = Host(*[1.6] * 6, 5.0, *[1.6] * 5, 1.0)
+  first, second = machine.time_files(files, TimingSettings(repeats=3))
+  turns = [machine.asked[:12], machine.asked[12:21], machine.asked[21:]]
+  assert [turn.count("a.tflite") for turn in turns] == [3, 0, 3]
+  assert [turn.count("b.tflite") for turn in turns] == [3, 3, 0]
+  assert (first.latency_ms, second.latency_ms, first.steady) == (100, 200, True)
+
+
+def test_a_machine_that_stays_slower_is_in_doubt(files, waits):
+  Host(1.0).time_files(files[:1])
+  slow = TimingSettings(repeats=3, attempts=2)
+  (timing,) = Host(1.6).time_files(files[:1], slow)
+  assert not timing.steady and timing.doubt.endswith("all was slower by 60%")
+  with pytest.raises(Unsteady, match="all was slower by 60%"):
+    Host(1.6).time_files(files[:1], dataclasses.replace(slow, on_unsteady="fail"))
+  # What is brought to one speed, or was never timed so before, is in none.
+  (scaled,) = Host(1.6).time_files(files[:1], slow, is_scaled=True)
+  (other,) = Host(1.6).time_files(files[:1], dataclasses.replace(slow, num_threads=2))
+  assert scaled.steady and scaled.reference_ms == 16 and other.steady
+  # A phone is slower when it is warm, and says so itself.
+  Machine(1.0).time_files(files[:1])
+  assert Machine(1.6).time_files(files[:1], slow)[0].steady
 
 
 def test_only_files_in_doubt_are_taken_again_and_with_the_reference(files, waits):
