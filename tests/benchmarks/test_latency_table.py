@@ -193,6 +193,45 @@ def test_a_table_is_held_together_by_the_reference(tiny_space, cheap_files):
   assert table.measure(largest) == pytest.approx(expected.measure(largest), rel=1e-3)
 
 
+class Restless(Busy):
+  """A machine on which repeats of networks, but the first, take longer.
+
+  Args:
+    scatter: function (networks so far) -> factor of them.
+  """
+
+  def __init__(self, scatter):
+    super().__init__()
+    self._scatter = scatter
+
+  def measure(self, paths, settings):
+    before = self.networks
+    taken = super().measure(paths, settings)
+    if self.networks > before:
+      for index, repeats in enumerate(taken[1:-1]):
+        value = repeats[0].value_ms
+        later = value * self._scatter(before + index)
+        repeats[1:] = [Repeat(later, later, 9, "median")] * 2
+    return taken
+
+
+def test_networks_in_doubt_are_timed_again_when_all_had_their_turn(tiny_space, cheap_files):
+  quiet = Busy()
+  expected = table_of(tiny_space, quiet)
+  # Three networks of the first batch take twice as long: all are timed three times.
+  many = Restless(lambda count: 2.0 if count in (1, 3, 5) else 1.0)
+  table = table_of(tiny_space, many)
+  assert float(table.facts["check_error_max"]) < 1e-6
+  for spec in (tiny_space.smallest(), tiny_space.largest()):
+    assert table.measure(spec) == pytest.approx(expected.measure(spec), rel=1e-6)
+  # One does: it alone is timed again, twice.
+  one = Restless(lambda count: 2.0 if count == 3 else 1.0)
+  assert table_of(tiny_space, one).measure(tiny_space.largest()) == pytest.approx(
+    expected.measure(tiny_space.largest()), rel=1e-6
+  )
+  assert one.networks == quiet.networks + 2 < many.networks
+
+
 def test_everything_again_is_as_fast_as_the_machine_is_by_then(tiny_space, cheap_files, tmp_path):
   """The first batch is slowed to double, the reference with it; some rows are wrong twice."""
   quiet = Busy()
