@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from nadv2_tf import stopwatch
 from nadv2_tf.benchmarks.tables.calibration import agreement, calibrated
+from nadv2_tf.benchmarks.tables.headers import header_of
 from nadv2_tf.benchmarks.tables.networks import network_file
 from nadv2_tf.benchmarks.tables.partial import PartialTable
 from nadv2_tf.benchmarks.tables.pieces import COPIES, piece_file
 from nadv2_tf.benchmarks.tables.plan import networks_over_range, planned_pieces
-from nadv2_tf.benchmarks.timing import npu_libraries
 from nadv2_tf.benchmarks.timing.errors import TableError
 from nadv2_tf.options import built_as
-from nadv2_tf.options.timing import OLD_DELEGATES, flags_text
 from nadv2_tf.resources.latency_table import LatencyTable, table_doubt, table_error
 
 if TYPE_CHECKING:
-  from collections.abc import Callable, Mapping, Sequence
+  from collections.abc import Callable, Sequence
 
   from nadv2_tf.benchmarks.timing.device import Device, Timing
   from nadv2_tf.options import TimingSettings
@@ -39,8 +38,6 @@ BATCH = {"piece": 24, "network": 6}
 #: layer files are so short that their repeats scatter more than a network's
 PIECE_SPREAD = 0.2
 NETWORK_SECONDS = 0.05
-#: what tables were measured with whose header does not say
-EARLIER = {"precision": "float32", "benchmark_flags": "-", "npu_libraries": "-"}
 #: of the largest network, if the device tells where its nodes ran
 PLACEMENT = ("nodes", "delegate_nodes", "partitions")
 #: share of the rows that are measured again first, if the check finds a table wrong
@@ -50,40 +47,6 @@ WORST = 0.25
 LEVEL, ATTEMPT = ("reference",), ("attempt",)
 #: share of the networks in doubt above which all of them are timed again
 RESTLESS = 0.25
-
-
-def header_of(space: SearchSpace, device: Device, settings: TimingSettings) -> dict[str, str]:
-  """{name: text} of all that the numbers of a table depend on, as its file has them."""
-  return {
-    "backbone": space.network.name,
-    "input_shape": "x".join(map(str, space.network.input_shape)),
-    "parameters": str(space.network.parameters()),  # tells spaces of other classes apart
-    **{name: value or "-" for name, value in dataclasses.asdict(device.identity).items()},
-    "num_threads": str(settings.num_threads),
-    "cpu_mask": settings.cpu_mask or "-",
-    "delegate": settings.delegate,
-    "precision": settings.precision,
-    "benchmark_flags": flags_text(settings.benchmark_flags),
-    "npu_libraries": npu_libraries.digest(settings),
-  }
-
-
-def check_header(path: AnyPath, header: Mapping[str, str]) -> None:
-  """Raises ValueError if the table in `path` is of another space, device, or way of timing."""
-  check_facts(path, LatencyTable.from_csv(path).facts, header)
-
-
-def check_facts(path: AnyPath, facts: Mapping[str, str], header: Mapping[str, str]) -> None:
-  """Raises ValueError if the `facts` of a file are of another space, device, or way of timing."""
-  for name, value in header.items():
-    measured = facts.get(name, EARLIER.get(name))
-    if name == "delegate":
-      measured = OLD_DELEGATES.get(str(measured), measured)
-    if measured != value:
-      raise ValueError(
-        f"{path} was measured with {name} = {measured}, now it is {value}: choose another "
-        "--output, or delete it."
-      )
 
 
 class TableMeasurement:

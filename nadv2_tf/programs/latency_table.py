@@ -78,7 +78,8 @@ def main() -> None:
     if not file.parent.is_dir():
       raise ValueError(f"There is no folder {file.parent}.")
   start_tensorflow("nadv2-latency-table")
-  from nadv2_tf.benchmarks.tables.measurement import TableMeasurement, check_header, header_of
+  from nadv2_tf.benchmarks.tables.headers import check_header, header_of
+  from nadv2_tf.benchmarks.tables.measurement import TableMeasurement
   from nadv2_tf.benchmarks.timing.devices import open_device
   from nadv2_tf.options import TimingSettings
   from nadv2_tf.pipeline.progress import Progress
@@ -122,7 +123,8 @@ def train_predictor(
 ) -> None:
   """Trains a latency predictor on a measured table and writes it to `path`, if it is not there."""
   from nadv2_tf.benchmarks.tables import predictor as predictors
-  from nadv2_tf.benchmarks.tables.measurement import TableMeasurement, check_facts, header_of
+  from nadv2_tf.benchmarks.tables.headers import check_facts, header_of
+  from nadv2_tf.benchmarks.tables.measurement import TableMeasurement
   from nadv2_tf.resources.latency_table import LatencyTable
   from nadv2_tf.resources.predictor import LatencyPredictor
   from nadv2_tf.spec.files import write_atomically

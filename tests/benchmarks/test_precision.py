@@ -5,7 +5,7 @@ import collections
 import numpy as np
 import pytest
 
-from nadv2_tf.benchmarks.tables.measurement import check_header, header_of
+from nadv2_tf.benchmarks.tables.headers import check_header, header_of
 from nadv2_tf.benchmarks.tables.meter import DeviceMeter
 from nadv2_tf.benchmarks.tables.networks import network_file
 from nadv2_tf.benchmarks.tables.pieces import piece_file

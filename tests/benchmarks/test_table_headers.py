@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from nadv2_tf.benchmarks.tables.measurement import TableMeasurement, check_header, header_of
+from nadv2_tf.benchmarks.tables.headers import check_header, header_of
+from nadv2_tf.benchmarks.tables.measurement import TableMeasurement
 from nadv2_tf.benchmarks.tables.plan import planned_pieces
 from nadv2_tf.options import TimingSettings
 from nadv2_tf.resources.latency_table import LatencyTable

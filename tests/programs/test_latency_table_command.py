@@ -7,7 +7,7 @@ from absl.testing import flagsaver
 
 from nadv2_tf import backbones
 from nadv2_tf.benchmarks.tables import measurement as latency_table
-from nadv2_tf.benchmarks.tables.measurement import header_of
+from nadv2_tf.benchmarks.tables.headers import header_of
 from nadv2_tf.benchmarks.timing.devices import open_device
 from nadv2_tf.options import NetworkOptions, TimingSettings
 from nadv2_tf.pipeline.stages.given.paper import on_paper

@@ -102,7 +102,7 @@ def timed_range(options: SearchOptions, space: SearchSpace, folder: RunFolder) -
   they come before the table, and before any training. What speaks against one of them stands beside
   them; such ones are measured again as long as nothing was built on them.
   """
-  from nadv2_tf.benchmarks.tables.measurement import header_of
+  from nadv2_tf.benchmarks.tables.headers import header_of
   from nadv2_tf.benchmarks.tables.meter import DeviceMeter
 
   specs = range_of(space)
@@ -139,7 +139,8 @@ def device_table(
   Raises:
     TimingError: if the device cannot time, or is too busy for a table that holds.
   """
-  from nadv2_tf.benchmarks.tables.measurement import TableMeasurement, check_header, header_of
+  from nadv2_tf.benchmarks.tables.headers import check_header, header_of
+  from nadv2_tf.benchmarks.tables.measurement import TableMeasurement
   from nadv2_tf.spec.files import write_atomically
 
   path = folder.latency_table_of(number)
