@@ -140,8 +140,9 @@ def make_device():
   `milliseconds` makes a number of a file's bytes. After `most_files` files the device is gone.
   `placement` is what it says of every file.
   """
-  from nadv2_tf.benchmarks.timing.device import Device, Identity, Repeat
+  from nadv2_tf.benchmarks.timing.device import Device
   from nadv2_tf.benchmarks.timing.errors import DeviceLost
+  from nadv2_tf.benchmarks.timing.records import Identity, Repeat
 
   class CountingDevice(Device):
     identity = Identity("fake: stop watch", "x86_64", None, "runtime 1")

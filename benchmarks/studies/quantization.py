@@ -27,7 +27,7 @@ if TYPE_CHECKING:
   from collections.abc import Mapping, Sequence
   from typing import Any
 
-  from nadv2_tf.benchmarks.timing.device import Timing
+  from nadv2_tf.benchmarks.timing.records import Timing
   from nadv2_tf.tasks.examples import Datasets
   from nadv2_tf.tasks.task import Task
 

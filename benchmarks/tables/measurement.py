@@ -23,7 +23,8 @@ from nadv2_tf.resources.latency_table import LatencyTable, table_doubt, table_er
 if TYPE_CHECKING:
   from collections.abc import Callable, Sequence
 
-  from nadv2_tf.benchmarks.timing.device import Device, Timing
+  from nadv2_tf.benchmarks.timing.device import Device
+  from nadv2_tf.benchmarks.timing.records import Timing
   from nadv2_tf.options import TimingSettings
   from nadv2_tf.resources.pieces import Piece
   from nadv2_tf.spec import NetworkSpec, SearchSpace

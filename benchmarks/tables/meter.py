@@ -13,7 +13,8 @@ from nadv2_tf.options import built_as
 if TYPE_CHECKING:
   from collections.abc import Callable, Sequence
 
-  from nadv2_tf.benchmarks.timing.device import Device, Timing
+  from nadv2_tf.benchmarks.timing.device import Device
+  from nadv2_tf.benchmarks.timing.records import Timing
   from nadv2_tf.options import TimingSettings
   from nadv2_tf.spec import NetworkSpec
 

@@ -18,7 +18,7 @@ from nadv2_tf.benchmarks.timing import undisturbed
 if TYPE_CHECKING:
   from collections.abc import Sequence
 
-  from nadv2_tf.benchmarks.timing.device import Repeat
+  from nadv2_tf.benchmarks.timing.records import Repeat
   from nadv2_tf.options import TimingSettings
 
 #: the network that rides along: small, float32, of operators that every delegate knows; what it is

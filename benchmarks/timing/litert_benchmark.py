@@ -13,13 +13,13 @@ import pathlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from nadv2_tf.benchmarks.timing.device import repeat_of
 from nadv2_tf.benchmarks.timing.errors import BinaryError, NothingMeasured, TimingError
 from nadv2_tf.benchmarks.timing.printed import Reading
+from nadv2_tf.benchmarks.timing.records import repeat_of
 from nadv2_tf.spec.files import read_bounded
 
 if TYPE_CHECKING:
-  from nadv2_tf.benchmarks.timing.device import Repeat
+  from nadv2_tf.benchmarks.timing.records import Repeat
   from nadv2_tf.options import TimingSettings
   from nadv2_tf.types import AnyPath
 

@@ -18,7 +18,8 @@ from nadv2_tf.benchmarks.timing.errors import NothingMeasured, Unsteady
 if TYPE_CHECKING:
   from collections.abc import Sequence
 
-  from nadv2_tf.benchmarks.timing.device import Device, Repeat
+  from nadv2_tf.benchmarks.timing.device import Device
+  from nadv2_tf.benchmarks.timing.records import Repeat
   from nadv2_tf.options import TimingSettings
   from nadv2_tf.types import AnyPath
 

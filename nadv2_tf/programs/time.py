@@ -18,7 +18,8 @@ from nadv2_tf.programs.start import start_tensorflow
 if TYPE_CHECKING:
   import numpy as np
 
-  from nadv2_tf.benchmarks.timing.device import Device, Timing
+  from nadv2_tf.benchmarks.timing.device import Device
+  from nadv2_tf.benchmarks.timing.records import Timing
 
 FLAGS = flags.FLAGS
 

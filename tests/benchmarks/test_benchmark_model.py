@@ -10,7 +10,7 @@ import pytest
 from benchmark_output import EXPECTED, RECORDED, SUMMARY, litert_block, printed, read, recorded
 
 from nadv2_tf.benchmarks.timing import benchmark_model, errors
-from nadv2_tf.benchmarks.timing.device import repeat_of
+from nadv2_tf.benchmarks.timing.records import repeat_of
 
 # --- what the tool really printed ---------------------------------------------------------------
 

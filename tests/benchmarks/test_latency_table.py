@@ -13,10 +13,11 @@ from nadv2_tf.benchmarks.tables.measurement import TableMeasurement
 from nadv2_tf.benchmarks.tables.pieces import COPIES
 from nadv2_tf.benchmarks.tables.plan import planned_pieces
 from nadv2_tf.benchmarks.timing.batch import REFERENCE
-from nadv2_tf.benchmarks.timing.device import Device, Identity, Repeat
+from nadv2_tf.benchmarks.timing.device import Device
 from nadv2_tf.benchmarks.timing.devices import open_device
 from nadv2_tf.benchmarks.timing.errors import DeviceLost, TableError
 from nadv2_tf.benchmarks.timing.placement import Placement
+from nadv2_tf.benchmarks.timing.records import Identity, Repeat
 from nadv2_tf.options import TimingSettings
 from nadv2_tf.programs.latency_table import describe_placement
 from nadv2_tf.resources.latency_table import LatencyTable, table_doubt

@@ -11,7 +11,6 @@ import pytest
 from result_messages import litert_json
 
 from nadv2_tf.benchmarks.timing import litert_benchmark
-from nadv2_tf.benchmarks.timing.device import Repeat
 from nadv2_tf.benchmarks.timing.devices import open_device
 from nadv2_tf.benchmarks.timing.errors import (
   BinaryError,
@@ -19,6 +18,7 @@ from nadv2_tf.benchmarks.timing.errors import (
   NothingMeasured,
   TimingError,
 )
+from nadv2_tf.benchmarks.timing.records import Repeat
 from nadv2_tf.options import TimingSettings
 
 

@@ -9,9 +9,10 @@ from result_messages import litert_json
 from nadv2_tf.benchmarks.tables.networks import network_file
 from nadv2_tf.benchmarks.timing import device, litert_benchmark, undisturbed
 from nadv2_tf.benchmarks.timing.batch import DRIFT_WAIT, REFERENCE, Ride
-from nadv2_tf.benchmarks.timing.device import Device, Identity, Repeat
+from nadv2_tf.benchmarks.timing.device import Device
 from nadv2_tf.benchmarks.timing.devices import open_device
 from nadv2_tf.benchmarks.timing.errors import NothingMeasured, Unsteady
+from nadv2_tf.benchmarks.timing.records import Identity, Repeat
 from nadv2_tf.options import TimingSettings
 from nadv2_tf.spec import NetworkSpec
 from nadv2_tf.spec.blocks import Conv, DepthwiseSeparable, Head

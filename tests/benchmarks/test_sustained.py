@@ -8,9 +8,10 @@ import pytest
 from result_messages import litert_json
 
 from nadv2_tf.benchmarks.timing import sustained as subject
-from nadv2_tf.benchmarks.timing.device import Device, Identity, Repeat
+from nadv2_tf.benchmarks.timing.device import Device
 from nadv2_tf.benchmarks.timing.devices import host, open_device
 from nadv2_tf.benchmarks.timing.errors import NothingMeasured, Unsteady
+from nadv2_tf.benchmarks.timing.records import Identity, Repeat
 from nadv2_tf.options import TimingSettings
 
 

@@ -8,8 +8,9 @@ import json
 import pytest
 
 from nadv2_tf.benchmarks.timing.batch import level_of, spread_of
-from nadv2_tf.benchmarks.timing.device import Device, Identity, Repeat
+from nadv2_tf.benchmarks.timing.device import Device
 from nadv2_tf.benchmarks.timing.errors import ModelError, TimingError, Unsteady
+from nadv2_tf.benchmarks.timing.records import Identity, Repeat
 from nadv2_tf.options import TimingSettings
 
 IDENTITY = Identity("Example Phone One", "arm64-v8a", "14 UQ1A", "benchmark_model sha256:1234")

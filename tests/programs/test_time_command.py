@@ -10,8 +10,8 @@ import pytest
 
 from nadv2_tf.benchmarks.tables.pieces import piece_file
 from nadv2_tf.benchmarks.timing import devices
-from nadv2_tf.benchmarks.timing.device import Timing
 from nadv2_tf.benchmarks.timing.devices.host import HostDevice
+from nadv2_tf.benchmarks.timing.records import Timing
 from nadv2_tf.options import TimingSettings
 from nadv2_tf.resources.pieces import Piece
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from nadv2_tf.benchmarks.timing import benchmark_model, output_tools
 from nadv2_tf.benchmarks.timing.batch import without_demands
 from nadv2_tf.benchmarks.timing.builds import build_of
-from nadv2_tf.benchmarks.timing.device import Device, Identity, Repeat, repeat_of, sha256
+from nadv2_tf.benchmarks.timing.device import Device, sha256
 from nadv2_tf.benchmarks.timing.devices import adb_client, phone_condition
 from nadv2_tf.benchmarks.timing.devices.binary import find_binary, find_run_model
 from nadv2_tf.benchmarks.timing.devices.phone_folder import (
@@ -26,6 +26,7 @@ from nadv2_tf.benchmarks.timing.devices.phone_folder import (
 from nadv2_tf.benchmarks.timing.devices.phone_outputs import taken_from
 from nadv2_tf.benchmarks.timing.errors import DeviceLost, Hot, ModelError, TimedOut, TimingError
 from nadv2_tf.benchmarks.timing.npu_libraries import npu_files
+from nadv2_tf.benchmarks.timing.records import Identity, Repeat, repeat_of
 
 if TYPE_CHECKING:
   import types

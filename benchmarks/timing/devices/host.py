@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from nadv2_tf.benchmarks.timing import benchmark_model, litert_benchmark, output_tools
 from nadv2_tf.benchmarks.timing.batch import without_demands
 from nadv2_tf.benchmarks.timing.builds import build_of
-from nadv2_tf.benchmarks.timing.device import Device, Identity, Repeat, repeat_of, sha256
+from nadv2_tf.benchmarks.timing.device import Device, sha256
 from nadv2_tf.benchmarks.timing.devices.binary import check_abi
 from nadv2_tf.benchmarks.timing.errors import (
   BinaryError,
@@ -28,6 +28,7 @@ from nadv2_tf.benchmarks.timing.errors import (
   TimingError,
 )
 from nadv2_tf.benchmarks.timing.npu_libraries import SEARCHED, npu_files
+from nadv2_tf.benchmarks.timing.records import Identity, Repeat, repeat_of
 from nadv2_tf.spec.files import read_bounded
 
 if TYPE_CHECKING:

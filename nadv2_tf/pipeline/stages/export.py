@@ -27,7 +27,7 @@ if TYPE_CHECKING:
   import pathlib
   from collections.abc import Callable, Iterable, Sequence
 
-  from nadv2_tf.benchmarks.timing.device import Timing
+  from nadv2_tf.benchmarks.timing.records import Timing
   from nadv2_tf.options import SearchOptions
   from nadv2_tf.pipeline.aim.metric import Metric
   from nadv2_tf.pipeline.progress import Progress

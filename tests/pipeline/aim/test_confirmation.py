@@ -8,7 +8,7 @@ import pytest
 from filter_meter import WIDE, Filters
 from form_tables import NETWORK, table
 
-from nadv2_tf.benchmarks.timing.device import Repeat
+from nadv2_tf.benchmarks.timing.records import Repeat
 from nadv2_tf.pipeline.aim.confirmation import Confirmation
 from nadv2_tf.pipeline.aim.rounds import Attempt
 from nadv2_tf.pipeline.progress import Progress

@@ -7,7 +7,7 @@ from unittest import mock
 
 import pytest
 
-from nadv2_tf.benchmarks.timing.device import Repeat
+from nadv2_tf.benchmarks.timing.records import Repeat
 from nadv2_tf.options.timing import device_names
 from nadv2_tf.pipeline.aim import device as run_device
 from nadv2_tf.pipeline.aim import several

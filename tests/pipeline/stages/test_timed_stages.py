@@ -144,7 +144,7 @@ def test_networks_are_timed_in_turns_and_recorded(folder, plug_in, options):
 
 
 def test_an_unsteady_timing_is_told(folder, plug_in, options):
-  from nadv2_tf.benchmarks.timing.device import Repeat
+  from nadv2_tf.benchmarks.timing.records import Repeat
 
   device, stream = plug_in(), io.StringIO()
   device.measure = lambda paths, settings: [
