@@ -63,7 +63,7 @@ def missing(runs: Sequence[Run], threads: int, fewest: int = FEWEST) -> int:
 def summary(
   runs: Sequence[Run], threads: int, fewest: int = FEWEST
 ) -> dict[str, float | int | str]:
-  """What one repeat says: fields of `device.Repeat`.
+  """What one repeat says: fields of `records.Repeat`.
 
   Args:
     runs: of the repeat.
