@@ -1,4 +1,4 @@
-"""How files are timed, and the record that a timing leaves, the same for every device."""
+"""How files are timed, the same for every device."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A phone to test with: Android's real adb and adbd, with stand-ins for Android's own commands.
 
-And a server that programs for it are fetched from.
+And a server that programs for it are fetched from, and files that cost nothing to make.
 """
 
 import os
@@ -13,6 +13,7 @@ import time
 import pytest
 from file_server import Server
 
+from nadv2_tf.benchmarks.tables import measurement
 from nadv2_tf.benchmarks.timing.devices import adb_client
 from nadv2_tf.benchmarks.timing.devices.adb import AdbDevice
 
@@ -282,3 +283,10 @@ def server(monkeypatch):
 @pytest.fixture
 def cache(tmp_path):
   return tmp_path / "cache" / "of tools"
+
+
+@pytest.fixture
+def cheap_files(monkeypatch):
+  """Files whose bytes say what they would time."""
+  monkeypatch.setattr(measurement, "piece_file", lambda piece: repr(piece).encode())
+  monkeypatch.setattr(measurement, "network_file", lambda spec: spec.to_json().encode())

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from nadv2_tf.pipeline.aim.ranges import RANGE
-from nadv2_tf.pipeline.report.titles import kind_of, network_title
+from nadv2_tf.pipeline.report.titles import kind_of, network_noun
 
 if TYPE_CHECKING:
   from collections.abc import Mapping
@@ -81,15 +81,16 @@ def _timing_lines(metrics: Overview) -> list[str]:
 
 
 def _too_busy(device: str, name: str, doubt: str) -> str:
-  title = network_title(name).replace("uniformly scaled", "uniformly scaled network")
-  return f"{device} was too busy to time the {title}, whose latency is uncertain: {doubt}."
+  return (
+    f"{device} was too busy to time the {network_noun(name)}, whose latency is uncertain: {doubt}."
+  )
 
 
 def _reference_lines(metrics: Overview) -> list[str]:
   found = {name: f"{name}/found" if name else "found" for name in metrics.parts}
   return [
     "The device was too busy to tell which uniformly scaled network is as fast as the "
-    f"{network_title(found[name])}: {part.uniform_doubt}."
+    f"{network_noun(found[name])}: {part.uniform_doubt}."
     for name, part in metrics.parts.items()
     if part.uniform_doubt
   ]
@@ -99,7 +100,7 @@ def _output_lines(metrics: Overview) -> list[str]:
   """Of networks of which a device computes something else, or may: see `check_outputs`."""
   lines = []
   for name, network in metrics.networks.items():
-    found, title = network.outputs or {}, network_title(name)
+    found, title = network.outputs or {}, network_noun(name)
     if "unchecked" in found:
       lines.append(
         f"The outputs of the {title} on the device were not checked: {found['unchecked']}"
@@ -123,7 +124,7 @@ def _placement_lines(metrics: Overview) -> list[str]:
       timings |= {f"{device}: ": measured.timing for device, measured in network.devices.items()}
       for device, timing in timings.items():
         if said := _placement(timing):
-          lines.append(f"{device}{said} ({network_title(name)}).")
+          lines.append(f"{device}{said} ({network_noun(name)}).")
   return lines
 
 

@@ -23,3 +23,8 @@ def network_title(name: str) -> str:
   folder, _, kind = name.rpartition("/")
   title = TITLES.get(kind, kind)
   return f"{title}, {target_title(folder)}" if folder else title
+
+
+def network_noun(name: str) -> str:
+  """The title of a network as a sentence has it."""
+  return network_title(name).replace(TITLES["uniform"], "uniformly scaled network", 1)
