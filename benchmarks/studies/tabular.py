@@ -109,27 +109,35 @@ def line(
 
 
 class Watched:
-  """The scores of a table, and how long a search thinks between its first and its second question.
+  """The scores of a table, and how long a search thinks at most before it asks for more of them.
+
+  What is asked in one question may come in parts: the pause between two parts is next to nothing.
 
   Attributes:
-    seconds: of every search that had a second one; a search begins with `begin`.
+    seconds: the longest pause of every search that asked twice; a search begins with `begin`.
   """
 
   def __init__(self, bench: TabularBenchmark) -> None:
     self._bench = bench
-    self._answered: list[float] = []
-    self.seconds: list[float] = []
+    self._answered: float | None = None
+    self._longest: float | None = None
+    self._before: list[float] = []
+
+  @property
+  def seconds(self) -> list[float]:
+    return [*self._before, *([] if self._longest is None else [self._longest])]
 
   def begin(self) -> Watched:
-    self._answered = []
+    self._before = self.seconds
+    self._answered = self._longest = None
     return self
 
   def accuracy(self, specs: Sequence[NetworkSpec]) -> list[float]:
     """See `Evaluator`."""
-    if len(self._answered) == 1:
-      self.seconds.append(time.perf_counter() - self._answered[0])
+    if self._answered is not None:
+      self._longest = max(time.perf_counter() - self._answered, self._longest or 0.0)
     accuracies = self._bench.accuracy(specs)
-    self._answered.append(time.perf_counter())
+    self._answered = time.perf_counter()
     return accuracies
 
 
@@ -160,7 +168,7 @@ def told(results: Sequence[SearchResult], target: float, seconds: Sequence[float
     )
   if seconds:
     yield (
-      f"    seconds between the first scores and the second question: "
+      f"    seconds of the longest pause between scores and the next question: "
       f"{statistics.median(seconds):.2f} ({min(seconds):.2f} to {max(seconds):.2f})"
     )
 

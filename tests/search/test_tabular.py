@@ -5,7 +5,8 @@ import statistics
 
 import pytest
 
-from nadv2_tf.benchmarks.studies.tabular import flash, study, told
+from nadv2_tf.benchmarks.studies import tabular
+from nadv2_tf.benchmarks.studies.tabular import Watched, flash, study, told
 from nadv2_tf.search import (
   OPTIMIZERS,
   Differentiable,
@@ -146,7 +147,7 @@ def test_the_study_prints_what_optimizers_tell_of_themselves(bench):
   _, text = study(bench, 0.7, 2, ["FLASH"])
   assert "found within the target in 2 of 2 searches" in text
   assert "leave_one_out_error_of_accuracy: first 0.0" in text
-  assert "seconds between the first scores and the second question: " in text
+  assert "seconds of the longest pause between scores and the next question: " in text
   problem = bench.problem(0.7)
   found = [minimize(problem, FpNas(20, 1.0), bench, seed=seed) for seed in range(2)]
   _, entropy, drawn = told(found, problem.target, [])
@@ -155,6 +156,19 @@ def test_the_study_prints_what_optimizers_tell_of_themselves(bench):
   assert drawn.startswith("    networks_drawn: first 7, last ") and "last 0" not in drawn
   mcd = minimize(problem, MultiLayerCoordinateDescent(), bench)
   assert list(told([mcd], problem.target, [])) == []
+
+
+def test_the_study_tells_the_longest_pause_of_a_search(bench, monkeypatch):
+  clock = iter([1.0, 1.0, 1.5, 4.5, 5.0] + [10.0, 12.0, 13.0])  # answered, asked, answered, ...
+  monkeypatch.setattr(tabular.time, "perf_counter", lambda: next(clock))
+  watched = Watched(bench)
+  spec = bench.problem(0.5).start
+  for _ in range(3):  # the second part of a question, then the next question 3 seconds later
+    watched.accuracy([spec])
+  watched.begin().accuracy([spec])
+  watched.accuracy([spec])
+  assert watched.seconds == [3.0, 2.0]
+  assert watched.begin().seconds == [3.0, 2.0]
 
 
 def test_a_table_with_a_missing_network_is_refused(bench):
