@@ -8,7 +8,7 @@ What stands behind -- is nadv2-run's. For every target and seed there are three 
 
 - the run itself, which takes T seconds and whose network has a latency;
 - the uniformly scaled network of that latency, trained from scratch for T seconds;
-- the found network itself, from scratch, for T seconds.
+- the found network itself, from scratch, for T seconds (--arm leaves out one of the two).
 
 The two from scratch train on all images, the hold-out's too, with Adam, a cosine schedule, flips
 and shifts; their learning rate is the one of RATES that is best on the hold-out after T / 3 seconds
@@ -62,6 +62,7 @@ def define_flags() -> None:
   flags.DEFINE_string("output", None, "Folder of the cells.", required=True)
   flags.DEFINE_list("targets", ["50%", "30%"], "Targets of the runs.")
   flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds.")
+  flags.DEFINE_multi_enum("arm", list(ARMS), ARMS, "What the runs are compared with.")
   flags.DEFINE_enum(
     "channels", None, ["1", "3"], "Channels of the images; default: the backbone's own."
   )
@@ -76,11 +77,11 @@ def main(arguments: list[str]) -> None:
   pairs = list(itertools.product(FLAGS.targets, FLAGS.seeds))
   with concurrent.futures.ThreadPoolExecutor(FLAGS.cores) as pool:
     runs = list(pool.map(lambda pair: _run(folder, given, cores, *pair), pairs))
-    jobs = [(target, arm) for target in FLAGS.targets for arm in ARMS]
+    jobs = [(target, arm) for target in FLAGS.targets for arm in FLAGS.arm]
     rates = dict(
       zip(jobs, pool.map(lambda job: _best_rate(folder, cores, *job), jobs), strict=True)
     )
-    jobs_of_seeds = [(target, seed, arm) for target, seed in pairs for arm in ARMS]
+    jobs_of_seeds = [(target, seed, arm) for target, seed in pairs for arm in FLAGS.arm]
 
     def scratch(job: tuple[str, str, str]) -> dict[str, Any]:
       target, seed, arm = job
@@ -116,7 +117,8 @@ def lines(
     shown = statistics.mean(results[target, seed, "run"]["share"] for seed in seeds)
     yield f"target {target} ({shown:.1%} of the full network's on average); test accuracy"
     yield f"{'':28s}{'mean':>8s}{'lowest':>9s}{'highest':>9s}{'seconds':>9s}{'epochs':>8s}  rate"
-    for arm in ("run", *ARMS):
+    arms = [arm for arm in ARMS if (target, seeds[0], arm) in results]
+    for arm in ("run", *arms):
       cells = [results[target, seed, arm] for seed in seeds]
       found = [cell["test_accuracy"] for cell in cells]
       seconds = statistics.mean(cell["seconds"] for cell in cells)
@@ -125,7 +127,7 @@ def lines(
         f"{TITLES[arm]:28s}{statistics.mean(found):8.2%}{min(found):9.2%}{max(found):9.2%}{seconds:9.0f}"
         + (f"{epochs:8.1f}  {rates[target, arm]:g}" if epochs is not None else "")
       )
-    for arm in ARMS:
+    for arm in arms:
       gains = [
         results[target, seed, "run"]["test_accuracy"] - results[target, seed, arm]["test_accuracy"]
         for seed in seeds

@@ -121,3 +121,6 @@ def test_the_text_says_by_how_much_the_run_is_better(two_cores):
   assert "uniformly scaled, scratch     83.00%   80.00%   86.00%       99    20.0  0.003" in text
   assert "against uniformly scaled, scratch: +2.00 points (+4.00, +0.00)" in text
   assert "against found network, scratch: -0.50 points (+0.00, -1.00)" in text
+  of_one = {key: one for key, one in results.items() if key[2] != "uniform"}
+  text = "\n".join(worth.lines(of_one, ["50%"], ["0", "1"], rates))
+  assert "found network, scratch: -0.50 points" in text and "uniformly" not in text
