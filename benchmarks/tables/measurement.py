@@ -112,7 +112,8 @@ class TableMeasurement:
     If that is too large the worst rows and all whole networks are measured again, then everything.
 
     Raises:
-      TableError: if it stays too large and `on_unsteady` is "fail"; nothing is kept then.
+      TableError: if it stays too large and `on_unsteady` is "fail", or no layer takes any time;
+        nothing is kept then.
     """
     best = table = self._measured(check_networks)
     attempt = int(self._partial[ATTEMPT]) if ATTEMPT in self._partial else 1
@@ -152,6 +153,12 @@ class TableMeasurement:
     wanted = planned_pieces(self._space)
     self._total += len(wanted) + CALIBRATION_NETWORKS + check_networks
     rows = dict(zip(wanted, self.pieces(wanted), strict=True))
+    if not any(rows.values()):
+      self.finish()
+      raise TableError(
+        f"None of {len(rows)} layers took longer than a file that does nothing: the device's clock "
+        "is too coarse, or what times it answers with the same number for every file."
+      )
     facts: dict[str, Any] = self.header | {
       "date": datetime.date.today().isoformat(),
       "rows": len(rows),

@@ -120,7 +120,8 @@ def max_spread() -> float:
   return option(
     0.1,
     "Repeats that lie further apart, as a share of their median, are taken again; and all of a "
-    "batch, if the reference network that it begins and ends with does.",
+    "batch, if the reference network that it begins and ends with does, or on this machine is so "
+    "much slower than it was before in the same command.",
     low=0,
     is_how=True,
   )

@@ -72,6 +72,18 @@ def table_of(space, device, **changes):
   return TableMeasurement(space, device, settings).measure(check_networks=8)
 
 
+def test_a_device_that_tells_the_same_of_every_layer_is_refused(tiny_space, cheap_files, tmp_path):
+  class Constant(Busy):
+    def _milliseconds(self, path):
+      return 0.5
+
+  path = tmp_path / "table.csv"
+  measurement = TableMeasurement(tiny_space, Constant(), SETTINGS, path)
+  with pytest.raises(TableError, match=r"None of \d+ layers took longer than a file that does not"):
+    measurement.measure()
+  assert not list(tmp_path.iterdir())  # nothing of it is gone on with
+
+
 def test_a_machine_that_is_quiet_takes_one_attempt(tiny_space, cheap_files):
   table = table_of(tiny_space, Busy())
   assert float(table.facts["check_error_median"]) < 0.1 and "attempts" not in table.facts
