@@ -160,7 +160,10 @@ def _mixed(
   losses = block_losses(files, images, evidence.loss, calibration.tobytes(), kept, report)
   chosen = mixed.choose(files, losses, options, milliseconds)
   loss = evidence.loss(predictor(chosen.content)(images))
-  return dataclasses.replace(chosen, record=chosen.record | {"loss": loss})
+  added: dict[str, Any] = {"loss": loss}
+  if doubt := mixed.table_doubt_of(options):
+    added["table_doubt"] = doubt
+  return dataclasses.replace(chosen, record=chosen.record | added)
 
 
 def _calibration(
@@ -260,6 +263,8 @@ def _mixed_sentences(found: Mapping[str, Any]) -> list[str]:
       f"  {found['predicted_ms']:.4g} ms by the tables, without the conversions; at most "
       f"{found['most_ms']:.4g} ms"
     )
+  if "table_doubt" in found:
+    lines.append(f"  {found['table_doubt']}")
   return lines
 
 

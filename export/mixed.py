@@ -67,6 +67,17 @@ def milliseconds_of(options: ExportOptions, spec: NetworkSpec | None) -> Millise
   return tables.block_milliseconds(spec)
 
 
+def table_doubt_of(options: ExportOptions) -> str:
+  """What speaks against the tables of `max_latency` by their own checks, "" if nothing does.
+
+  Raises:
+    ValueError: if a table is none.
+  """
+  if not options.max_latency:
+    return ""
+  return PrecisionTables.from_csv(options.float_table, options.int8_table).doubt
+
+
 def choose(
   files: MixedFiles,
   losses: BlockLosses,

@@ -132,7 +132,7 @@ def run(output: AnyPath, options: RunOptions, progress: Progress) -> None:
       search_stage.check_workers(bench.strategy, options.search)
       in_turn.check(bench, options.search)
       halves.check_steps(bench, options.search)
-      mixed_tables.check(options.export, bench.space, bench.folder)
+      mixed_tables.check(options.export, bench.space, bench.folder, options.search.on_unsteady)
       groups: dict[str, OptionGroup]
       groups = {name: getattr(options, name) for name in ("network", "train", "finetune")}
       bench.folder.check(search=options.search, **groups)

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from nadv2_tf.resources.counts import ParametersMeter
-from nadv2_tf.resources.latency_table import LatencyTable
+from nadv2_tf.resources.latency_table import LatencyTable, table_doubt
 from nadv2_tf.spec.sums import total
 
 if TYPE_CHECKING:
@@ -48,6 +48,13 @@ class PrecisionTables:
           "device, measured alike."
         )
     return cls(first, second)
+
+  @property
+  def doubt(self) -> str:
+    """What the tables' own checks say against them, "" if nothing."""
+    both = {"float32": self.in_float, "int8": self.in_int8}
+    said = {precision: table_doubt(table.facts) for precision, table in both.items()}
+    return " ".join(f"{precision}: {doubt}" for precision, doubt in said.items() if doubt)
 
   def block_milliseconds(self, spec: NetworkSpec) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Milliseconds of every block, (in float, in int8); each adds up to its table's `measure`."""

@@ -74,3 +74,9 @@ def test_a_table_that_is_missing(tables, tmp_path):
   missing = tmp_path / "no.csv"
   with pytest.raises(ValueError, match=re.escape(f"There is no latency table {missing}.")):
     PrecisionTables.from_csv(paths[0], missing)
+
+
+def test_what_their_own_checks_say_against_them(tables):
+  assert PrecisionTables.from_csv(*tables({"check_error_median": "0.09"})).doubt == ""
+  said = PrecisionTables.from_csv(*tables(None, {"check_error_median": "0.11"})).doubt
+  assert said.startswith("int8: The latency table is off by 11%")

@@ -12,10 +12,10 @@ from nadv2_tf.spec.blocks import Conv, Head
 SPACE = space_of(NetworkSpec("tiny", (4, 4, 1), (Conv(4, 3, 2), Head(2))), 2)
 
 
-def write(path, precision, spec=None):
+def write(path, precision, spec=None, **facts):
   layers = [layer for block in (spec or SPACE.largest()).layers() for layer in block]
   rows = {piece: 1.0 for layer in layers for piece in pieces(layer)}
-  path.write_text(LatencyTable(rows, {"precision": precision}).to_csv())
+  path.write_text(LatencyTable(rows, {"precision": precision} | facts).to_csv())
   return path
 
 
@@ -23,9 +23,10 @@ def write(path, precision, spec=None):
 def check(tmp_path, folder):
   """Function (float table, int8 table) that checks them for a run in `folder`."""
 
-  def checked(in_float, in_int8):
+  def checked(in_float, in_int8, on_unsteady="fail"):
     tables = {"float_table": str(in_float), "int8_table": str(in_int8)}
-    mixed_tables.check(ExportOptions("mixed", max_latency="50%", **tables), SPACE, folder)
+    options = ExportOptions("mixed", max_latency="50%", **tables)
+    mixed_tables.check(options, SPACE, folder, on_unsteady)
 
   return checked
 
@@ -51,3 +52,15 @@ def test_what_would_fail_at_the_end_fails_at_the_beginning(check, tmp_path, fold
   other = NetworkSpec("other", (4, 4, 1), (Conv(4, 5, 2), Head(2)))
   with pytest.raises(ValueError, match="The latency table has no row for"):
     check(in_float, write(tmp_path / "other.csv", "int8", other))
+
+
+def test_a_table_that_its_own_check_finds_wrong_is_refused_or_marked(check, tmp_path, folder):
+  facts = {"check_error_median": "0.52", "check_networks": "10"}
+  good, int8 = write(tmp_path / "float.csv", "float32"), write(tmp_path / "int8.csv", "int8")
+  wrong = write(tmp_path / "wrong.csv", "float32", **facts)
+  wrong_int8 = write(tmp_path / "wrong8.csv", "int8", **facts)
+  for both in ((wrong, int8), (good, wrong_int8), (folder.latency_table, wrong_int8)):
+    with pytest.raises(ValueError, match=r"wrong8?.csv: The latency table is off by 52%") as error:
+      check(*both)
+    assert "--on_unsteady=mark" in str(error.value)
+    check(*both, "mark")
