@@ -1,7 +1,8 @@
 """Unit costs without any probing: on paper, scaled to this machine or to accelerators.
 
-The coefficients were fitted by eye to what `--plan` measured of the demo and of a small run of a
-MobileNetV1 encoder on two cores of a Xeon, which other jobs were using: within a factor of two.
+The coefficients were fitted by eye: of traces, files and timing to what `--plan` measured of the
+demo and of a small run of a MobileNetV1 encoder on two cores of a Xeon, which others were using; of
+steps to those of four networks on one core of an EPYC (benchmarks/results/plan.txt).
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import itertools
 import time
 from typing import TYPE_CHECKING
 
+import keras
 import numpy as np
+from keras import ops
 
 from nadv2_tf.pipeline.aim import amounts
 from nadv2_tf.pipeline.aim.metric import metric_of
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
   from nadv2_tf.spec import NetworkSpec, SearchSpace
 
 #: seconds of a multiply-accumulate, and of a layer of one training step
-MAC, LAYER = 2.5e-11, 0.9e-3
+MAC, LAYER = 1.0e-10, 0.9e-3
 #: a step in passes: forward, and backward twice that
 PASSES = 3
 #: a step with each sub-network's own weights, in steps with masks
@@ -49,8 +52,10 @@ TIMING: dict[str, Any] = {
 START, REPORT, PROPOSE = 4.0, 1.0, 2e-3
 #: where a target of latency is no share: what is assumed of the largest network's
 TARGET_SHARE = 0.5
-#: seconds that the micro-probe takes on the machine of the coefficients: matrices, Python
-REFERENCE = (0.058, 0.0205)
+#: seconds that the micro-probe takes on the machines of the coefficients: layers, Python
+REFERENCE = (0.0103, 0.0205)
+#: the micro-probe's images, and how often each of its works is done: the first time warms up
+IMAGES, ATTEMPTS = (32, 24, 24, 64), 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,17 +67,30 @@ class Speed:
 
 
 def this_machine() -> Speed:
-  """The `Speed` of this machine, by a micro-probe of a few tenths of a second."""
-  matrix = np.random.default_rng(0).random((768, 768), np.float32)
+  """The `Speed` of this machine, by a micro-probe of a few tenths of a second.
 
-  def matrices():
-    for _ in range(2):
-      matrix @ matrix
+  It computes what networks do. How fast matrices are multiplied, which stay in the cache, says
+  little of that: where a product took 0.4 of its seconds on another machine, a step took three
+  times as long.
+  """
+  channels = IMAGES[-1]
+  rng = np.random.default_rng(0)
+  shapes = (IMAGES, (3, 3, channels, 1), (1, 1, channels, channels))
+  images, depthwise, pointwise = (
+    ops.convert_to_tensor(rng.random(shape, np.float32)) for shape in shapes
+  )
+
+  def layers():
+    x = ops.depthwise_conv(images, depthwise, padding="same")
+    mean, variance = ops.moments(x, (0, 1, 2))
+    x = ops.relu((x - mean) / ops.sqrt(variance + keras.config.epsilon()))
+    x = ops.conv(x, pointwise, padding="same")
+    return ops.convert_to_numpy(ops.sum(x))  # so that it is waited for
 
   def python():
     return sum(index * index for index in range(400_000))
 
-  seconds = [min(_seconds(work) for _ in range(4)) for work in (matrices, python)]
+  seconds = [min(_seconds(work) for _ in range(ATTEMPTS)) for work in (layers, python)]
   return Speed(*(now / before for now, before in zip(seconds, REFERENCE, strict=True)))
 
 
