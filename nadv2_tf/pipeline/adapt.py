@@ -21,6 +21,8 @@ from nadv2_tf.pipeline import run
 from nadv2_tf.pipeline.progress import Progress
 from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.pipeline.stages.given.form import ADAPTED
+from nadv2_tf.reading.precision import single_precision
+from nadv2_tf.tasks.sources import npz
 from nadv2_tf.training.network_files import load_keras
 
 if TYPE_CHECKING:
@@ -38,6 +40,10 @@ MODEL, DATA, RUN = "model.keras", "data.npz", "run"
 TEST_SHARE = 0.2
 #: images of the hold-out, at most
 HOLDOUT = 1000
+#: of an input range, by how much images may exceed it: rounding does
+OVERSHOOT = 1e-3
+#: images with fractions are taken for those of 0..255 only if the brightest pixel of all has this
+BRIGHT = 16.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,10 +125,12 @@ def adapt(
   run_options = _options(given)
   # The run compares it with the one that it began with by its weights.
   model.save(place / MODEL)
-  run.run(place / RUN, run_options, progress or Progress())
-  folder = RunFolder(place / RUN)
+  with single_precision():
+    run.run(place / RUN, run_options, progress or Progress())
+    folder = RunFolder(place / RUN)
+    adapted = load_keras(folder.keras(ADAPTED))
   return Adapted(
-    load_keras(folder.keras(ADAPTED)),
+    adapted,
     folder.read_spec("found"),
     json.loads((folder.path / "metrics.json").read_text()),
     folder.path,
@@ -154,10 +162,11 @@ def _written(
 ) -> dict[str, Any]:
   """Writes the images as --data=npz:FILE reads them; returns options that follow from them."""
   images, input_range = _bytes(data[0], given.get("input_range"))
-  labels = _labels(data[1], len(images))
+  labels, classes = _labels(data[1], len(images))
   if isinstance(test, tuple):
     test_images, _ = _bytes(test[0], input_range)
-    test_labels = _labels(test[1], len(test_images))
+    test_labels, classes_of_test = _labels(test[1], len(test_images))
+    classes = max(classes, classes_of_test)
   else:
     order = np.random.default_rng(given.get("seed", 0)).permutation(len(images))
     cut = round(len(images) * test)
@@ -167,6 +176,7 @@ def _written(
     images, labels = images[order[cut:]], labels[order[cut:]]
   arrays: dict[str, Any] = {
     "x_train": images, "y_train": labels, "x_test": test_images, "y_test": test_labels,
+    npz.COUNT: np.int64(classes),
   }  # fmt: skip
   partial = path.with_name(f"new_{path.name}")
   np.savez(partial, **arrays)
@@ -186,10 +196,9 @@ def _bytes(images: Any, input_range: str | None) -> tuple[np.ndarray, str]:
     raise ValueError(f"Images must be [count, height, width, channels], got {list(images.shape)}.")
   low, high = float(images.min()), float(images.max())
   if input_range in (None, "auto"):
-    is_integer = np.issubdtype(images.dtype, np.integer)
-    input_range = "0..255" if is_integer else _narrowest(low, high)
+    input_range = _guessed_range(images, low, high)
   black, white = INPUT_RANGES.get(str(input_range), (np.nan, np.nan))
-  if not black <= low <= high <= white:
+  if not _is_within(low, high, black, white):
     raise ValueError(
       f"Images from {low:g} to {high:g} are not of {input_range or 'any of'} "
       f"({', '.join(INPUT_RANGES)}); what scales them otherwise belongs into the model, as "
@@ -198,27 +207,40 @@ def _bytes(images: Any, input_range: str | None) -> tuple[np.ndarray, str]:
   if images.dtype == np.uint8 and (black, white) == INPUT_RANGES["0..255"]:
     return images, str(input_range)
   share = (images.astype(np.float64) - black) / (white - black)
-  return np.rint(share * 255).astype(np.uint8), str(input_range)
+  return np.rint(share.clip(0, 1) * 255).astype(np.uint8), str(input_range)
 
 
-def _narrowest(low: float, high: float) -> str | None:
-  for name in ("0..1", "-1..1", "0..255"):
-    black, white = INPUT_RANGES[name]
-    if black <= low and high <= white:
+def _guessed_range(images: np.ndarray, low: float, high: float) -> str | None:
+  """The narrowest input range that images are of; None where they are scaled otherwise.
+
+  In 0..255 images keep whole numbers: of some from 0 to 2 three would be left.
+  """
+  is_whole = np.issubdtype(images.dtype, np.integer)
+  for name in ("0..1", "-1..1") if not is_whole else ():
+    if _is_within(low, high, *INPUT_RANGES[name]):
       return name
-  return None
+  is_whole = is_whole or high >= BRIGHT or bool((images == np.rint(images)).all())
+  return "0..255" if is_whole and _is_within(low, high, *INPUT_RANGES["0..255"]) else None
 
 
-def _labels(labels: Any, count: int) -> np.ndarray:
-  """int64 [count] of integers or one-hot rows."""
+def _is_within(low: float, high: float, black: float, white: float) -> bool:
+  most = OVERSHOOT * (white - black)
+  return black - most <= low <= high <= white + most
+
+
+def _labels(labels: Any, count: int) -> tuple[np.ndarray, int]:
+  """(int64 [count] of integers or one-hot rows, how many classes there are)."""
   labels = np.asarray(labels)
+  classes = 0
   is_numeric = np.issubdtype(labels.dtype, np.number) or labels.dtype == bool
   if is_numeric and labels.ndim == 2 and labels.shape[1] > 1:
     is_one_hot = np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all()
+    classes = labels.shape[1] if is_one_hot else 0
     labels = labels.argmax(axis=1) if is_one_hot else labels
   if not is_numeric or labels.size != count or not np.array_equal(labels, np.rint(labels)):
     raise ValueError(
       f"Labels must be an integer or a one-hot row for each of the {count} images, got "
       f"{list(labels.shape)} of {labels.dtype}."
     )
-  return labels.reshape(-1).astype(np.int64)
+  labels = labels.reshape(-1).astype(np.int64)
+  return labels, max(classes, int(labels.max(initial=-1)) + 1)

@@ -53,6 +53,7 @@ def train(output: AnyPath, options: RunOptions, progress: Progress) -> None:
   bench.tell(progress)
   recipes.check_recipes(bench)
   bench.look(progress)
+  bench.check_figures()
   groups: dict[str, OptionGroup] = {"network": options.network, "train": bench.train_options}
   bench.folder.check(**groups)
   with bench.folder.locked():
@@ -96,6 +97,7 @@ def finetune(output: AnyPath, options: RunOptions, strategy: str, progress: Prog
   ]
   recipes.check_recipes(bench, options.finetune)
   bench.look(progress)
+  bench.check_figures()
   with bench.folder.locked():
     go(FINETUNE, work, finetune=options.finetune)
     progress.line(tables.trust_line(bench.folder.metrics()))
@@ -137,6 +139,7 @@ def run(output: AnyPath, options: RunOptions, progress: Progress) -> None:
       groups = {name: getattr(options, name) for name in ("network", "train", "finetune")}
       bench.folder.check(search=options.search, **groups)
       bench.look(progress)
+      bench.check_figures()
     with bench.folder.locked():
       with stopwatch.stage(START):
         countdown = first_lines.tell(options, bench, progress)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
   from nadv2_tf.reading.network import ReadNetwork
   from nadv2_tf.spec.shapes import Shape
 
-SEED = 0
 #: of rescaling, in double precision
 ROUNDING = 1e-9
 
@@ -55,10 +54,11 @@ def _moved(name: str, by: int) -> str:
   return layer_name(int(match[1]) - 1 + by, match[2])
 
 
-def with_classes(read: ReadNetwork, classes: int) -> ReadNetwork:
+def with_classes(read: ReadNetwork, classes: int, seed: int = 0) -> ReadNetwork:
   """The same features with a fresh classifier of `classes` classes, which gives logits.
 
-  A network of features alone gets a global average pool and a classifier.
+  A network of features alone gets a global average pool and a classifier. `seed` is that of its
+  weights.
   """
   network, last = read.spec, read.spec.blocks[-1]
   weights = dict(read.weights)
@@ -74,7 +74,7 @@ def with_classes(read: ReadNetwork, classes: int) -> ReadNetwork:
   name = layer_name(len(kept), "classes")
   kinds = {array.dtype for arrays in weights.values() for array in arrays}
   dtype = kinds.pop() if len(kinds) == 1 else np.dtype(np.float32)
-  weights[name] = _fresh_classifier(_classifier_input(spec), classes, dtype)
+  weights[name] = _fresh_classifier(_classifier_input(spec), classes, dtype, seed)
   return dataclasses.replace(read, spec=spec, weights=weights, output_activation="linear")
 
 
@@ -83,11 +83,11 @@ def _classifier_input(spec: NetworkSpec) -> Shape:
   return layer.in_height, layer.in_width, layer.in_channels
 
 
-def _fresh_classifier(shape: Shape, classes: int, dtype: np.dtype) -> list[np.ndarray]:
+def _fresh_classifier(shape: Shape, classes: int, dtype: np.dtype, seed: int) -> list[np.ndarray]:
   """Glorot's uniform kernel and a bias of zeros."""
   fan_in = math.prod(shape)
   limit = math.sqrt(6 / (fan_in + classes))
-  kernel = np.random.default_rng(SEED).uniform(-limit, limit, (*shape, classes))
+  kernel = np.random.default_rng(seed).uniform(-limit, limit, (*shape, classes))
   return [kernel.astype(dtype), np.zeros(classes, dtype)]
 
 

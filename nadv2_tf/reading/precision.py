@@ -41,12 +41,21 @@ def _with_policy(config: Any, policy: str) -> Any:
   return policy if isinstance(config, str) and config in POLICIES else config
 
 
-@contextlib.contextmanager
-def double_precision() -> Iterator[None]:
+def double_precision() -> contextlib.AbstractContextManager[None]:
   """Models that are built meanwhile are of float64."""
+  return _building_in("float64")
+
+
+def single_precision() -> contextlib.AbstractContextManager[None]:
+  """Models that are built meanwhile are of float32, whatever policy the user's program has set."""
+  return _building_in("float32")
+
+
+@contextlib.contextmanager
+def _building_in(kind: str) -> Iterator[None]:
   floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
-  keras.config.set_floatx("float64")
-  keras.config.set_dtype_policy("float64")
+  keras.config.set_floatx(kind)
+  keras.config.set_dtype_policy(kind)
   try:
     yield
   finally:

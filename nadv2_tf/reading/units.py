@@ -113,19 +113,17 @@ class Squeeze:
 def norm_arrays(norm: Node, bias: np.ndarray | None = None) -> list[np.ndarray]:
   """Gamma, beta, moving mean and variance for an epsilon of 1e-3, behind a `bias`.
 
-  The same function exactly: where the variance is large enough it takes up the difference of the
-  epsilons, else gamma does. What is computed stays in float64, and is rounded where it is used.
+  The same function exactly: gamma takes up the difference of the epsilons. The variance stays what
+  it is, because recalibration and training replace it, and nothing hidden in it would be left. What
+  is computed stays in float64, and is rounded where it is used.
   """
   gamma, beta, mean, variance = (norm[name] for name in ("gamma", "beta", "mean", "variance"))
   if bias is not None:
     mean = mean.astype(np.float64) - bias
   epsilon = norm["epsilon"]
   if epsilon != EPSILON:
-    variance = variance.astype(np.float64)
-    moved = variance + (epsilon - EPSILON)
-    ratio = np.sqrt((variance + EPSILON) / (variance + epsilon))
-    gamma = np.where(moved >= 0, gamma, gamma * ratio)
-    variance = np.where(moved >= 0, moved, variance)
+    exact = variance.astype(np.float64)
+    gamma = gamma * np.sqrt((exact + EPSILON) / (exact + epsilon))
   return [gamma, beta, mean, variance]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -61,6 +62,8 @@ class Classification:
     cache_bytes: int = 0,
     cut: Cut = USUAL,
   ) -> None:
+    #: see `with_sigmoids`
+    self._has_sigmoids = False
     self._loading: dict[str, Any] = {
       "how": how,
       "whole_pictures": whole_pictures,
@@ -72,6 +75,15 @@ class Classification:
     self._holdout = holdout
     self._seed = seed
     self._train = train
+
+  def with_sigmoids(self) -> Classification:
+    """The same task for a network that ends in a sigmoid for each class.
+
+    Softmax of logits stays the same when all of an image's are raised; the sigmoids do not.
+    """
+    task = copy.copy(self)
+    task._has_sigmoids = True
+    return task
 
   @staticmethod
   def fits(output_shape: Sequence[int]) -> bool:
@@ -116,11 +128,15 @@ class Classification:
     classes = outputs.shape[-1]
     smooth = self._train.label_smoothing
     one_hot = keras.ops.one_hot(targets, classes, dtype=outputs.dtype)
-    one_hot = one_hot * (1 - smooth) + smooth / classes
+    one_hot = one_hot * (1 - smooth) + smooth / (2 if self._has_sigmoids else classes)
+    if self._has_sigmoids:
+      return keras.losses.binary_crossentropy(one_hot, outputs, from_logits=True)
     return keras.losses.categorical_crossentropy(one_hot, outputs, from_logits=True)
 
   def imitation(self, teacher: Tensor, outputs: Tensor) -> Tensor:
     """Cross entropy, [batch], of the teacher's probabilities; both are logits."""
+    if self._has_sigmoids:
+      return keras.losses.binary_crossentropy(keras.ops.sigmoid(teacher), outputs, from_logits=True)
     return keras.losses.categorical_crossentropy(
       keras.ops.softmax(teacher), outputs, from_logits=True
     )

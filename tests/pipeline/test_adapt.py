@@ -9,6 +9,7 @@ import pytest
 import nadv2_tf as nad
 from nadv2_tf.pipeline import adapt as adapting
 from nadv2_tf.pipeline.progress import Progress
+from nadv2_tf.tasks import sources
 
 SMALL = {
   "full_epochs": 1, "finetune_epochs": 1, "batch_size": 16, "holdout": 32, "strategy": "one",
@@ -101,6 +102,10 @@ def test_the_same_call_goes_on(adapted, data):
     (np.array([-1.0, 0.0, 1.0]), "auto", ([0, 128, 255], "-1..1")),
     (np.array([0.0, 12.0, 255.0]), None, ([0, 12, 255], "0..255")),
     (np.array([0.0, 0.5, 1.0]), "-1..1", ([128, 191, 255], "-1..1")),
+    (np.array([-1e-7, 0.5, 1.0000001]), None, ([0, 128, 255], "0..1")),  # as rounding leaves them
+    (np.array([-1.0, 0.0, 1.001]), "-1..1", ([0, 128, 255], "-1..1")),
+    (np.array([0.0, 2.0, 3.0]), None, ([0, 2, 3], "0..255")),
+    (np.array([0.5, 2.0, 40.0]), None, ([0, 2, 40], "0..255")),
   ],
 )
 def test_images_become_bytes(images, asked, expected):
@@ -108,11 +113,50 @@ def test_images_become_bytes(images, asked, expected):
   assert (found.reshape(-1).tolist(), input_range) == expected and found.dtype == np.uint8
 
 
+def test_one_hot_rows_say_how_many_classes_there_are(tmp_path):
+  path = tmp_path / "data.npz"
+  images = np.zeros((10, 4, 4, 3), np.uint8)
+  labels = np.arange(10) % 3
+  for given, classes in ((np.eye(5)[labels], 5), (labels, 3)):
+    adapting._written(path, (images, given), 0.2, {})
+    assert len(sources.load(f"npz:{path}", 4).class_names) == classes
+  # The test images have the last class alone.
+  adapting._written(path, (images[:6], labels[:6] % 2), (images[6:], labels[6:]), {})
+  assert len(sources.load(f"npz:{path}", 4).class_names) == 3
+
+
+def test_figures_are_not_mixed_with_those_of_other_test_images(adapted, data):
+  model, _, output, _ = adapted
+  images, labels = data
+  tested = np.random.default_rng(0).permutation(160)[:32]
+  others = labels.copy()
+  others[tested] = 1 - others[tested]
+  with pytest.raises(ValueError, match="were measured on other test images than those here"):
+    nad.adapt(model, (images, others), target="60%", output=output, **SMALL)
+  nad.adapt(model, data, target="60%", output=output, **SMALL)  # and data.npz is as it was
+
+
+def test_a_policy_of_half_precision_is_left_alone(data, tmp_path):
+  keras.mixed_precision.set_dtype_policy("mixed_float16")
+  try:
+    model = model_of_two_classes()
+    untrained = {"full_epochs": 0, "finetune_epochs": 0, "search_optimizer": "uniform"}
+    result = nad.adapt(
+      model, data, target="60%", output=tmp_path, batch_size=16, strategy="one", **untrained
+    )
+    assert keras.config.dtype_policy().name == "mixed_float16"
+  finally:
+    keras.mixed_precision.set_dtype_policy("float32")
+  assert {layer.compute_dtype for layer in result.model.layers} == {"float32"}
+  assert (result.folder / "found.tflite").exists()
+
+
 def test_what_cannot_be_adapted_is_one_line(data, tmp_path):
   model = model_of_two_classes()
   images, labels = data
   for changes, message in (
     ({"data": (images * 5 - 2, labels)}, "not of any of .*belongs into the model, as Rescaling"),
+    ({"data": (images * 2, labels)}, "Images from .* are not of any of"),  # three bytes were left
     ({"data": (images, labels[:9])}, "Labels must be an integer or a one-hot row for each of the"),
     ({"target": "50,30%"}, "target must be one number or share"),
     ({"invented": 3}, "adapt has no option 'invented'"),

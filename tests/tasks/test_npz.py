@@ -54,6 +54,15 @@ def test_npz_arrives_unchanged(save, changes):
   assert loaded.class_names == ("0", "1", "2")
 
 
+def test_npz_says_how_many_classes_there_are(save):
+  for count, classes in ((5, 5), (2, 3)):
+    loaded = sources.load(f"npz:{save(class_count=np.int64(count))}", 8)
+    assert len(loaded.class_names) == classes
+  for count in (np.array([5, 5]), np.float32(5), np.int64(-1), np.int64(10**9)):
+    with pytest.raises(ValueError, match="data.npz: class_count must be"):
+      sources.load(f"npz:{save(class_count=count)}", 8)
+
+
 def test_npz_is_scaled(save):
   colours = {"x_train": np.full((6, 8, 10, 3), 7, np.uint8), "x_test": np.ones((3, 6, 6, 3), "u1")}
   loaded = sources.load(f"npz:{save(**colours)}", 4)

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
   from nadv2_tf.spec import NetworkSpec
 
 
+#: what accuracies are measured on
+TEST = "test images"
+
+
 def of_weights(model: keras.Model | None) -> int | None:
   """A number that other weights hardly have; of no model it is None."""
   return None if model is None else weights_checksum(model)
@@ -49,6 +53,27 @@ def check(folder: RunFolder, path: pathlib.Path, **made_from: Any) -> None:
         f"{path} was made from {what} other than those here, which were made or changed since. "
         f"Delete {path} to make it anew, or bring back what it was made from."
       )
+
+
+def check_test(folder: RunFolder, digest: Any) -> None:
+  """Raises ValueError if figures that are there were measured on other test images.
+
+  Args:
+    folder: the `RunFolder`; figures that it says nothing of are taken as they are.
+    digest: of the test images, of JSON values.
+  """
+  before = folder.lineage().get(folder.metrics_file.name, {}).get(TEST)
+  if before is not None and before != json.loads(json.dumps(digest)):
+    raise ValueError(
+      f"The accuracies in {folder.metrics_file} were measured on other test images than those "
+      "here, which were changed since. Bring them back, or choose another --output; nadv2-evaluate "
+      "measures a network on any images."
+    )
+
+
+def note_test(folder: RunFolder, digest: Any) -> None:
+  """Writes down what accuracies are measured on."""
+  note(folder, folder.metrics_file, **{TEST: digest})
 
 
 def note(folder: RunFolder, path: pathlib.Path, **made_from: Any) -> None:

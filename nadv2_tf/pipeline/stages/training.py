@@ -238,6 +238,7 @@ def record(
     "seconds": seconds,
   }
   network = NetworkMetrics().updated(**metrics)
+  lineage.note_test(bench.folder, bench.datasets.test.digest())
   bench.folder.update_metrics(networks={**bench.folder.metrics().networks, name: network})
   return network
 

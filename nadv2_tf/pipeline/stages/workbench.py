@@ -10,6 +10,7 @@ from nadv2_tf import backbones
 from nadv2_tf.options import DEFAULT_CHECKPOINTS, NetworkOptions, TrainOptions
 from nadv2_tf.options.network import is_given
 from nadv2_tf.options.settled import settled_train
+from nadv2_tf.pipeline.run_folder import lineage
 from nadv2_tf.pipeline.run_folder.folder import RunFolder
 from nadv2_tf.pipeline.stages import workers
 from nadv2_tf.pipeline.stages.data import make_task
@@ -59,6 +60,12 @@ class Workbench:
       self.given.keep(folder)
     return folder
 
+  def check_figures(self) -> None:
+    """Raises ValueError if accuracies in the folder were measured on other test images."""
+    digest = self.datasets.test.digest()
+    for place in {one.path: one for one in (self.folder, *self.folder.found_folders())}.values():
+      lineage.check_test(place, digest)
+
   def look(self, progress: Progress) -> None:
     """Looks at what is streamed, so that none of it ends the run late; tells how long it took.
 
@@ -105,6 +112,9 @@ def make_workbench(
   datasets = task.datasets()
   found = source.fitted(task, datasets) if source else None
   if found:
+    from nadv2_tf.pipeline.stages.given.form import task_of
+
+    task = task_of(task, found)
     space = found.space().keeping(parse_blocks(network_options.fixed_blocks))
   else:
     shape = (size, size, datasets.train.image_shape[-1])

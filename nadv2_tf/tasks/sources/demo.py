@@ -30,5 +30,5 @@ def load(unused_place: str, image_size: int) -> Source:
     importlib.resources.files("nadv2_tf.data").joinpath(FILE)
   ) as path:
     fit = images.pad if SIDE <= image_size <= LARGEST_PADDED else images.resize
-    train, test = npz.read(path, lambda array: fit(array, image_size))
+    train, test, _ = npz.read(path, lambda array: fit(array, image_size))
   return Source(train, test, CLASSES)

@@ -1,4 +1,4 @@
-"""A NumPy archive with x_train, y_train, x_test, y_test."""
+"""A NumPy archive with x_train, y_train, x_test, y_test; `class_count` may be there."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from nadv2_tf.tasks.sources.registry import SOURCES, Source
 
 if TYPE_CHECKING:
   from collections.abc import Callable, Mapping
+  from typing import Any
 
   from nadv2_tf.types import AnyPath
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+#: how many classes there are, where labels alone do not say: the last ones may have no image
+COUNT = "class_count"
 #: as many as a classifier may have; every class gets a name
 LARGEST_CLASSES = LARGEST_WIDTH
 
@@ -31,8 +34,8 @@ def load(place: str, image_size: int) -> Source:
     images.check_memory(len(array), image_size, array.shape[-1], f"npz:{path}")
     return images.resize(array, image_size)
 
-  train, test = read(path, fit)
-  classes = int(train.labels.max(initial=-1)) + 1
+  train, test, named = read(path, fit)
+  classes = max(int(train.labels.max(initial=-1)) + 1, named)
   if classes > LARGEST_CLASSES:
     raise ValueError(
       f"{path}: labels count from 0, and at most {LARGEST_CLASSES} classes are possible; y_train "
@@ -51,8 +54,10 @@ def _dark(parts: Mapping[str, Examples], path: AnyPath) -> tuple[str, ...]:
   )
 
 
-def read(path: AnyPath, fit: Callable[[np.ndarray], np.ndarray]) -> tuple[Examples, ...]:
-  """(training, test) `Examples` of an archive; `fit` brings images to the wanted size.
+def read(path: AnyPath, fit: Callable[[np.ndarray], np.ndarray]) -> tuple[Examples, Examples, int]:
+  """(training, test) `Examples` of an archive, and how many classes it says there are, else 0.
+
+  `fit` brings images to the wanted size.
 
   Raises:
     ValueError: naming the file and the array, if something is missing or of the wrong kind.
@@ -67,7 +72,7 @@ def read(path: AnyPath, fit: Callable[[np.ndarray], np.ndarray]) -> tuple[Exampl
       missing = [name for name in ARRAYS if name not in archive]
       if missing:
         raise ValueError(f"it has no array {missing[0]!r}; needed: {', '.join(ARRAYS)}")
-      arrays = {name: archive[name] for name in ARRAYS}
+      arrays = {name: archive[name] for name in (*ARRAYS, COUNT) if name in archive}
       for name, array in arrays.items():
         if not isinstance(array, np.ndarray):
           raise ValueError(f"{name} is not a NumPy array")
@@ -77,7 +82,16 @@ def read(path: AnyPath, fit: Callable[[np.ndarray], np.ndarray]) -> tuple[Exampl
   for part in ("train", "test"):
     x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
     parts.append(Examples(fit(_images(x, f"x_{part}", path)), _labels(y, x, part, path)))
-  return tuple(parts)
+  return parts[0], parts[1], _class_count(arrays.get(COUNT, np.int64(0)), path)
+
+
+def _class_count(value: Any, path: AnyPath) -> int:
+  if not np.issubdtype(value.dtype, np.integer) or value.size != 1:
+    raise ValueError(f"{path}: {COUNT} must be one integer, got {value.dtype} {list(value.shape)}.")
+  count = int(value.item())
+  if not 0 <= count <= LARGEST_CLASSES:
+    raise ValueError(f"{path}: {COUNT} must be at most {LARGEST_CLASSES}, got {count}.")
+  return count
 
 
 def _images(x: np.ndarray, name: str, path: AnyPath) -> np.ndarray:

@@ -10,12 +10,14 @@ import numpy as np
 
 from nadv2_tf import reading
 from nadv2_tf.reading import ReadNetwork
+from nadv2_tf.tasks.classification import Classification
 
 if TYPE_CHECKING:
   from collections.abc import Callable, Iterator
 
   from nadv2_tf.pipeline.stages.given.network import GivenNetwork
   from nadv2_tf.spec import NetworkSpec
+  from nadv2_tf.tasks.task import Task
 
 #: what a run feeds: (black, white)
 FED = (-1.0, 1.0)
@@ -85,6 +87,13 @@ def ending_of(model: keras.Model, read: ReadNetwork, is_new_classifier: bool) ->
   if is_one:
     return "one linear" if activation == "linear" else "one sigmoid"
   return activation
+
+
+def task_of(task: Task, given: GivenNetwork) -> Task:
+  """`task` with the loss that a given network's outputs are for."""
+  if given.ending == "sigmoid" and isinstance(task, Classification):
+    return task.with_sigmoids()
+  return task
 
 
 def form_of(given: GivenNetwork | None) -> Form:

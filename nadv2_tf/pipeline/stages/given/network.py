@@ -179,14 +179,14 @@ class Unfitted:
       lines.append(
         "network: it has no classifier; a new one is trained, alone first (--head_epochs)"
       )
-      return reading.with_classes(read, wanted), True
+      return reading.with_classes(read, wanted, self.options.seed), True
     if head.kind != "head" or head.classes == wanted:
       return read, False
     lines.append(
       f"network: it tells {head.classes} classes apart, the data has {wanted}: its classifier is "
       "replaced, and the new one trained alone first (--head_epochs)"
     )
-    return reading.with_classes(read, wanted), True
+    return reading.with_classes(read, wanted, self.options.seed), True
 
 
 def look(folder: RunFolder, options: NetworkOptions) -> GivenNetwork | Unfitted | None:

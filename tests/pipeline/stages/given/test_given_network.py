@@ -190,6 +190,14 @@ def test_a_classifier_for_other_classes_is_replaced_and_trained_alone(data, imag
   assert np.array_equal(again.layers[-2].get_weights()[0], before.layers[-2].get_weights()[0])
 
 
+def test_the_loss_is_that_of_the_ending(data, tmp_path):
+  logits, labels = np.array([[1.0, 0, 0]], np.float32), np.array([0])
+  for activation, expected in (("sigmoid", (np.log1p(np.exp(-1)) + 2 * np.log(2)) / 3),
+                               ("softmax", np.log1p(2 * np.exp(-1)))):  # fmt: skip
+    bench = bench_of(tmp_path / activation, tiny_model(activation=activation), data)
+    assert float(bench.task.loss(labels, logits)[0]) == pytest.approx(expected, rel=1e-5)
+
+
 def test_kept_networks_are_read_back(data, model, tmp_path):
   bench = bench_of(tmp_path / "run", model, data, bypass=0.25)
   bench.open(network=bench.network_options, train=bench.train_options)
