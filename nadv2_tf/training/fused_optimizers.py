@@ -29,6 +29,13 @@ class _FusedUpdate(keras.optimizers.Optimizer):
     scalars = self._scalars(tf.cast(learning_rate, tf.float32))
     super()._backend_update_step(grads, trainable_variables, scalars)
 
+  def _all_reduce_sum_gradients(self, grads_and_vars):
+    # One replica has nothing to sum. TensorFlow would register the gradient of its sum all the
+    # same, and with it keep the step's graph until the process ends: 70 MB for each network.
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+      return grads_and_vars
+    return super()._all_reduce_sum_gradients(grads_and_vars)
+
   def update_step(
     self, gradient: Tensor, variable: keras.Variable, learning_rate: tuple[Tensor, ...]
   ) -> None:

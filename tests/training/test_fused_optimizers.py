@@ -1,5 +1,8 @@
 """Fused updates give what Keras's own optimizers give, and go on from their state."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -109,3 +112,17 @@ def test_other_types_are_refused():
   optimizer.build([variable])
   with pytest.raises(TypeError, match="only dense float32"):
     optimizer.apply([tf.ones(3, tf.float64)], [variable])
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
+def test_the_graph_of_a_step_ends_with_its_training(optimizer):
+  """Graphs that TensorFlow keeps are never freed: a run trains dozens of networks."""
+  variables = _variables()
+  made = Recipe(1, 4, optimizer).make_optimizer(8, variables)
+  step = tf.function(lambda *gradients: made.apply(list(gradients), variables))
+  graph = weakref.ref(step.get_concrete_function(*_gradients(0)).graph)
+  step(*_gradients(0))
+  assert graph() is not None
+  del step
+  gc.collect()
+  assert graph() is None

@@ -1,6 +1,7 @@
 """The training loop: one trace, learning, replicas, divergence."""
 
 import dataclasses
+import gc
 import random
 import threading
 
@@ -205,3 +206,14 @@ def test_training_ends_with_the_moving_average_of_the_weights(examples, task, op
       np.testing.assert_allclose(found, expected, atol=1e-5)
   plain = zip(average, last[0.0, 3], strict=True)
   assert any(np.abs(one - other).max() > 1e-4 for one, other in plain)
+
+
+def test_a_training_leaves_no_graph_behind(space, examples, task):
+  def graphs():
+    gc.collect()
+    return sum(type(one).__name__ == "FuncGraph" for one in gc.get_objects())
+
+  before = graphs()
+  for _ in range(2):
+    TrainingLoop(stand_alone(space.largest()), task, recipe(epochs=0.25)).run(examples)
+  assert graphs() <= before
