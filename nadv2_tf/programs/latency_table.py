@@ -82,6 +82,7 @@ def main() -> None:
   from nadv2_tf.benchmarks.tables.measurement import TableMeasurement
   from nadv2_tf.benchmarks.timing.devices import open_device
   from nadv2_tf.options import TimingSettings
+  from nadv2_tf.pipeline.aim.doubts import check_doubt
   from nadv2_tf.pipeline.progress import Progress
   from nadv2_tf.resources.latency_table import LatencyTable
   from nadv2_tf.spec.files import write_atomically
@@ -108,7 +109,11 @@ def main() -> None:
         table = measurement.measure(FLAGS.check_networks)
         write_atomically(path, table.to_csv().encode())
       measurement.finish()
-    progress.line(describe(path, LatencyTable.from_csv(path)))
+    table = LatencyTable.from_csv(path)
+    # One that was complete already may be of a command with --on_unsteady=mark.
+    if doubt := check_doubt(table, FLAGS.on_unsteady, path):
+      progress.line(doubt)
+    progress.line(describe(path, table))
     if predictor_path:
       train_predictor(space, device, settings, path, predictor_path, progress)
 

@@ -81,6 +81,13 @@ def test_a_table_is_measured_once(measure_table, tmp_path):
   # The refused attempts leave nothing behind that the right one would trip over.
   assert "is complete already" in measure_table(image_size=8, classes=5)
   assert path.read_bytes() == before
+  # A table that its own check finds wrong is not made good by being there.
+  wrong = re.sub(r"check_error_median: \S+", "check_error_median: 0.43", before.decode())
+  assert wrong != before.decode()
+  path.write_text(wrong)
+  with pytest.raises(ValueError, match="table.csv: The latency table is off by 43%"):
+    measure_table(image_size=8, classes=5, on_unsteady="fail")
+  assert "The latency table is off by 43%" in measure_table(image_size=8, classes=5)
 
 
 def test_a_table_of_a_given_network_is_that_of_a_run_with_it(measure_table, tmp_path):

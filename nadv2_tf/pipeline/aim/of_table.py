@@ -71,6 +71,13 @@ def check_alike(device: str, table: FileMeter, options: SearchOptions) -> None:
       f"{options.delegate}: give --delegate={delegate}, or measure a table with "
       f"{options.delegate}."
     )
+  precision = table.facts.get("precision", "float32")
+  if precision != options.search_precision:
+    raise ValueError(
+      f"--device={device} was measured with --search_precision={precision}, and the search is for "
+      f"{options.search_precision}: give --search_precision={precision}, or measure a table with "
+      f"{options.search_precision}."
+    )
   # A table of before the flag has none in its head, and was measured with none.
   measured, own = table.facts.get("benchmark_flags", "-"), flags_text(options.benchmark_flags)
   if measured != own:

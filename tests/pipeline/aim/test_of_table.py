@@ -29,6 +29,18 @@ def test_a_table_of_another_delegate_is_refused(tmp_path, options, measured, ask
     metric.check()
 
 
+@pytest.mark.parametrize("measured", [None, "float32", "int8"])
+@pytest.mark.parametrize("asked_for", ["float32", "int8"])
+def test_a_table_of_another_precision_is_refused(tmp_path, options, measured, asked_for):
+  path = tmp_path / "table.csv"
+  path.write_text(LatencyTable(ROWS, {"precision": measured} if measured else {}).to_csv())
+  metric = metric_of(options(device=f"table:{path}", search_precision=asked_for))
+  if (measured or "float32") == asked_for:
+    return metric.check()
+  with pytest.raises(ValueError, match=f"with --search_precision={measured or 'float32'}, and the"):
+    metric.check()
+
+
 @pytest.mark.parametrize(
   ("measured", "asked_for", "says"),
   [
