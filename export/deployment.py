@@ -160,10 +160,7 @@ def _mixed(
   losses = block_losses(files, images, evidence.loss, calibration.tobytes(), kept, report)
   chosen = mixed.choose(files, losses, options, milliseconds)
   loss = evidence.loss(predictor(chosen.content)(images))
-  added: dict[str, Any] = {"loss": loss}
-  if doubt := mixed.table_doubt_of(options):
-    added["table_doubt"] = doubt
-  return dataclasses.replace(chosen, record=chosen.record | added)
+  return dataclasses.replace(chosen, record=chosen.record | {"loss": loss})
 
 
 def _calibration(

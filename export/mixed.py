@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nadv2_tf.export import blocks
 from nadv2_tf.options.amounts import number_of
@@ -49,8 +49,12 @@ class MixedFile:
   record: dict[str, Any]
 
 
-#: (in float, in int8) of every block of a network
-Milliseconds: TypeAlias = tuple[tuple[float, ...], tuple[float, ...]]
+class Milliseconds(NamedTuple):
+  """Of every block of a network, by two tables, and what speaks against these tables."""
+
+  in_float: tuple[float, ...]
+  in_int8: tuple[float, ...]
+  doubt: str = ""
 
 
 def milliseconds_of(options: ExportOptions, spec: NetworkSpec | None) -> Milliseconds | None:
@@ -64,18 +68,7 @@ def milliseconds_of(options: ExportOptions, spec: NetworkSpec | None) -> Millise
   if spec is None:
     raise ValueError("--max_latency needs the spec of the network beside it (.json).")
   tables = PrecisionTables.from_csv(options.float_table, options.int8_table)
-  return tables.block_milliseconds(spec)
-
-
-def table_doubt_of(options: ExportOptions) -> str:
-  """What speaks against the tables of `max_latency` by their own checks, "" if nothing does.
-
-  Raises:
-    ValueError: if a table is none.
-  """
-  if not options.max_latency:
-    return ""
-  return PrecisionTables.from_csv(options.float_table, options.int8_table).doubt
+  return Milliseconds(*tables.block_milliseconds(spec), tables.doubt)
 
 
 def choose(
@@ -100,7 +93,7 @@ def choose(
     ValueError: naming the least that there is, if a limit cannot be met.
   """
   free = tuple(block for block in files.blocks if str(block) in losses.alone)
-  latency = _milliseconds(free, options.max_latency, *milliseconds) if milliseconds else None
+  latency = _costs(free, options.max_latency, milliseconds) if milliseconds else None
   sizes = Sizes(files, free, options.max_size) if options.max_size else None
   refused: list[tuple[bool, ...]] = []
   while True:
@@ -128,6 +121,8 @@ def choose(
   }
   if latency:
     record["predicted_ms"], record["most_ms"] = latency.of(picks), latency.most
+  if milliseconds and milliseconds.doubt:
+    record["table_doubt"] = milliseconds.doubt
   return MixedFile(content, int8, record)
 
 
@@ -210,9 +205,8 @@ def _edges(blocks: Sequence[int], free: Sequence[int]) -> tuple[tuple[int, ...],
   return tuple(pair for pair in pairs if pair)
 
 
-def _milliseconds(
-  free: Sequence[int], text: str, in_float: Sequence[float], in_int8: Sequence[float]
-) -> BlockCosts:
+def _costs(free: Sequence[int], text: str, milliseconds: Milliseconds) -> BlockCosts:
+  in_float, in_int8, _ = milliseconds
   return BlockCosts(
     tuple(in_float[block - 1] for block in free),
     tuple(in_int8[block - 1] for block in free),

@@ -215,12 +215,13 @@ def _guessed_range(images: np.ndarray, low: float, high: float) -> str | None:
 
   In 0..255 images keep whole numbers: of some from 0 to 2 three would be left.
   """
-  is_whole = np.issubdtype(images.dtype, np.integer)
-  for name in ("0..1", "-1..1") if not is_whole else ():
-    if _is_within(low, high, *INPUT_RANGES[name]):
-      return name
-  is_whole = is_whole or high >= BRIGHT or bool((images == np.rint(images)).all())
-  return "0..255" if is_whole and _is_within(low, high, *INPUT_RANGES["0..255"]) else None
+  if not np.issubdtype(images.dtype, np.integer):
+    for name in ("0..1", "-1..1"):
+      if _is_within(low, high, *INPUT_RANGES[name]):
+        return name
+    if high < BRIGHT and not np.array_equal(images, np.rint(images)):
+      return None
+  return "0..255" if _is_within(low, high, *INPUT_RANGES["0..255"]) else None
 
 
 def _is_within(low: float, high: float, black: float, white: float) -> bool:
