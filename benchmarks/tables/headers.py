@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
 
 from nadv2_tf.benchmarks.timing import npu_libraries
 from nadv2_tf.options.timing import OLD_DELEGATES, flags_text
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 #: what tables were measured with whose header does not say
 EARLIER = {"precision": "float32", "benchmark_flags": "-", "npu_libraries": "-"}
+#: what older tables do not tell, and is not held against them
+UNTOLD = {"space"}
 
 
 def header_of(space: SearchSpace, device: Device, settings: TimingSettings) -> dict[str, str]:
@@ -27,6 +31,7 @@ def header_of(space: SearchSpace, device: Device, settings: TimingSettings) -> d
     "backbone": space.network.name,
     "input_shape": "x".join(map(str, space.network.input_shape)),
     "parameters": str(space.network.parameters()),  # tells spaces of other classes apart
+    "space": space_digest(space),
     **{name: value or "-" for name, value in dataclasses.asdict(device.identity).items()},
     "num_threads": str(settings.num_threads),
     "cpu_mask": settings.cpu_mask or "-",
@@ -37,6 +42,18 @@ def header_of(space: SearchSpace, device: Device, settings: TimingSettings) -> d
   }
 
 
+def space_digest(space: SearchSpace) -> str:
+  """Tells a space from others whose network has the same name, input and number of parameters."""
+  decisions = [dataclasses.astuple(decision) for decision in space.decisions]
+  text = json.dumps([space.network.to_json(), decisions])
+  return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def comparable(header: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+  """`header` without what older files do not tell, where `facts` do not."""
+  return {name: value for name, value in header.items() if name in facts or name not in UNTOLD}
+
+
 def check_header(path: AnyPath, header: Mapping[str, str]) -> None:
   """Raises ValueError if the table in `path` is of another space, device, or way of timing."""
   check_facts(path, LatencyTable.from_csv(path).facts, header)
@@ -44,7 +61,7 @@ def check_header(path: AnyPath, header: Mapping[str, str]) -> None:
 
 def check_facts(path: AnyPath, facts: Mapping[str, str], header: Mapping[str, str]) -> None:
   """Raises ValueError if the `facts` of a file are of another space, device, or way of timing."""
-  for name, value in header.items():
+  for name, value in comparable(header, facts).items():
     measured = facts.get(name, EARLIER.get(name))
     if name == "delegate":
       measured = OLD_DELEGATES.get(str(measured), measured)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nadv2_tf import stopwatch
 from nadv2_tf.benchmarks.tables.calibration import agreement, calibrated
+from nadv2_tf.benchmarks.tables.clock import check_clock
 from nadv2_tf.benchmarks.tables.headers import header_of
 from nadv2_tf.benchmarks.tables.networks import network_file
 from nadv2_tf.benchmarks.tables.partial import PartialTable
@@ -21,7 +22,7 @@ from nadv2_tf.options import built_as
 from nadv2_tf.resources.latency_table import LatencyTable, table_doubt, table_error
 
 if TYPE_CHECKING:
-  from collections.abc import Callable, Sequence
+  from collections.abc import Callable, Collection, Sequence
 
   from nadv2_tf.benchmarks.timing.device import Device
   from nadv2_tf.benchmarks.timing.records import Timing
@@ -64,6 +65,7 @@ class TableMeasurement:
 
   Raises:
     ValueError: if `path`.partial was begun on something else.
+    DeviceError: if the device's clock is too coarse.
   """
 
   def __init__(
@@ -75,10 +77,9 @@ class TableMeasurement:
     seed: int = 0,
     report: Callable[[int, int], None] | None = None,
   ) -> None:
-    self._space = space
-    self._device = device
-    self._seed = seed
-    self._report = report or (lambda done, total: None)
+    check_clock(device)
+    self._space, self._device = space, device
+    self._seed, self._report = seed, report or (lambda done, total: None)
     self.header = header_of(space, device, settings)
     partial = path and pathlib.Path(f"{path}.partial")
     self._partial = PartialTable(partial, self.header | {"seed": seed})
@@ -159,29 +160,28 @@ class TableMeasurement:
         f"None of {len(rows)} layers took longer than a file that does nothing: the device's clock "
         "is too coarse, or what times it answers with the same number for every file."
       )
-    facts: dict[str, Any] = self.header | {
-      "date": datetime.date.today().isoformat(),
-      "rows": len(rows),
-    }
+    today = datetime.date.today().isoformat()
+    facts: dict[str, Any] = self.header | {"date": today, "rows": len(rows)}
     if LEVEL in self._partial:
       facts["reference_ms"] = f"{self._partial[LEVEL]:.6g}"
     table = LatencyTable(rows, facts)
 
-    specs = networks_over_range(
-      self._space, CALIBRATION_NETWORKS - 1, 2 * self._seed, table.measure
-    )
+    others = CALIBRATION_NETWORKS - 1
+    specs = networks_over_range(self._space, others, 2 * self._seed, table.measure)
     specs = [table.fastest_form(spec) for spec in [self._space.largest(), *specs]]
     measured = self.networks(specs)
     table = calibrated(table, specs, measured)
     facts = table.facts | {"largest_ms": f"{measured[0]:.6g}"} | self._placement(specs[0])
+    timed = {*specs}
     if check_networks:
       specs = networks_over_range(self._space, check_networks, 2 * self._seed + 1, table.measure)
       forms = [table.fastest_form(spec) for spec in specs]
       found = agreement([table.measure(spec) for spec in specs], self.networks(forms))
+      timed |= {*forms}
       facts |= {
         f"check_{name}": f"{value:.4g}" for name, value in found.items() if math.isfinite(value)
       }
-    return LatencyTable(table.rows, facts)
+    return LatencyTable(table.rows, facts | self._doubt_facts(timed))
 
   def finish(self) -> None:
     """Deletes the partial file; for when the table itself is on disk."""
@@ -217,6 +217,13 @@ class TableMeasurement:
       for spec, value in zip(again, self._pass(again, number), strict=True):
         values[spec] = min(values[spec], value)
     return [values[spec] for spec in specs]
+
+  def _doubt_facts(self, specs: Collection[NetworkSpec]) -> dict[str, int]:
+    """How many networks something spoke against each time that they were timed; {} if none."""
+    most, times = self._settings["network"].max_spread, range(self._attempts)
+    keys = ([self._network_key(spec, number) for number in times] for spec in specs)
+    count = sum(self._partial.all_in_doubt(of_one, most) for of_one in keys)
+    return {"networks_timed": len(specs), "networks_in_doubt": count} if count else {}
 
   def _pass(self, specs: Sequence[NetworkSpec], number: int) -> list[float]:
     return self._in_batches(
@@ -273,7 +280,12 @@ class TableMeasurement:
         told = {(name, *self._space.encode(spec)): getattr(timing, name) for name in PLACEMENT}
         if None not in told.values():
           self._partial.add(told)
-    return [(self._at_first(timing), max(timing.spread, timing.drift or 0.0)) for timing in timings]
+    # Repeats in doubt, such as without an undisturbed run, may well agree.
+    doubtful = 2 * self._settings[kind].max_spread
+    return [
+      (self._at_first(one), max(one.spread, one.drift or 0.0, doubtful if one.doubt else 0.0))
+      for one in timings
+    ]
 
   def _at_first(self, timing: Timing) -> float:
     """What the file would have taken when the first batch was timed, by the reference beside it.

@@ -94,6 +94,11 @@ class PartialTable:
     """The doubt that a value was kept with, 0 if none was told."""
     return self._doubts.get(_key(key), 0.0)
 
+  def all_in_doubt(self, keys: Iterable[Sequence[Any]], most: float) -> bool:
+    """Whether all values that there are of `keys`, and at least one, have a doubt above `most`."""
+    doubts = [self.doubt(key) for key in keys if key in self]
+    return bool(doubts) and min(doubts) > most
+
   def add(
     self,
     values: Mapping[tuple[Any, ...], float],

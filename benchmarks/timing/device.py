@@ -44,6 +44,8 @@ class Device(abc.ABC):
   identity: Identity
   #: least seconds of one repeat: a phone's clock needs a while to rise
   settling_seconds = 0.1
+  #: what its milliseconds are rounded to
+  rounding_ms = 0.0
   #: what rides along with every batch; None: nothing does
   reference: pathlib.Path | None = REFERENCE
 

@@ -153,7 +153,7 @@ def read_json(
     f"litert-benchmark rounds to {ROUNDING} ms, up to {share:.1%} of this latency",
   )
   notes = notes if share > TOLD_ROUNDING and not is_reference else ()
-  return repeat_of(Reading(median, average, p95, runs, notes, smallest))
+  return repeat_of(Reading(median, average, p95, runs, notes, smallest, min_rounding_ms=ROUNDING))
 
 
 def _number(values: dict[str, Any], name: str) -> float:

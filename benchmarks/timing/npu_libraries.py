@@ -15,13 +15,23 @@ from nadv2_tf.benchmarks.timing.device import sha256
 from nadv2_tf.benchmarks.timing.errors import BinaryError
 
 if TYPE_CHECKING:
+  from collections.abc import Mapping, Sequence
+
   from nadv2_tf.options import TimingSettings
 
 #: how the names of shared libraries end
 ENDING = ".so"
-#: variables with the folders that libraries are loaded from: of the processor's, and of Qualcomm's
-#: signal processor
-SEARCHED = ("LD_LIBRARY_PATH", "ADSP_LIBRARY_PATH")
+#: {variable with the folders that libraries are loaded from: what stands between two of them}: of
+#: the processor's, and of Qualcomm's signal processor (FastRPC's README)
+SEARCHED = {"LD_LIBRARY_PATH": ":", "ADSP_LIBRARY_PATH": ";"}
+
+
+def searched(folders: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:
+  """The variables of `SEARCHED` with `folders` before what they have in an environment."""
+  return {
+    name: between.join([*folders, *filter(None, [environment.get(name)])])
+    for name, between in SEARCHED.items()
+  }
 
 
 def npu_files(settings: TimingSettings) -> dict[str, pathlib.Path]:
@@ -42,6 +52,11 @@ def npu_files(settings: TimingSettings) -> dict[str, pathlib.Path]:
       "for LiteRT."
     )
   return found
+
+
+def whole_path(settings: TimingSettings) -> str | None:
+  """The whole path of the folder, None where no libraries are given; errors as above."""
+  return str(pathlib.Path(str(settings.npu_libraries)).resolve()) if npu_files(settings) else None
 
 
 def digest(settings: TimingSettings) -> str:

@@ -67,8 +67,17 @@ class OutputTool(abc.ABC):
   program: str
 
   @abc.abstractmethod
-  def flags(self, model: str, tensors: Tensors, settings: TimingSettings) -> list[str]:
-    """Its arguments, for the path of a file where it runs."""
+  def flags(
+    self, model: str, tensors: Tensors, settings: TimingSettings, libraries: str = "."
+  ) -> list[str]:
+    """Its arguments.
+
+    Args:
+      model: path of the file where it runs.
+      tensors: of the file.
+      settings: `TimingSettings`.
+      libraries: the folder with an NPU's libraries where it runs.
+    """
 
   @abc.abstractmethod
   def files(self, tensors: Tensors) -> tuple[str, str]:
@@ -94,7 +103,9 @@ class BenchmarkModel(OutputTool):
   def __init__(self, build: Build) -> None:
     self._build = build
 
-  def flags(self, model: str, tensors: Tensors, settings: TimingSettings) -> list[str]:
+  def flags(
+    self, model: str, tensors: Tensors, settings: TimingSettings, libraries: str = "."
+  ) -> list[str]:
     given, gives = self.files(tensors)
     return [
       f"--graph={model}",
@@ -123,7 +134,9 @@ class RunModel(OutputTool):
 
   program = RUN_MODEL
 
-  def flags(self, model: str, tensors: Tensors, settings: TimingSettings) -> list[str]:
+  def flags(
+    self, model: str, tensors: Tensors, settings: TimingSettings, libraries: str = "."
+  ) -> list[str]:
     accelerators = [settings.delegate]
     if settings.delegate != "cpu" and not settings.require_full_delegation:
       accelerators.append("cpu")
@@ -133,7 +146,7 @@ class RunModel(OutputTool):
       f"--input_dir={GIVEN}",
       f"--output_dir={GIVES}",
       "--iterations=1",
-      *("--dispatch_library_dir=.", "--compiler_plugin_library_dir=."),
+      *(f"--{kind}_library_dir={libraries}" for kind in ("dispatch", "compiler_plugin")),
     ]
 
   def files(self, tensors: Tensors) -> tuple[str, str]:

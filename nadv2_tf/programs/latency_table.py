@@ -130,6 +130,7 @@ def train_predictor(
   from nadv2_tf.benchmarks.tables import predictor as predictors
   from nadv2_tf.benchmarks.tables.headers import check_facts, header_of
   from nadv2_tf.benchmarks.tables.measurement import TableMeasurement
+  from nadv2_tf.pipeline.aim.doubts import check_doubt
   from nadv2_tf.resources.latency_table import LatencyTable
   from nadv2_tf.resources.predictor import LatencyPredictor
   from nadv2_tf.spec.files import write_atomically
@@ -148,7 +149,10 @@ def train_predictor(
       )
       write_atomically(path, trained.to_json().encode())
       measurement.finish()
-  progress.line(f"{path}: {predictors.describe(LatencyPredictor.from_json(path).facts)}")
+  predictor = LatencyPredictor.from_json(path)
+  if doubt := check_doubt(predictor, FLAGS.on_unsteady, path):
+    progress.line(doubt)
+  progress.line(f"{path}: {predictors.describe(predictor.facts)}")
 
 
 def _space() -> SearchSpace:
@@ -168,7 +172,7 @@ def _space() -> SearchSpace:
 def describe(path: pathlib.Path, table: LatencyTable) -> str:
   """What a table covers, and how well it predicts, in a few words."""
   facts = table.facts
-  text = f"{path}: {len(table.rows)} rows{describe_placement(facts)}"
+  text = f"{path}: {len(table.rows)} rows{describe_placement(facts)}{describe_doubts(facts)}"
   if "check_networks" not in facts:
     return f"{text}; not checked on whole networks"
   text += (
@@ -178,6 +182,16 @@ def describe(path: pathlib.Path, table: LatencyTable) -> str:
   # One network has no order.
   spearman = facts.get("check_spearman")
   return f"{text}, Spearman {float(spearman):.3f}" if spearman else text
+
+
+def describe_doubts(facts: Mapping[str, Any]) -> str:
+  """Words on whole networks that something spoke against each time; "" if there are none."""
+  if "networks_in_doubt" not in facts:
+    return ""
+  return (
+    f"; of {facts['networks_timed']} whole networks {facts['networks_in_doubt']} were in doubt "
+    "each time that they were timed"
+  )
 
 
 def describe_placement(facts: Mapping[str, Any]) -> str:

@@ -238,6 +238,12 @@ def _parse(text: str, path: pathlib.Path) -> tuple[dict[str, str], dict[Piece, f
     rows[piece] = milliseconds
   if not rows:
     raise ValueError(f"{path} has no rows.")
+  told = facts.get("rows")
+  if told is not None and (told != str(len(rows)) or not text.endswith("\n")):
+    raise ValueError(
+      f"{path} was cut off: its head tells of {told[:20]} rows, and {len(rows)} are there whole or "
+      "in part."
+    )
   return facts, rows
 
 

@@ -1,8 +1,10 @@
 """`AdbDevice` against a real adbd, on a phone that is asleep, hot or slowed down."""
 
+import re
+
 import pytest
 
-from nadv2_tf.benchmarks.timing.devices import adb
+from nadv2_tf.benchmarks.timing.devices import adb, phone_folder
 from nadv2_tf.benchmarks.timing.errors import Hot
 from nadv2_tf.options import TimingSettings
 
@@ -27,6 +29,35 @@ def test_the_phone_is_awake_while_files_are_timed(phone, models):
     raise ZeroDivisionError
   assert phone.said("wakefulness") == "Awake"
   assert not list((phone.state / "settings").iterdir())
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_of_two_commands_the_last_one_puts_the_phone_back(phone, models, monkeypatch, is_first):
+  first, second = phone.device(), phone.device()
+  first.__enter__()
+  with monkeypatch.context() as patch:  # the other one is a process on another machine
+    patch.setattr(phone_folder.socket, "gethostname", lambda: "other")
+    second.__enter__()
+  (timing,) = second.time_files(models("net"), ONCE)
+  (note,) = timing.notes
+  assert note.startswith(f"another command uses the phone as well: {phone.remote}/nadv2-")
+  early, late = (first, second) if is_first else (second, first)
+  early.__exit__(None, None, None)
+  assert phone.said("wakefulness") == "Awake"
+  assert phone.said("settings/stay_on_while_plugged_in") == "15"
+  late.__exit__(None, None, None)
+  phone.assert_as_it_was()
+
+
+def test_what_another_one_of_two_left_when_it_was_killed_is_put_back(phone):
+  killed, other = phone.device(), phone.device()
+  killed.__enter__()
+  (folder,) = phone.remote.iterdir()
+  stale = folder.with_name(re.sub(r"\d+$", "999999999", folder.name))  # no process has that number
+  folder.rename(stale)
+  with other:
+    assert phone.said("settings/stay_on_while_plugged_in") == "15" and not stale.exists()
+  phone.assert_as_it_was()
 
 
 @pytest.mark.parametrize("name", ["dumpsys", "settings", "svc", "input"])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import pathlib
 import re
 
 import pytest
@@ -13,6 +14,7 @@ from nadv2_tf.benchmarks.timing.device import Device
 from nadv2_tf.benchmarks.timing.errors import TableError
 from nadv2_tf.benchmarks.timing.records import Identity, Repeat
 from nadv2_tf.options import TimingSettings
+from nadv2_tf.programs.latency_table import describe
 from nadv2_tf.resources.latency_table import table_doubt
 from nadv2_tf.resources.pieces import pieces
 from nadv2_tf.spec import NetworkSpec
@@ -165,6 +167,48 @@ def test_networks_in_doubt_are_timed_again_when_all_had_their_turn(tiny_space, c
     expected.measure(tiny_space.largest()), rel=1e-6
   )
   assert one.networks == quiet.networks + 2 < many.networks
+
+
+class Hidden(Busy):
+  """A machine that slows networks without a trace in their repeats, and says that it cannot tell.
+
+  Args:
+    slow: function (networks so far) -> factor of one's repeats.
+  """
+
+  def __init__(self, slow):
+    super().__init__()
+    self._slow = slow
+
+  def measure(self, paths, settings):
+    before = self.networks
+    taken = super().measure(paths, settings)
+    if self.networks > before:
+      for index, repeats in enumerate(taken[1:-1]):
+        factor = self._slow(before + index)
+        if factor > 1:
+          value = factor * repeats[0].value_ms
+          doubt = "only 2 of 9 runs were undisturbed"
+          repeats[:] = [Repeat(value, value, 9, "CPU time", doubt=doubt)] * len(repeats)
+    return taken
+
+
+def test_a_network_that_words_speak_against_is_timed_again(tiny_space, cheap_files):
+  """Its repeats agree, each without an undisturbed run."""
+  quiet = Busy()
+  expected = table_of(tiny_space, quiet)
+  one = Hidden(lambda count: 1.5 if count == 3 else 1.0)
+  table = table_of(tiny_space, one)
+  assert one.networks == quiet.networks + 2 and "networks_in_doubt" not in table.facts
+  largest = tiny_space.largest()
+  assert table.measure(largest) == pytest.approx(expected.measure(largest), rel=1e-6)
+  # All of them, whenever they are timed: the table says so.
+  always = table_of(tiny_space, Hidden(lambda count: 1.01))
+  facts = always.facts
+  assert facts["networks_in_doubt"] == facts["networks_timed"] > 8
+  assert f"of {facts['networks_timed']} whole networks {facts['networks_in_doubt']} were" in (
+    describe(pathlib.Path("table.csv"), always)
+  )
 
 
 def test_everything_again_is_as_fast_as_the_machine_is_by_then(tiny_space, cheap_files, tmp_path):

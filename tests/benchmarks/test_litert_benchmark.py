@@ -56,6 +56,35 @@ def test_its_json_is_read(written):
   assert repeat.notes == ("litert-benchmark rounds to 0.01 ms, up to 4.2% of this latency",)
 
 
+def test_a_small_file_whose_numbers_are_rounded_is_not_in_doubt_by_that(written):
+  """0.01 and 0.02 ms may be 0.0149 and 0.0151; 0.3 and 0.45 are half again apart."""
+  small = {"min_ms": 0.01, "p5_ms": 0.01, "median_ms": 0.02}
+  assert not litert_benchmark.read_json(written(litert_json(**small)), TimingSettings(), 50).doubt
+  slowed = written(litert_json(min_ms=0.2, p5_ms=0.2))
+  doubt = "its median lies 57% above its smallest run"
+  assert litert_benchmark.read_json(slowed, TimingSettings(), 50).doubt == doubt
+
+
+def test_no_table_is_measured_by_a_clock_that_rounds_layers_away(tiny_space, tmp_path):
+  from nadv2_tf.benchmarks.tables.measurement import TableMeasurement
+  from nadv2_tf.options import SearchOptions
+  from nadv2_tf.pipeline.aim.metric import metric_of
+
+  says = "litert-benchmark of .* rounds to 0.01 ms, .* Leave --host_runner out"
+  with pytest.raises(DeviceError, match=says):
+    TableMeasurement(
+      tiny_space, open_device("host", host_runner="litert"), TimingSettings(), tmp_path / "a.csv"
+    )
+  assert not list(tmp_path.iterdir())
+  for metric in ("latency_ms", "macs"):  # of others only finished networks are timed
+    options = SearchOptions(metric=metric, target="50%", host_runner="litert")
+    if metric == "macs":
+      metric_of(options).check()
+    else:
+      with pytest.raises(DeviceError, match=says):
+        metric_of(options).check()
+
+
 def test_a_json_file_that_is_cut_off_is_refused(written):
   content = litert_json()
   for end in range(len(content)):

@@ -283,6 +283,25 @@ def test_programs_on_this_machine_give_outputs(tmp_path, monkeypatch, network, i
       check(device, network, images)
 
 
+def test_the_libraries_of_an_npu_are_found_on_this_machine(tmp_path, monkeypatch, network, images):
+  """In the folder that was given, before what the user's own environment names."""
+  npu = tmp_path / "npu"
+  npu.mkdir()
+  (npu / "libLiteRtDispatch_Maker.so").touch()
+  for name, value in (("PHONE", tmp_path), ("HOST", "1"), ("LD_LIBRARY_PATH", "/mine:/yours")):
+    monkeypatch.setenv(name, str(value))
+  (tmp_path / "output_name").write_text(output_name(network))
+  (tmp_path / "says").write_text(ON_GPU.replace("LITERT_CL", "DispatchDelegate"))
+  make(tmp_path / "benchmark_model", LITERT)
+  make(tmp_path / "run_model", RUN_MODEL)
+  settings = dataclasses.replace(CPU, delegate="npu", npu_libraries=str(npu))
+  with open_device("host", tmp_path / "benchmark_model") as device:
+    assert check(device, network, images, settings).agrees
+  for call in (tmp_path / "calls").read_text().splitlines():
+    assert f"--dispatch_library_dir={npu} --compiler_plugin_library_dir={npu}" in call
+    assert call.endswith(f", {npu}:{tmp_path}:/mine:/yours")
+
+
 def test_names_that_are_no_file_names_are_refused():
   with pytest.raises(NothingMeasured, match=r"'\.\./x', which no program can be given"):
     output_tools.Tensors("../x", "y", (1,), 4)

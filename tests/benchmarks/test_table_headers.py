@@ -10,6 +10,7 @@ from nadv2_tf.benchmarks.tables.measurement import TableMeasurement
 from nadv2_tf.benchmarks.tables.plan import planned_pieces
 from nadv2_tf.options import TimingSettings
 from nadv2_tf.resources.latency_table import LatencyTable
+from nadv2_tf.spec import SearchSpace
 
 SETTINGS = TimingSettings(num_threads=2, cpu_mask="3", delegate="none", attempts=1)
 
@@ -56,3 +57,32 @@ def test_a_table_with_the_old_name_of_a_delegate_goes_on(tmp_path, tiny_space, m
   check_header(path, header)
   with pytest.raises(ValueError, match="delegate = cpu, now it is gpu"):
     check_header(path, header | {"delegate": "gpu"})
+
+
+def test_another_network_of_the_same_name_and_size_is_refused(tmp_path, tiny_space, make_device):
+  """An edited network: other strides, or other widths to choose from, count the same parameters."""
+  device, path = make_device(), tmp_path / "table.csv"
+  first, *others = tiny_space.network.blocks
+  slower = dataclasses.replace(first, stride=3 - first.stride)
+  network = dataclasses.replace(tiny_space.network, blocks=(slower, *others))
+  assert network.parameters() == tiny_space.network.parameters()
+  fewer = dataclasses.replace(tiny_space.decisions[0], choices=tiny_space.decisions[0].choices[-1:])
+  piece = planned_pieces(tiny_space)[0]
+  header = header_of(tiny_space, device, SETTINGS)
+  for edited in (
+    SearchSpace(network, tiny_space.decisions),
+    SearchSpace(tiny_space.network, (fewer, *tiny_space.decisions[1:])),
+  ):
+    other = header_of(edited, device, SETTINGS)
+    assert {name for name in header if header[name] != other[name]} == {"space"}
+    path.write_text(LatencyTable({piece: 1.0}, header).to_csv())
+    with pytest.raises(ValueError, match="was measured with space = .*: choose another --output"):
+      check_header(path, other)
+    # Tables of before do not tell it.
+    told = {name: value for name, value in header.items() if name != "space"}
+    path.write_text(LatencyTable({piece: 1.0}, told).to_csv())
+    check_header(path, other)
+    begun = tmp_path / "begun.csv"
+    TableMeasurement(tiny_space, device, SETTINGS, begun)
+    with pytest.raises(ValueError, match="was begun with space = "):
+      TableMeasurement(edited, device, SETTINGS, begun)

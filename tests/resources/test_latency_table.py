@@ -150,6 +150,21 @@ def test_csv_there_and_back(tmp_path):
   assert read.measure(spec) == table.measure(spec) == pytest.approx(1.5 * 4.4425, abs=1e-9)
 
 
+def test_a_table_that_was_cut_off_is_refused_wherever_that_was(tmp_path):
+  """Each of its lines is whole, and its last number may be a shorter one."""
+  rows = {**ROWS, _at(DENSE, 8, 2): 0.0215}
+  text = LatencyTable(rows, {"rows": len(rows), "scale": 1.5}).to_csv()
+  assert LatencyTable.from_csv(_write(tmp_path, text)).rows == rows
+  for end in range(text.index("kind"), len(text)):
+    with pytest.raises(ValueError, match="table.csv"):
+      LatencyTable.from_csv(_write(tmp_path, text[:end]))
+  for end in (text.rindex("conv"), len(text) - 2, len(text) - 1):
+    with pytest.raises(ValueError, match=r"was cut off: its head tells of 8 rows, and [78] are"):
+      LatencyTable.from_csv(_write(tmp_path, text[:end]))
+  # One that was written by hand says nothing of its rows, and need not end its last line.
+  LatencyTable.from_csv(_write(tmp_path, LatencyTable(ROWS).to_csv().rstrip()))
+
+
 HEADER = ",".join(COLUMNS)
 GOOD = "conv,4,4,4,4,3,2,0,relu,1.0"
 

@@ -100,7 +100,7 @@ class AdbDevice(Device):
         )
       self._folder.clear_stale()
       self._folder.make(binary)
-      self._notes = phone_condition.keep_awake(client, self._folder.put_back)
+      self._notes = phone_condition.keep_awake(client, self._folder.put_back, self._folder.others())
     except BaseException as error:
       self._leave(error)
       raise

@@ -27,7 +27,7 @@ from nadv2_tf.benchmarks.timing.errors import (
   TimedOut,
   TimingError,
 )
-from nadv2_tf.benchmarks.timing.npu_libraries import SEARCHED, npu_files
+from nadv2_tf.benchmarks.timing.npu_libraries import searched, whole_path
 from nadv2_tf.benchmarks.timing.records import Identity, Repeat, repeat_of
 from nadv2_tf.spec.files import read_bounded
 
@@ -78,6 +78,7 @@ class HostDevice(Device):
       runtime = f"benchmark_model sha256:{sha256(self._binary)}"
     elif runner == "litert":
       runtime = litert_benchmark.runtime()
+      self.rounding_ms = litert_benchmark.ROUNDING
     else:
       runtime = f"ai-edge-litert {importlib.metadata.version('ai-edge-litert')}"
       # One process times all files and keeps the clock up, so short repeats are steady.
@@ -138,14 +139,14 @@ class HostDevice(Device):
   def _run_binary(self, path: pathlib.Path, settings: TimingSettings, is_reference: bool) -> Repeat:
     settings = without_demands(settings) if is_reference else settings
     mask = ["taskset", settings.cpu_mask] if settings.cpu_mask else []
-    libraries = None
-    if npu_files(settings):
-      libraries = str(pathlib.Path(str(settings.npu_libraries)).resolve())
+    libraries = whole_path(settings)
     with tempfile.TemporaryDirectory() as results:
       flags = benchmark_model.arguments(str(path), settings, self._build, results, libraries)
       command = [*mask, str(self._binary), *flags]
       line = shlex.join(command)
-      stdout, stderr, status = _run(command, settings.timeout, libraries=libraries or "")
+      stdout, stderr, status = _run(
+        command, settings.timeout, libraries=[libraries] if libraries else ()
+      )
       is_full = settings.require_full_delegation
       reading = benchmark_model.read(
         stdout, stderr, status, line, settings.delegate, results, is_full, is_reference
@@ -166,6 +167,7 @@ class HostDevice(Device):
       self._check(settings)
       return outputs_here(path, inputs, settings), ()
     run_model = output_tools.beside(self._binary).get(output_tools.RUN_MODEL)
+    npu = whole_path(settings)
     tool = output_tools.tool_of(self._build, self._binary, run_model)
     program = run_model if run_model and tool.program == run_model.name else self._binary
     outputs: list[bytes] = []
@@ -176,8 +178,9 @@ class HostDevice(Device):
         for file in files:
           file.parent.mkdir()
         files[0].write_bytes(content)
-        command = [str(program), *tool.flags(str(path.resolve()), tensors, settings)]
-        stdout, stderr, status = _run(command, settings.timeout, folder, str(program.parent))
+        command = [str(program), *tool.flags(str(path.resolve()), tensors, settings, npu or ".")]
+        libraries = [npu, str(program.parent)] if npu else [str(program.parent)]
+        stdout, stderr, status = _run(command, settings.timeout, folder, libraries)
         notes += tool.checked(stdout + stderr, status, shlex.join(command), settings)
         if not files[1].is_file():
           raise NothingMeasured(f"{tool.program} wrote no output.", shlex.join(command), stderr)
@@ -255,7 +258,10 @@ def outputs_here(
 
 
 def _run(
-  command: Sequence[str], timeout: float, folder: AnyPath | None = None, libraries: str = ""
+  command: Sequence[str],
+  timeout: float,
+  folder: AnyPath | None = None,
+  libraries: Sequence[str] = (),
 ) -> tuple[str, str, int]:
   """(stdout, stderr, exit status) of a command; it is ended when its time is up.
 
@@ -263,9 +269,9 @@ def _run(
     command: the command.
     timeout: in seconds.
     folder: where it runs; None: here.
-    libraries: folder that it loads libraries from besides; "": none.
+    libraries: folders that it loads libraries from, before those that the environment names.
   """
-  environment = {**os.environ, **dict.fromkeys(SEARCHED, libraries)} if libraries else None
+  environment = {**os.environ, **searched(libraries, os.environ)} if libraries else None
   try:
     done = subprocess.run(
       command,

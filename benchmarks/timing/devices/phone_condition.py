@@ -8,6 +8,8 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+  from collections.abc import Mapping
+
   from nadv2_tf.benchmarks.timing.devices.adb_client import AdbClient
 
 #: thermal statuses from here on throttle: 0 none, 1 light, 2 moderate, 3 severe, ... 6 shutdown
@@ -108,13 +110,15 @@ def parse_wakefulness(text: str) -> str | None:
   return match and match[1]
 
 
-def keep_awake(client: AdbClient, put_back: str) -> list[str]:
+def keep_awake(client: AdbClient, put_back: str, others: Mapping[str, str]) -> list[str]:
   """Wakes the phone and keeps it awake while it is plugged in.
 
   Args:
     client: the `AdbClient`.
     put_back: path on the phone. A shell script is written there that undoes all; it lies on the
       phone so that a later process can run it if this one is killed.
+    others: {folder: their `put_back`} of the other commands that use the phone. What they found is
+      how it was, and whoever ends last puts it back.
 
   Returns:
     Notes, if something could not be done. If the phone lacks a command, nothing is touched.
@@ -131,17 +135,18 @@ def keep_awake(client: AdbClient, put_back: str) -> list[str]:
   undo = f"settings put global {_STAY_ON} {stay_on}"
   if stay_on == "null":
     undo = f"settings delete global {_STAY_ON} >/dev/null"
+  notes = [f"another command uses the phone as well: {folder} on it" for folder in others]
   wakefulness = parse_wakefulness(client.shell("dumpsys power").stdout)
   steps = ["svc power stayon true"]
   if wakefulness not in ("Awake", None):
     steps.append("input keyevent KEYCODE_WAKEUP")
     undo += "\ninput keyevent KEYCODE_SLEEP"
+  undo = next(iter(others.values()), undo)
   # How to undo it is written down before anything is done.
   note = f"echo {shlex.quote(undo)} > {shlex.quote(put_back)}"
   done = client.shell(note)
   if done.exit_status:
     client.fail("What keeps the phone awake cannot be noted on it.", done, note)
-  notes = []
   for step in steps:
     done = client.shell(step)
     if done.exit_status:

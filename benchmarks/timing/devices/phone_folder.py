@@ -45,10 +45,17 @@ for look in 1 2; do
 done 2>/dev/null
 """
 
-#: Also undoes what was noted in put_back, and removes the folder.
+#: Also undoes what was noted in put_back, and removes the folder. While another command uses the
+#: phone the undoing is left to it: its own note says the same, see `PhoneFolder.others`.
 _CLEAR = f"""{_END_PROGRAMS}
 status=0
-if [ -f {{folder}}/put_back ]; then sh {{folder}}/put_back || status=1; fi
+mine={{folder}}/put_back
+if [ -f "$mine" ]; then
+  for other in {{all}}*/put_back; do
+    if [ -f "$other" ] && ! [ "$other" -ef "$mine" ]; then mine=; fi
+  done
+  if [ -n "$mine" ]; then sh "$mine" || status=1; fi
+fi
 rm -rf {{folder}} || status=1
 exit $status
 """
@@ -63,13 +70,15 @@ class PhoneFolder:
 
   Attributes:
     path: of the folder.
-    put_back: path in it of a script that puts the phone's settings back; `clear` runs it.
+    put_back: path in it of a script that puts the phone's settings back; `clear` runs it, unless
+      another command uses the phone as well.
   """
 
   def __init__(self, client: AdbClient, parent: str) -> None:
     self._client = client
     host = re.sub(r"[^\w.-]", "_", socket.gethostname())
-    self._stem = f"{parent.rstrip('/')}/nadv2-{host}-"
+    self._all = f"{parent.rstrip('/')}/nadv2-"
+    self._stem = f"{self._all}{host}-"
     self.path = f"{self._stem}{os.getpid()}"
     self.put_back = f"{self.path}/put_back"
 
@@ -157,6 +166,17 @@ class PhoneFolder:
     for name in (RESULT, RUNTIME_INFO):
       self._pull(f"{RESULTS}/{name}", pathlib.Path(folder) / name, LARGEST_FILE)
 
+  def others(self) -> dict[str, str]:
+    """{folder: what puts the phone back as it was} of the other commands that use the phone."""
+    script = f'for note in {shlex.quote(self._all)}*/put_back; do echo "$note"; done'
+    notes = self._client.shell(script).stdout.splitlines()
+    found = {}
+    for note in notes:
+      done = self._client.shell(f"cat {shlex.quote(note)} 2>/dev/null")
+      if note != self.put_back and not done.exit_status and done.stdout.strip():
+        found[note.removesuffix("/put_back")] = done.stdout
+    return found
+
   def end_programs(self) -> None:
     """Ends what runs in the folder."""
     self._client.shell(_END_PROGRAMS.format(folder=shlex.quote(self.path)))
@@ -175,7 +195,8 @@ class PhoneFolder:
         self._clear(folder)
 
   def _clear(self, path: str) -> None:
-    self._do(_CLEAR.format(folder=shlex.quote(path)), f"{path} could not be cleared away.")
+    script = _CLEAR.format(folder=shlex.quote(path), all=shlex.quote(self._all))
+    self._do(script, f"{path} could not be cleared away.")
 
   def _do(self, script: str, problem: str) -> None:
     done = self._client.shell(script)

@@ -78,6 +78,16 @@ def check_alike(device: str, table: FileMeter, options: SearchOptions) -> None:
       f"{options.search_precision}: give --search_precision={precision}, or measure a table with "
       f"{options.search_precision}."
     )
+  for flag, own in (
+    ("num_threads", str(options.num_threads)),
+    ("cpu_mask", options.cpu_mask or "-"),
+  ):
+    if (measured := table.facts.get(flag, own)) != own:
+      told = f"--{flag}={measured}" if measured != "-" else f"no --{flag}"
+      raise ValueError(
+        f"--device={device} was measured with {told}, and the search has "
+        f"{f'--{flag}={own}' if own != '-' else 'none'}: give the same, or measure a table with it."
+      )
   # A table of before the flag has none in its head, and was measured with none.
   measured, own = table.facts.get("benchmark_flags", "-"), flags_text(options.benchmark_flags)
   if measured != own:

@@ -55,7 +55,11 @@ class OnDevice:
   count = None
 
   def check(self) -> None:
+    from nadv2_tf.benchmarks.tables.clock import check_clock
+
     check_timing(self.options, self.has_device)
+    for number in range(len(device_names(self.options.device))):
+      check_clock(device_of(self.options, number))
 
   def costs(self, space: SearchSpace, folder: RunFolder) -> dict[str, float]:
     return timed_range(self.options, space, folder)

@@ -41,8 +41,12 @@ def known_range(folder: RunFolder, header: Mapping[str, Any], place: str = RANGE
     header: what they must have been measured with.
     place: where metrics.json has them.
   """
+  from nadv2_tf.benchmarks.tables.headers import comparable
+
   known = folder.metrics().range_of(place)
-  return dict(known.values) if known and known.measured_with == header else None
+  if known is None or known.measured_with != comparable(header, known.measured_with):
+    return None
+  return dict(known.values)
 
 
 def keep_range(

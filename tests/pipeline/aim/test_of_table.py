@@ -62,6 +62,27 @@ def test_a_table_of_other_flags_is_refused(tmp_path, options, measured, asked_fo
     metric.check()
 
 
+@pytest.mark.parametrize(
+  ("measured", "asked_for", "says"),
+  [
+    ({}, {"num_threads": 4, "cpu_mask": "f0"}, None),  # a table that says nothing
+    ({"num_threads": "4", "cpu_mask": "f0"}, {"num_threads": 4, "cpu_mask": "f0"}, None),
+    ({"num_threads": "1", "cpu_mask": "-"}, {}, None),
+    ({"num_threads": "4"}, {}, "--num_threads=4, and the search has --num_threads=1: give"),
+    ({"cpu_mask": "f0"}, {}, "--cpu_mask=f0, and the search has none: give the same"),
+    ({"cpu_mask": "-"}, {"cpu_mask": "f0"}, "no --cpu_mask, and the search has --cpu_mask=f0: g"),
+  ],
+)
+def test_a_table_of_other_processors_is_refused(tmp_path, options, measured, asked_for, says):
+  path = tmp_path / "table.csv"
+  path.write_text(LatencyTable(ROWS, measured).to_csv())
+  metric = metric_of(options(device=f"table:{path}", **asked_for))
+  if says is None:
+    return metric.check()
+  with pytest.raises(ValueError, match=f"was measured with {says}"):
+    metric.check()
+
+
 def test_a_published_table_does_not_say_how_it_was_measured(tmp_path, options):
   _, published = write_tables(tmp_path)
   given = {"delegate": "gpu", "benchmark_flags": "--gpu_backend=opengl"}
